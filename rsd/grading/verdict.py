@@ -1,0 +1,48 @@
+"""The types of grading: what kind of answer is expected, under which policies, and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class AnswerKind(StrEnum):
+    """What the gold answers of a benchmark are."""
+
+    NUMBER = "number"
+    MATH = "math"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Policies of the default verdict, where two readings of "the same answer" are defensible.
+
+    percent_scale: `28%` also equals `0.28` (it always equals `28%` and `28`).
+    decimal_digits: a decimal with at least this many significant digits equals the exact value
+        that it rounds; 0 never.
+    omitted_base: `52` equals `52_8`.
+    choices: texts of the options A, B, C ..., where the caller knows them.
+    """
+
+    percent_scale: bool = True
+    decimal_digits: int = 10
+    omitted_base: bool = True
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one response was graded.
+
+    prediction: the answer read from the response; None where there is none.
+    correct: the default verdict; None where the gold answer is empty or broken.
+    correct_paper: the verdict of Qwen2.5-Math's evaluation, on which the paper's figures rest.
+    how: `<where the answer stood>/<rule that decided>`, for example `box/number`; or
+        `no-answer`, `ungradable`, `timeout`, `crash`.
+    """
+
+    prediction: str | None
+    correct: bool | None
+    correct_paper: bool
+    how: str

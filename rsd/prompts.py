@@ -1,0 +1,34 @@
+"""Named prompt templates: how a question becomes the text that draft and target continue.
+
+A template is a plain string with one `{question}` slot, put in by replacement, so braces in a
+question or a template mean nothing.
+"""
+
+from __future__ import annotations
+
+from rsd.errors import ConfigError
+
+_SLOT = "{question}"
+
+TEMPLATES: dict[str, str] = {
+    # ChatML with Qwen2.5-Math's system text; the prompt of the published RSD results.
+    "qwen25-math-cot": (
+        "<|im_start|>system\n"
+        "Please reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n"
+        "<|im_start|>user\n" + _SLOT + "<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    ),
+    "plain": _SLOT + "\n\n",
+}
+
+
+def render(template: str, question: str) -> str:
+    """The prompt for `question` under the template named `template`.
+
+    Raises `ConfigError` for an unknown name.
+    """
+    try:
+        return TEMPLATES[template].replace(_SLOT, question)
+    except KeyError:
+        known = ", ".join(sorted(TEMPLATES))
+        raise ConfigError(f"decoding.prompt: no template {template!r}; known: {known}") from None

@@ -1,0 +1,59 @@
+"""The three interfaces that strategies, backends and runs meet at.
+
+A new model server is a new `Generator`, a new reward model is a new `Scorer`, a new decoding
+method is a new `Strategy`; none needs to know the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rsd.types import Completion, Prefix, Query, Score, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a generator samples: `temperature` >= 0 (0 is greedy), `top_p` in (0, 1], `stop`
+    the strings that end a completion, `seed` per request or None."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+class Generator(Protocol):
+    """A language model behind a server. Draft and target are the same type."""
+
+    async def generate(self, prefix: Prefix, *, max_tokens: int, sampling: Sampling) -> Completion:
+        """Continue `prefix` by at most `max_tokens` (>= 1) tokens.
+
+        Raises `rsd.errors.BackendError`; `ContextError` when the prefix no longer fits.
+        """
+        ...
+
+
+class Scorer(Protocol):
+    """A process reward model behind a server."""
+
+    async def score(self, question: str, steps: Sequence[str]) -> Score:
+        """Reward of `steps[-1]` given the question and the steps before it.
+
+        Higher is better; the range is the reward model's own ([0, 1] for all bundled kinds).
+        Raises `rsd.errors.ScorerError` when there is no finite reward.
+        """
+        ...
+
+
+class Strategy(Protocol):
+    """A decoding method. It decodes one problem and knows of no other."""
+
+    def decode(self, query: Query) -> AsyncIterator[Step]:
+        """Yield every candidate step in the order it was decided, rejected ones included.
+
+        The last accepted step has `ends` set. Errors of generators and scorers pass through:
+        a strategy neither retries nor catches.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The bundled demo family: its problem generator, its tokenizer and the training of its models."""
