@@ -7,7 +7,7 @@
     │   └── ContextError    the prompt no longer fits the model's context
     ├── ScorerError     the reward model's server did not give a usable reward
     ├── GradingError    the grading workers cannot run (never: an answer is hard to grade)
-    └── StoreError      a run directory cannot be read, written or resumed
+    └── StoreError      a run directory cannot be read or written, or is in use
 
 Every message names the thing, the place and the mend, in one line.
 """
@@ -44,4 +44,4 @@ class GradingError(RsdError):
 
 
 class StoreError(RsdError):
-    """A run directory is unreadable, not writable, or belongs to another configuration."""
+    """A run directory is unreadable, not writable, or in use."""

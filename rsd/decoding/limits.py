@@ -32,11 +32,16 @@ class Response:
         self._separator = separator
         self._limits = limits
         self._tokens = 0
+        self._length = 0  # of prompt and response; the prompt's is known after the first step
 
     @property
     def budget(self) -> int:
-        """Tokens that the next step may take; at least 1 until the response has ended."""
-        return self._limits.max_tokens - self._tokens
+        """Tokens that the next step may take; at least 1 until the response has ended.
+
+        It never leaves the smallest context, so that a step which a model with a larger one
+        wrote can still be scored."""
+        limits = self._limits
+        return min(limits.max_tokens - self._tokens, limits.context - self._length)
 
     def ending(self, completion: Completion) -> StopReason | None:
         """Why the response ends if `completion` is accepted, or None if it goes on."""
@@ -58,3 +63,4 @@ class Response:
         self.prefix = self.prefix.extend(completion, self._separator)
         self.steps.append(completion.text)
         self._tokens += completion.usage.completion_tokens
+        self._length = completion.usage.prompt_tokens + completion.usage.completion_tokens

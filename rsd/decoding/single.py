@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from rsd.decoding.limits import Limits, Response
+from rsd.decoding.seeds import seeded
 from rsd.protocols import Generator, Sampling
 from rsd.types import Query, Source, Step
 
@@ -36,15 +37,17 @@ class SingleModel:
     async def decode(self, query: Query) -> AsyncIterator[Step]:
         """Yield the steps of one solution, all accepted."""
         response = Response(query.prompt, self._separator, self._limits)
-        sampling = replace(self._sampling, seed=query.seed)
         ends = None
         while ends is None:
+            index = len(response.steps)
             completion = await self._generator.generate(
-                response.prefix, max_tokens=response.budget, sampling=sampling
+                response.prefix,
+                max_tokens=response.budget,
+                sampling=seeded(self._sampling, query.seed, index, self._source),
             )
             ends = response.ending(completion)
             yield Step(
-                index=len(response.steps),
+                index=index,
                 source=self._source,
                 accepted=True,
                 completion=completion,

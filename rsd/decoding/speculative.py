@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from rsd.decoding.acceptance import Weighting
 from rsd.decoding.limits import Limits, Response
+from rsd.decoding.seeds import seeded
 from rsd.protocols import Generator, Sampling, Scorer
 from rsd.types import Query, Step
 
@@ -45,12 +46,13 @@ class RewardGuidedSpeculativeDecoding:
     async def decode(self, query: Query) -> AsyncIterator[Step]:
         """Yield draft steps with their rewards, and after each rejected one the target's."""
         response = Response(query.prompt, self._separator, self._limits)
-        sampling = replace(self._sampling, seed=query.seed)
         ends = None
         while ends is None:
             index = len(response.steps)
             completion = await self._draft.generate(
-                response.prefix, max_tokens=response.budget, sampling=sampling
+                response.prefix,
+                max_tokens=response.budget,
+                sampling=seeded(self._sampling, query.seed, index, "draft"),
             )
             score = await self._scorer.score(query.question, [*response.steps, completion.text])
             accepted = self._weighting(score.reward) >= 0.5
@@ -58,7 +60,9 @@ class RewardGuidedSpeculativeDecoding:
             yield Step(index, "draft", accepted, completion, score, ends)
             if not accepted:
                 completion = await self._target.generate(
-                    response.prefix, max_tokens=response.budget, sampling=sampling
+                    response.prefix,
+                    max_tokens=response.budget,
+                    sampling=seeded(self._sampling, query.seed, index, "target"),
                 )
                 ends = response.ending(completion)
                 yield Step(index, "target", True, completion, ends=ends)

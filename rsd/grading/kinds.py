@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rsd.grading.verdict import AnswerKind
 
-_NUMBER = ("gsm8k", "svamp", "asdiv", "mawps", "amc23", "aime24", "demo")
+_NUMBER = ("gsm8k", "svamp", "mawps", "amc23", "aime24", "demo")
 _CHOICE = ("gpqa", "mmlu_stem", "sat_math", "aqua")
 
 KINDS: dict[str, AnswerKind] = {

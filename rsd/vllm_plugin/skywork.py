@@ -17,6 +17,7 @@ every request without that field when the server runs with
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -58,9 +59,9 @@ class ValueHead(nn.Module):
 class Qwen2ForPrmModel(nn.Module, SupportsPP):
     """Qwen2 body with Skywork's value head, served as a pooling model."""
 
-    is_pooling_model = True
+    is_pooling_model: ClassVar[Literal[True]] = True
     hf_to_vllm_mapper = Qwen2Model.hf_to_vllm_mapper
-    packed_modules_mapping = {
+    packed_modules_mapping: ClassVar[dict[str, list[str]]] = {
         "qkv_proj": ["q_proj", "k_proj", "v_proj"],
         "gate_up_proj": ["gate_proj", "up_proj"],
     }
@@ -105,10 +106,10 @@ class Qwen2ForPrmModel(nn.Module, SupportsPP):
         return self.model(input_ids, positions, intermediate_tensors, inputs_embeds)
 
     def load_weights(self, weights: Weights) -> set[str]:
-        """Load a checkpoint strictly: ``lm_head.*`` is ignored, nothing else may be left over.
+        """Load a checkpoint strictly; only the unused ``lm_head.*`` may be left over.
 
-        vLLM's own loader drops unknown tensors that end in ``.bias``, and does not notice when
-        one of several tensors packed into one parameter (q, k and v) is absent.
+        vLLM's own loader drops an unknown tensor whose name ends in ``.bias``, and does not
+        notice when one of several tensors packed into one parameter (q, k and v) is absent.
 
         Raises:
             ValueError: a tensor is unknown or missing; the message names it.
@@ -116,9 +117,7 @@ class Qwen2ForPrmModel(nn.Module, SupportsPP):
         expected = set(self._checkpoint_names())
         seen: set[str] = set()
         loader = AutoWeightsLoader(self, ignore_unexpected_prefixes=["lm_head."])
-        loaded = loader.load_weights(
-            self._checked(weights, expected, seen), mapper=self.hf_to_vllm_mapper
-        )
+        loaded: set[str] = loader.load_weights(self._checked(weights, expected, seen))
         if missing := sorted(expected - seen):
             raise ValueError(
                 f"Qwen2ForPrmModel: the checkpoint lacks {', '.join(missing)}; "
@@ -127,18 +126,31 @@ class Qwen2ForPrmModel(nn.Module, SupportsPP):
         return loaded
 
     def _checkpoint_names(self) -> Iterator[str]:
-        """Names that this pipeline rank's parameters have in an unquantized checkpoint."""
-        for name, _ in self.named_parameters():
+        """Names of the tensors that this pipeline rank must find in the checkpoint."""
+        # The tensors of a quantized body are named by its quantization, which checks them itself.
+        names = (
+            [name for name, _ in self.named_parameters()]
+            if self.quant_config is None
+            else [name for name, _ in self.v_head.named_parameters("v_head")]
+        )
+        for name in names:
             for packed, parts in self.packed_modules_mapping.items():
                 if f".{packed}." in name:
                     yield from (name.replace(f".{packed}.", f".{part}.") for part in parts)
                     break
             else:
-                # A quantized body has further tensors, which are the quantization's to check.
                 yield name
 
     def _checked(self, weights: Weights, expected: set[str], seen: set[str]) -> Weights:
+        """Pass ``weights`` on, noting their names in ``seen``; refuse unknown ones."""
         for name, tensor in weights:
-            ...
+            known = (
+                name in expected
+                or name.startswith("lm_head.")
+                or name.endswith(".rotary_emb.inv_freq")  # a constant that old exports include
+                or is_pp_missing_parameter(name, self)  # of another pipeline rank
+            )
+            if not known and self.quant_config is None:
+                raise ValueError(f"Qwen2ForPrmModel: the checkpoint has an unknown tensor {name}")
             seen.add(name)
             yield name, tensor

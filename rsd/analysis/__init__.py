@@ -1,0 +1,51 @@
+"""What a run achieved and cost: metrics, statistics, the table and the page.
+
+Reads run directories (`rsd.records`) and nothing else; never talks to a server.
+
+    read_run -> analyze -> AnalyzedRun -> render_table   text
+                                       -> render_page    HTML
+                                       -> save_metrics   metrics.json
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rsd.analysis.compare import Comparison, compare
+from rsd.analysis.metrics import (
+    AnalyzedRun,
+    Metrics,
+    analyze,
+    compute,
+    save_metrics,
+    write_metrics,
+)
+from rsd.analysis.report import render_page, write_page
+from rsd.analysis.table import render_table
+from rsd.records import REPORT, read_run
+
+__all__ = [
+    "AnalyzedRun",
+    "Comparison",
+    "Metrics",
+    "analyze",
+    "compare",
+    "compute",
+    "render_page",
+    "render_table",
+    "save_metrics",
+    "summarize",
+    "write_metrics",
+    "write_page",
+]
+
+
+def summarize(directory: Path | str) -> str:
+    """Write `metrics.json` and `report.html` of a run directory; return its table.
+
+    Raises `StoreError` if it is no run directory or not writable, `ConfigError` for its config.
+    """
+    run = analyze(read_run(directory))
+    save_metrics(run.metrics, run.run.directory)
+    write_page([run], run.run.directory / REPORT)
+    return render_table([run])

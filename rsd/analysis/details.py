@@ -1,0 +1,171 @@
+"""The blocks that only the page shows: tasks, latency, servers, models, provenance."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rsd.analysis.folds import parameters
+from rsd.analysis.metrics import AnalyzedRun
+from rsd.analysis.present import (
+    UNKNOWN,
+    Block,
+    Column,
+    accuracy,
+    figure,
+    has_rewards,
+    labels,
+    percent,
+    run_name,
+)
+from rsd.types import ROLES
+
+
+def per_task(runs: list[AnalyzedRun]) -> Block:
+    """One row a (task, run), and the average of each run that has several tasks."""
+    rows: list[tuple[str, ...]] = []
+    names = labels(runs)
+    for task in dict.fromkeys(name for run in runs for name in run.metrics.tasks):
+        for run, name in zip(runs, names, strict=True):
+            if task not in run.metrics.tasks:
+                continue
+            it = run.metrics.tasks[task]
+            rows.append(
+                (
+                    task,
+                    name,
+                    str(it.n),
+                    accuracy(it.accuracy, it.ci95),
+                    percent(it.accuracy_paper, 1),
+                    percent(it.target_step_share),
+                    percent(it.acceptance_rate) if has_rewards(run) else UNKNOWN,
+                    percent(it.acceptance_rate_tokens) if has_rewards(run) else UNKNOWN,
+                    str(it.errors),
+                    str(it.ungradable),
+                )
+            )
+    several = [pair for pair in zip(runs, names, strict=True) if len(pair[0].metrics.tasks) > 1]
+    for run, name in several:
+        average = run.metrics.average
+        cells = (percent(average.accuracy, 1), percent(average.accuracy_paper, 1))
+        rows.append(("average", name, UNKNOWN, *cells, *[UNKNOWN] * 5))
+    return Block(
+        "By task",
+        (
+            Column("task", "left"),
+            Column("strategy", "left"),
+            Column("problems"),
+            Column("accuracy %\n[95% interval]", "left"),
+            Column("paper's\ngrader"),
+            Column("steps by\ntarget"),
+            Column("draft steps\nkept"),
+            Column("draft tokens\nkept"),
+            Column("failed"),
+            Column("ungradable"),
+        ),
+        rows,
+        ("The average is the unweighted mean over the tasks.",) if several else (),
+    )
+
+
+def servers(runs: list[AnalyzedRun]) -> Block:
+    """Latency of a problem, and how much of the time each server had a request."""
+    rows = []
+    for run, name in zip(runs, labels(runs), strict=True):
+        overall = run.metrics.overall
+        latency = overall.latency_s
+        spread = (latency.p50, latency.p90, latency.p95, latency.p99) if latency else (None,) * 4
+        rows.append(
+            (
+                name,
+                *(figure(value) for value in spread),
+                str(run.run.config.run.concurrency),
+                *(percent(overall.busy[role]) for role in ROLES),
+            )
+        )
+    percentiles = [Column(f"latency\np{p} s") for p in (50, 90, 95, 99)]
+    shares = [Column(f"{role} server\nbusy") for role in ("draft", "target", "PRM")]
+    return Block(
+        "Latency and servers",
+        (Column("strategy", "left"), *percentiles, Column("problems\nat a time"), *shares),
+        rows,
+        ("Busy is the share of the working time in which a server had at least one request.",),
+    )
+
+
+def tokens(runs: list[AnalyzedRun]) -> Block:
+    """The servers' own counts, summed over all requests of a run."""
+    rows = []
+    for run, name in zip(runs, labels(runs), strict=True):
+        for role, it in run.metrics.overall.tokens.items():
+            if it.requests:
+                counts = (it.requests, it.generated, it.prompt, it.cached)
+                rows.append((name, role, *(f"{count:,}" for count in counts)))
+    return Block(
+        "Tokens as the servers counted them",
+        (
+            Column("strategy", "left"),
+            Column("model", "left"),
+            Column("requests"),
+            Column("generated"),
+            Column("prompt"),
+            Column("of it cached"),
+        ),
+        rows,
+        ("Each request sends its whole prompt again; what the prefix cache held cost nothing.",),
+    )
+
+
+def models(runs: list[AnalyzedRun]) -> Block:
+    """What the servers served."""
+    rows = []
+    for run, name in zip(runs, labels(runs), strict=True):
+        counts = parameters(run.run)
+        for role, served in run.run.manifest.models.items():
+            size, version = counts[role], served.vllm_version
+            rows.append(
+                (
+                    name,
+                    role,
+                    served.model,
+                    UNKNOWN if size is None else f"{size:,}",
+                    f"{served.context:,}",
+                    version or UNKNOWN,
+                )
+            )
+    return Block(
+        "Models",
+        (
+            Column("strategy", "left"),
+            Column("role", "left"),
+            Column("model", "left"),
+            Column("parameters"),
+            Column("context"),
+            Column("vLLM"),
+        ),
+        rows,
+    )
+
+
+def provenance(runs: list[AnalyzedRun]) -> Block:
+    """What it takes to make a run again."""
+    rows = []
+    for run in runs:
+        manifest = run.run.manifest
+        started = [session.started_at for session in manifest.sessions]
+        first = datetime.fromtimestamp(min(started), UTC) if started else None
+        rows.append(
+            (
+                run_name(run),
+                manifest.digest,
+                str(manifest.seed),
+                manifest.prefix,
+                (manifest.git_commit or UNKNOWN)[:12],
+                f"{first:%Y-%m-%d %H:%M} UTC" if first else UNKNOWN,
+                str(len(started)),
+                manifest.host,
+                ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
+            )
+        )
+    plain = ("digest", "seed", "prefix", "commit", "first started", "sessions", "host", "versions")
+    columns = tuple(Column(heading, "left") for heading in ("run", *plain))
+    return Block("Provenance", columns, rows)

@@ -1,0 +1,232 @@
+"""`metrics.json`: what a run achieved and what it cost, per task and overall.
+
+Accuracy counts every problem whose gold answer can be graded; failed ones are wrong. Shares of
+steps, FLOPs and latency describe solutions that were finished. Token totals and busy shares
+count all recorded work, that of failed problems included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from rsd.analysis.files import write_atomically
+from rsd.analysis.folds import Flops, Fold, flops, fold, parameters, reference_flops, total
+from rsd.analysis.outcomes import Outcome, failed, outcome, outcome_paper
+from rsd.analysis.statistics import Percentiles, percentiles, wilson_interval
+from rsd.analysis.timing import active_seconds, busy_shares, session_seconds
+from rsd.records import METRICS, GradeRecord, Key, RunRecord, TrajectoryRecord, read_run
+from rsd.types import ROLES, Role
+
+
+class Tokens(BaseModel):
+    """Tokens of one model as its server counted them. `prompt` counts the whole prompt of each
+    request, `cached` the part of it that came from the prefix cache."""
+
+    requests: int = 0
+    generated: int = 0
+    prompt: int = 0
+    cached: int = 0
+
+
+class Steps(BaseModel):
+    """Candidate steps of finished solutions."""
+
+    draft_accepted: int
+    draft_rejected: int
+    target: int
+
+
+class Conventions(BaseModel):
+    """A figure under the two conventions for the reward model's FLOPs (`rsd.analysis.folds`);
+    None where a parameter count is unknown."""
+
+    prm_once: float | None
+    prm_per_step: float | None
+
+    @classmethod
+    def of(cls, flops: Flops) -> Conventions:
+        return cls(prm_once=flops.prm_once, prm_per_step=flops.prm_per_step)
+
+
+class Latency(BaseModel):
+    """Percentiles of the seconds from a problem's first request to its last answer."""
+
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, values: Percentiles | None) -> Latency | None:
+        return None if values is None else cls(**values._asdict())
+
+
+class Summary(BaseModel):
+    """Metrics of a set of problems. Shares and accuracies are in [0, 1]; None means that there
+    was nothing to measure."""
+
+    n: int = Field(description="problems decoded, failed ones included")
+    errors: int = Field(description="problems whose decoding failed; they count as wrong")
+    ungradable: int = Field(description="gold answers that cannot be graded; not in accuracy")
+    ungraded: int = Field(description="finished but not graded yet; not in accuracy")
+    accuracy: float | None
+    ci95: tuple[float, float] | None = Field(description="Wilson interval of accuracy")
+    accuracy_paper: float | None = Field(description="by the published program's grader")
+    steps: Steps
+    acceptance_rate: float | None = Field(description="share of draft steps accepted")
+    acceptance_rate_tokens: float | None = Field(description="share of draft tokens accepted")
+    target_step_share: float | None = Field(description="share of the steps kept")
+    tokens: dict[Role, Tokens]
+    flops_per_problem: Conventions
+    flops_ratio_vs_target_only: Conventions = Field(
+        description="against the target writing the same responses alone, an estimate from "
+        "this run; rsd report compares with a real target-only run"
+    )
+    latency_s: Latency | None
+    seconds: float = Field(
+        description="overall: of the sessions that did work; of a task: with "
+        "at least one of its problems in work"
+    )
+    problems_per_s: float | None = Field(description="finished problems")
+    tokens_per_s: float | None = Field(description="tokens of finished responses")
+    busy: dict[Role, float | None] = Field(description="share of seconds with a request")
+
+
+class Average(BaseModel):
+    """Unweighted means over the tasks, as in the paper's tables."""
+
+    accuracy: float | None
+    accuracy_paper: float | None
+
+
+class Metrics(BaseModel):
+    """The content of `metrics.json`. `overall` pools the problems of all tasks."""
+
+    tasks: dict[str, Summary]
+    overall: Summary
+    average: Average
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzedRun:
+    """A run with its folds (of all trajectories, failed ones too) and its metrics."""
+
+    run: RunRecord
+    folds: dict[Key, Fold]
+    metrics: Metrics
+
+
+def analyze(run: RunRecord) -> AnalyzedRun:
+    """Fold every trajectory of `run` once and compute its metrics."""
+    folds = {key: fold(trajectory) for key, trajectory in run.trajectories.items()}
+    by_task: dict[str, list[TrajectoryRecord]] = {name: [] for name in run.config.tasks.names}
+    for trajectory in run.trajectories.values():
+        by_task.setdefault(trajectory.task, []).append(trajectory)
+    tasks = {
+        name: _summarize(run, folds, its, active_seconds(its))
+        for name, its in by_task.items()
+        if its
+    }
+    everything = list(run.trajectories.values())
+    seconds = session_seconds(run.manifest.sessions, everything)
+    metrics = Metrics(
+        tasks=tasks,
+        overall=_summarize(run, folds, everything, seconds),
+        average=Average(
+            accuracy=_mean([task.accuracy for task in tasks.values()]),
+            accuracy_paper=_mean([task.accuracy_paper for task in tasks.values()]),
+        ),
+    )
+    return AnalyzedRun(run, folds, metrics)
+
+
+def compute(run: RunRecord) -> Metrics:
+    """The metrics of `run`."""
+    return analyze(run).metrics
+
+
+def write_metrics(directory: Path | str) -> Metrics:
+    """Compute the metrics of a run directory and write its `metrics.json`.
+
+    Raises `StoreError` if it is no run directory or not writable, `ConfigError` for its config.
+    """
+    metrics = compute(read_run(directory))
+    save_metrics(metrics, Path(directory))
+    return metrics
+
+
+def save_metrics(metrics: Metrics, directory: Path) -> None:
+    """Write `metrics.json` into `directory`. Raises `StoreError`."""
+    write_atomically(directory / METRICS, metrics.model_dump_json(indent=2) + "\n")
+
+
+def token_totals(trajectories: Iterable[TrajectoryRecord]) -> dict[Role, Tokens]:
+    """Sum the usage of `trajectories` for each model."""
+    totals = {role: Tokens() for role in ROLES}
+    for trajectory in trajectories:
+        for role, usage in trajectory.usage.items():
+            tokens = totals[role]
+            tokens.requests += usage.requests
+            tokens.generated += usage.completion_tokens
+            tokens.prompt += usage.prompt_tokens
+            tokens.cached += usage.cached_tokens
+    return totals
+
+
+def _summarize(
+    run: RunRecord,
+    folds: Mapping[Key, Fold],
+    trajectories: list[TrajectoryRecord],
+    seconds: float,
+) -> Summary:
+    graded = [(t, run.grades.get(t.key)) for t in trajectories]
+    outcomes = [outcome(*pair) for pair in graded]
+    right, counted = _tally(outcomes)
+    finished = [t for t in trajectories if not failed(t)]
+    work = total(folds[t.key] for t in finished)
+    counts = parameters(run)
+    spent = flops(work, counts)
+    return Summary(
+        n=len(trajectories),
+        errors=len(trajectories) - len(finished),
+        ungradable=outcomes.count(Outcome.UNGRADABLE),
+        ungraded=outcomes.count(Outcome.UNGRADED),
+        accuracy=right / counted if counted else None,
+        ci95=wilson_interval(right, counted) if counted else None,
+        accuracy_paper=_accuracy_paper(graded),
+        steps=Steps(
+            draft_accepted=work.draft_steps_kept,
+            draft_rejected=work.draft_steps_rejected,
+            target=work.target_steps_kept,
+        ),
+        acceptance_rate=work.acceptance_rate,
+        acceptance_rate_tokens=work.acceptance_rate_tokens,
+        target_step_share=work.target_step_share,
+        tokens=token_totals(trajectories),
+        flops_per_problem=Conventions.of(spent / len(finished)),
+        flops_ratio_vs_target_only=Conventions.of(spent / reference_flops(work, counts)),
+        latency_s=Latency.of(percentiles([t.seconds for t in finished])),
+        seconds=seconds,
+        problems_per_s=len(finished) / seconds if seconds > 0 else None,
+        tokens_per_s=work.response_tokens / seconds if seconds > 0 else None,
+        busy=busy_shares(trajectories, seconds),
+    )
+
+
+def _accuracy_paper(graded: list[tuple[TrajectoryRecord, GradeRecord | None]]) -> float | None:
+    right, counted = _tally([outcome_paper(*pair) for pair in graded])
+    return right / counted if counted else None
+
+
+def _tally(outcomes: list[Outcome]) -> tuple[int, int]:
+    """(right, counted)."""
+    return outcomes.count(Outcome.RIGHT), sum(outcome.counts for outcome in outcomes)
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

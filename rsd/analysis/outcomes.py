@@ -1,0 +1,55 @@
+"""What became of one problem: the verdict of its grade, or why it has none."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from rsd.records import GradeRecord, RunRecord, TrajectoryRecord
+from rsd.types import StopReason
+
+
+class Outcome(StrEnum):
+    """RIGHT and WRONG make the accuracy, and so does FAILED, as wrong: a problem that a server
+    lost was not solved. The other two are left out of it and counted apart."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    FAILED = "failed"  # decoding ended with an error
+    UNGRADABLE = "ungradable"  # the grader cannot read the gold answer
+    UNGRADED = "not graded"  # killed before grading; `rsd grade` makes up for it
+
+    @property
+    def counts(self) -> bool:
+        """Whether the outcome is part of the accuracy."""
+        return self not in (Outcome.UNGRADABLE, Outcome.UNGRADED)
+
+
+def failed(trajectory: TrajectoryRecord) -> bool:
+    """Whether decoding ended with an error."""
+    return trajectory.error is not None or trajectory.stop_reason is StopReason.ERROR
+
+
+def outcome(trajectory: TrajectoryRecord, grade: GradeRecord | None) -> Outcome:
+    """The outcome under the default grader."""
+    if grade is not None and grade.correct is None:
+        return Outcome.UNGRADABLE
+    if failed(trajectory):
+        return Outcome.FAILED
+    if grade is None:
+        return Outcome.UNGRADED
+    return Outcome.RIGHT if grade.correct else Outcome.WRONG
+
+
+def outcome_paper(trajectory: TrajectoryRecord, grade: GradeRecord | None) -> Outcome:
+    """The outcome under the published program's grader, which finds every gold gradable."""
+    if failed(trajectory):
+        return Outcome.FAILED
+    if grade is None:
+        return Outcome.UNGRADED
+    return Outcome.RIGHT if grade.correct_paper else Outcome.WRONG
+
+
+def verdicts(run: RunRecord) -> dict[tuple[str, str, int], bool]:
+    """Right or not, for every problem of `run` that counts."""
+    outcomes = {key: outcome(t, run.grades.get(key)) for key, t in run.trajectories.items()}
+    return {key: it is Outcome.RIGHT for key, it in outcomes.items() if it.counts}

@@ -1,0 +1,276 @@
+"""Results as titled blocks of text cells, the common source of the terminal table and the page.
+
+Accuracies and shares are shown in percent, differences in percentage points.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rsd.analysis.compare import Comparison, compare, target_only
+from rsd.analysis.folds import total
+from rsd.analysis.metrics import AnalyzedRun, Conventions
+from rsd.analysis.outcomes import failed
+
+UNKNOWN = "-"
+TASKS_PER_BLOCK = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading, of one or two lines, and how the cells below it are aligned."""
+
+    heading: str
+    align: Literal["left", "right"] = "right"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A small table: each row has a cell for each column. `notes` go below it."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: Sequence[tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+
+def run_name(run: AnalyzedRun) -> str:
+    """The name of the run's directory."""
+    return run.run.directory.resolve().name
+
+
+def strategy(run: AnalyzedRun) -> str:
+    """The strategy in words, with the threshold where there is one."""
+    decoding = run.run.config.decoding
+    if decoding.strategy == "rsd":
+        return f"RSD δ={decoding.threshold:g}"
+    return f"{decoding.strategy} alone"
+
+
+def has_rewards(run: AnalyzedRun) -> bool:
+    """Whether drafts were judged, so that a share of them was kept by decision."""
+    return run.run.config.decoding.strategy == "rsd"
+
+
+def labels(runs: list[AnalyzedRun]) -> list[str]:
+    """A short name for each run: its strategy, and if several share that, the end of the
+    directory's name, which is the digest where nobody chose another."""
+    names = [strategy(run) for run in runs]
+    counts = Counter(names)
+    return [
+        name if counts[name] == 1 else f"{name} ({run_name(run)[-10:]})"
+        for name, run in zip(names, runs, strict=True)
+    ]
+
+
+def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
+    """The headline: how often each run is right, and what it spends relative to the target."""
+    rows, notes = [], []
+    estimated = False
+    for run, label in zip(runs, labels(runs), strict=True):
+        overall = run.metrics.overall
+        reference = target_only(run, runs)
+        ratio = overall.flops_ratio_vs_target_only
+        if reference is not None:
+            ratio = Conventions.of(compare(run, reference).flops_ratio)
+        mark = "*" if reference is None and ratio.prm_once is not None else ""
+        estimated = estimated or bool(mark)
+        rows.append(
+            (
+                run_name(run),
+                strategy(run),
+                str(overall.n),
+                accuracy(overall.accuracy, overall.ci95),
+                percent(overall.target_step_share),
+                percent(overall.acceptance_rate) if has_rewards(run) else UNKNOWN,
+                fixed(ratio.prm_once) + mark,
+                fixed(ratio.prm_per_step) + mark,
+            )
+        )
+        notes += _left_out(run, label)
+    notes.append(
+        "Steps by target: share of the solutions' steps. Drafts kept: share of draft steps."
+    )
+    notes.append(
+        "FLOPs ratio: 2 x parameters x tokens processed, all models, over the target alone on the "
+        "same problems; the PRM reads a prefix once (cached) or again at every step."
+    )
+    if estimated:
+        notes.append(
+            "* over the target writing the same responses, as no run of the target alone is given."
+        )
+    return Block(
+        "Accuracy and cost",
+        (
+            Column("run", "left"),
+            Column("strategy", "left"),
+            Column("problems"),
+            Column("accuracy %\n[95% interval]", "left"),
+            Column("steps by\ntarget"),
+            Column("drafts\nkept"),
+            Column("FLOPs ratio\nPRM once"),
+            Column("FLOPs ratio\nper step"),
+        ),
+        rows,
+        tuple(notes),
+    )
+
+
+def tokens_and_speed(runs: list[AnalyzedRun]) -> Block:
+    """Mean tokens of a problem by model, throughput and latency."""
+    rows = []
+    for run in runs:
+        overall = run.metrics.overall
+        finished = [key for key, t in run.run.trajectories.items() if not failed(t)]
+        work, n = total(run.folds[key] for key in finished), len(finished)
+        drafted = work.draft_tokens_kept + work.draft_tokens_rejected
+        latency = overall.latency_s
+        rows.append(
+            (
+                run_name(run),
+                strategy(run),
+                _mean(drafted, n),
+                _mean(work.target_tokens_kept, n),
+                _mean(work.processed_prm_once, n),
+                figure(overall.problems_per_s),
+                figure(overall.tokens_per_s),
+                figure(latency.p50 if latency else None),
+                figure(latency.p95 if latency else None),
+            )
+        )
+    return Block(
+        "Tokens per problem and speed",
+        (
+            Column("run", "left"),
+            Column("strategy", "left"),
+            Column("draft\nwrote"),
+            Column("target\nwrote"),
+            Column("PRM\nread"),
+            Column("problems\nper s"),
+            Column("tokens\nper s"),
+            Column("latency\np50 s"),
+            Column("latency\np95 s"),
+        ),
+        rows,
+        (
+            "Tokens per s count the responses only. Latency is of one problem among those run "
+            "concurrently.",
+        ),
+    )
+
+
+def accuracy_by_task(runs: list[AnalyzedRun]) -> list[Block]:
+    """Accuracy of each task and their unweighted average; nothing for a single task."""
+    tasks = list(dict.fromkeys(name for run in runs for name in run.metrics.tasks))
+    if len(tasks) < 2:
+        return []
+    blocks = []
+    for start in range(0, len(tasks), TASKS_PER_BLOCK):
+        part = tasks[start : start + TASKS_PER_BLOCK]
+        last = start + TASKS_PER_BLOCK >= len(tasks)
+        columns = [Column("strategy", "left"), *(Column(name) for name in part)]
+        columns += [Column("average")] if last else []
+        rows = []
+        for run, label in zip(runs, labels(runs), strict=True):
+            known = run.metrics.tasks
+            cells = [percent(known[t].accuracy, 1) if t in known else UNKNOWN for t in part]
+            average = [percent(run.metrics.average.accuracy, 1)] if last else []
+            rows.append((label, *cells, *average))
+        title = "Accuracy by task" if start == 0 else "Accuracy by task, continued"
+        blocks.append(Block(title, tuple(columns), rows))
+    return blocks
+
+
+def compare_all(runs: list[AnalyzedRun]) -> list[Comparison]:
+    """Every run against the target-only run, or against the first where there is none."""
+    alone = [run for run in runs if run.run.config.decoding.strategy == "target"]
+    baseline = (alone or runs)[0]
+    return [compare(run, baseline) for run in runs if run is not baseline]
+
+
+def paired(comparisons: list[Comparison], runs: list[AnalyzedRun]) -> Block:
+    """The differences in accuracy over common problems, with their significance."""
+    names = {id(run): label for run, label in zip(runs, labels(runs), strict=True)}
+    rows = []
+    for it in comparisons:
+        rows.append(
+            (
+                f"{names[id(it.first)]} − {names[id(it.second)]}",
+                points(it.difference, it.ci95),
+                f"{it.only_first_right} / {it.only_second_right}",
+                UNKNOWN if it.p_value is None else p_value(it.p_value),
+                str(it.pairs),
+                str(it.unpaired),
+            )
+        )
+    return Block(
+        "Differences on the same problems",
+        (
+            Column("pair", "left"),
+            Column("accuracy, points\n[95% interval]", "left"),
+            Column("right only in\nfirst / second"),
+            Column("McNemar\np"),
+            Column("pairs"),
+            Column("unpaired"),
+        ),
+        rows,
+        ("p is the chance of a difference at least this large between two equally good methods.",),
+    )
+
+
+def percent(value: float | None, digits: int = 0) -> str:
+    return UNKNOWN if value is None else f"{100 * value:.{digits}f}%"
+
+
+def fixed(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.2f}"
+
+
+def figure(value: float | None) -> str:
+    """About three significant digits, never in exponent form."""
+    if value is None:
+        return UNKNOWN
+    digits = next((d for limit, d in ((0.1, 3), (10, 2), (100, 1)) if abs(value) < limit), 0)
+    return f"{value:,.{digits}f}"
+
+
+def accuracy(value: float | None, interval: tuple[float, float] | None) -> str:
+    if value is None or interval is None:
+        return UNKNOWN
+    return f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+
+
+def points(value: float | None, interval: tuple[float, float] | None) -> str:
+    """A signed difference of accuracies, in percentage points."""
+    if value is None or interval is None:
+        return UNKNOWN
+    return f"{_signed(value)} [{_signed(interval[0])}, {_signed(interval[1])}]"
+
+
+def p_value(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    text = f"{100 * value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def _mean(tokens: int, n: int) -> str:
+    return f"{tokens / n:,.0f}" if n else UNKNOWN
+
+
+def _left_out(run: AnalyzedRun, label: str) -> list[str]:
+    """One note on the problems of `run` that did not go the usual way, if there are any."""
+    overall = run.metrics.overall
+    parts = []
+    if overall.errors:
+        parts.append(f"{overall.errors} failed (counted as wrong)")
+    if overall.ungradable:
+        parts.append(f"{overall.ungradable} with an ungradable gold answer (left out)")
+    if overall.ungraded:
+        parts.append(f"{overall.ungraded} not graded (left out; see rsd grade)")
+    return [f"{label}: {', '.join(parts)}."] if parts else []

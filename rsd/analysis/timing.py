@@ -1,0 +1,68 @@
+"""How long a run worked, and which share of that time each server was busy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import inf
+
+from rsd.records import Session, TrajectoryRecord
+from rsd.types import ROLES, Role
+
+Span = tuple[float, float]
+"""(start, end) in Unix time."""
+
+
+def union_length(spans: Iterable[Span]) -> float:
+    """Seconds covered by at least one of `spans`."""
+    covered, reached = 0.0, -inf
+    for start, end in sorted(spans):
+        if end > reached:
+            covered += end - max(start, reached)
+            reached = end
+    return covered
+
+
+def session_seconds(sessions: Iterable[Session], trajectories: Iterable[TrajectoryRecord]) -> float:
+    """Seconds of all sessions that worked on one of `trajectories`.
+
+    A session that was killed has no end; it is taken to end with its last trajectory. One that
+    found nothing to do, as when a finished run is started again, does not count.
+    """
+    spans = sorted(_spans(trajectories))
+    ordered = sorted(sessions, key=lambda session: session.started_at)
+    seconds = 0.0
+    for i, session in enumerate(ordered):
+        limit = ordered[i + 1].started_at if i + 1 < len(ordered) else inf
+        ends = [end for start, end in spans if session.started_at <= start < limit]
+        if ends:
+            ended_at = max(ends) if session.ended_at is None else session.ended_at
+            seconds += ended_at - session.started_at
+    return seconds
+
+
+def active_seconds(trajectories: Iterable[TrajectoryRecord]) -> float:
+    """Seconds in which at least one of `trajectories` was being decoded."""
+    return union_length(_spans(trajectories))
+
+
+def busy_shares(
+    trajectories: Iterable[TrajectoryRecord], seconds: float
+) -> dict[Role, float | None]:
+    """For each server, the share of `seconds` in which it had at least one request, in [0, 1];
+    None for a server that had none at all."""
+    spans: dict[Role, list[Span]] = {role: [] for role in ROLES}
+    for trajectory in trajectories:
+        for step in trajectory.steps:
+            spans[step.source].append((step.started_at, step.started_at + step.seconds))
+            if step.score_started_at is not None and step.score_seconds is not None:
+                end = step.score_started_at + step.score_seconds
+                spans["prm"].append((step.score_started_at, end))
+    return {
+        role: min(1.0, union_length(of_role) / seconds) if of_role and seconds > 0 else None
+        for role, of_role in spans.items()
+    }
+
+
+def _spans(trajectories: Iterable[TrajectoryRecord]) -> Iterator[Span]:
+    for trajectory in trajectories:
+        yield trajectory.started_at, trajectory.started_at + trajectory.seconds

@@ -1,0 +1,1 @@
+"""The `rsd` command: one thin file per subcommand, put together in `main`."""

@@ -1,0 +1,35 @@
+"""`rsd doctor`: are the servers fit to run on?"""
+
+from __future__ import annotations
+
+import asyncio
+
+import typer
+
+from rsd.cli.options import ConfigFile, Overrides
+from rsd.config import Config, load
+from rsd.runs import examine
+
+_COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "fail": typer.colors.RED}
+
+
+def doctor(config: ConfigFile, override: Overrides = None) -> None:
+    """Check every server that CONFIG names: up, right model, context length, stop strings,
+    tokenizers, sane rewards, rewards unchanged by the prefix cache.
+
+    Exit code 1 if a check fails.
+    """
+    failed = asyncio.run(_print_checks(load(config, override or ())))
+    if failed:
+        raise typer.Exit(1)
+
+
+async def _print_checks(config: Config) -> int:
+    failed = 0
+    async for check in examine(config):
+        failed += check.status == "fail"
+        status = typer.style(f"{check.status:<7}", fg=_COLOURS[check.status])
+        typer.echo(f"{status}  {check.name:<14}  {check.detail}")
+        if check.mend:
+            typer.echo(f"{'':<25}→ {check.mend}")
+    return failed

@@ -1,0 +1,88 @@
+"""The entry point: registers the commands and turns errors into exit codes.
+
+0 done; 1 failed problems, a failed check or a failed server; 2 bad usage or configuration;
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+import typer
+
+from rsd import __version__
+from rsd.cli.doctor import doctor
+from rsd.cli.grade import grade
+from rsd.cli.mock import mock
+from rsd.cli.report import report
+from rsd.cli.run import run
+from rsd.cli.serve import serve
+from rsd.cli.tasks import tasks
+from rsd.errors import ConfigError, RsdError
+
+app = typer.Typer(
+    name="rsd",
+    help="Reward-guided speculative decoding on vLLM servers: run it, measure it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+for command in (serve, doctor, run, grade, report, tasks, mock):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rsd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="print the version"
+    ),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="log what rsd does"),
+) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING,
+        format="%(asctime)s %(name)s: %(message)s" if verbose else "rsd: %(message)s",
+    )
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    try:
+        code = app(standalone_mode=False)
+    except ConfigError as error:
+        return _fail(str(error), 2)
+    except RsdError as error:
+        return _fail(str(error), 1)
+    except ExceptionGroup as group:
+        return _fail(str(_first_leaf(group)), 1)
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted; what was finished is kept, the same command resumes", 130)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"rsd: {message}", file=sys.stderr)
+    return code
+
+
+def _first_leaf(group: ExceptionGroup[Exception]) -> Exception:
+    """The error that a TaskGroup wrapped; anything but rsd's own is a defect and raised."""
+    first = group.exceptions[0]
+    if isinstance(first, ExceptionGroup):
+        return _first_leaf(first)
+    if not isinstance(first, RsdError):
+        raise group
+    return first

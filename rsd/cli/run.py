@@ -1,0 +1,47 @@
+"""`rsd run`: run or resume one run."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsd.analysis import summarize
+from rsd.cli.options import ConfigFile, Overrides
+from rsd.config import load
+from rsd.runs import execute, owed
+
+
+def run(
+    config: ConfigFile,
+    override: Overrides = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option("--dir", help="run directory; by default <output_dir>/<name>-<digest>"),
+    ] = None,
+    status: Annotated[
+        bool,
+        typer.Option("--status", help="only print the run directory and how many problems it owes"),
+    ] = False,
+) -> None:
+    """Run the benchmarks that CONFIG names, or finish a run that was cut short.
+
+    Problems that are already done are kept; failed ones are tried again. The table, metrics.json
+    and report.html are made at the end.
+    """
+    resolved = load(config, override or ())
+    if status:
+        where = directory or resolved.directory
+        typer.echo(f"{where}\t{len(owed(resolved, where))}")
+        return
+    outcome = asyncio.run(execute(resolved, directory))
+    typer.echo(summarize(outcome.directory))
+    if outcome.failed:
+        typer.echo(
+            f"rsd: {outcome.failed} of {outcome.problems} problems failed; the same command tries "
+            f"them again (errors are in {outcome.directory}/trajectories.jsonl)",
+            err=True,
+        )
+        raise typer.Exit(1)

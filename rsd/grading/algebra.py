@@ -1,0 +1,155 @@
+"""Whether two expressions have the same value everywhere, and two relations the same meaning.
+
+Expressions are compared at random points: exactly where they are rational, else to 40 of 60
+digits. A polynomial identity that holds at random rational points holds.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+
+from rsd.grading.evaluate import CannotEvaluate, Value, as_float, evaluate, is_constant, mp
+from rsd.grading.tree import Call, Node, Num, Rel, Sym, walk
+
+_TOLERANCE = mp.mpf(10) ** -40
+_MAX_SYMBOLS = 24
+_FLIPPED = {"<": ">", "<=": ">="}
+
+
+def symbols(*nodes: Node) -> list[str]:
+    """Names of the free symbols, sorted."""
+    return sorted(
+        {n.name for node in nodes for n in walk(node) if isinstance(n, Sym)}
+        - {name for name in ("pi", "e", "i") if is_constant(name)}
+    )
+
+
+def long_decimal(node: Node, least: int) -> int:
+    """Digits of the longest decimal below `node`, or 0 if none has at least `least`."""
+    digits = max((n.digits for n in walk(node) if isinstance(n, Num)), default=0)
+    return digits if least and digits >= least else 0
+
+
+def points(names: list[str]) -> Iterator[Mapping[str, Value]]:
+    """Rational points: three positive ones, then two of mixed signs. Always the same ones."""
+    for seed in range(5):
+        rng = random.Random(seed)  # noqa: S311 (no secret: the points must only be generic)
+        least = 1 if seed < 3 else -1
+        yield {
+            name: Fraction(rng.randint(23, 997) * (rng.choice((1, least))), rng.choice((499, 613)))
+            for name in names
+        }
+
+
+def same_value(a: Node, b: Node, decimal_digits: int = 10) -> bool | None:
+    """Whether `a` and `b` are equal expressions; None where neither can be told."""
+    if a == b:
+        return True
+    names = symbols(a, b)
+    if len(names) > _MAX_SYMBOLS or "infty" in names:
+        return None
+    tolerance = _tolerance(a, b, decimal_digits)
+    if not names:
+        return _same_at({}, a, b, tolerance)
+    verdicts = []
+    for index, point in enumerate(points(names)):
+        verdict = _same_at(point, a, b, tolerance, reals_only=index >= 3)
+        if verdict is False:
+            return False
+        verdicts.append(verdict)
+    return True if verdicts.count(True) >= 2 else None
+
+
+def _tolerance(a: Node, b: Node, decimal_digits: int) -> Value:
+    """Relative tolerance: none, unless exactly one side is a long decimal that may round."""
+    long_a, long_b = long_decimal(a, decimal_digits), long_decimal(b, decimal_digits)
+    if bool(long_a) != bool(long_b):
+        return mp.mpf(10) ** (2 - min(long_a or long_b, 15))
+    if min(long_a, long_b) >= 15:
+        return mp.mpf(10) ** -13
+    return _TOLERANCE
+
+
+def _same_at(
+    point: Mapping[str, Value], a: Node, b: Node, tolerance: Value, reals_only: bool = False
+) -> bool | None:
+    plus_minus = any(isinstance(n, Call) and n.name in ("pm", "mp") for n in (*walk(a), *walk(b)))
+    verdicts = set()
+    for sign in (1, -1) if plus_minus else (1,):
+        try:
+            x, y = evaluate(a, point, sign), evaluate(b, point, sign)
+        except CannotEvaluate:
+            return None
+        if reals_only and (mp.im(as_float(x)) != 0 or mp.im(as_float(y)) != 0):
+            return None
+        verdicts.add(close(x, y, tolerance))
+    return verdicts == {True}
+
+
+def close(x: Value, y: Value, tolerance: Value = _TOLERANCE) -> bool:
+    """Equality of two values: exact for two fractions unless a tolerance is given."""
+    if isinstance(x, Fraction) and isinstance(y, Fraction) and tolerance is _TOLERANCE:
+        return x == y
+    x, y = as_float(x), as_float(y)
+    largest = max(abs(x), abs(y))
+    if abs(x - y) <= tolerance * largest:
+        return True
+    # A sum that cancels leaves rounding noise where its value is zero.
+    return bool((x == 0 or y == 0) and largest < mp.mpf(10) ** -45)
+
+
+def same_relation(a: Rel, b: Rel) -> bool | None:
+    """Whether two relations say the same: `lhs - rhs` of each up to a constant factor."""
+    first, second = _links(a), _links(b)
+    if len(first) != len(second):
+        return False
+    undecided = False
+    for op, f in first:
+        for candidate in second:
+            verdict = _proportional(f, candidate[1], op) if candidate[0] == op else False
+            if verdict:
+                second.remove(candidate)
+                break
+            undecided = undecided or verdict is None
+        else:
+            return None if undecided else False
+    return True
+
+
+def _links(relation: Rel) -> list[tuple[str, Node]]:
+    """Each link of a chain as (op, f), meaning `f op 0`, with < and <= turned round."""
+    links = []
+    for op, left, right in zip(relation.ops, relation.sides, relation.sides[1:], strict=False):
+        if op in _FLIPPED:
+            op, left, right = _FLIPPED[op], right, left
+        links.append((op, Call("-", (left, right))))
+    return links
+
+
+def _proportional(f: Node, g: Node, op: str) -> bool | None:
+    names = symbols(f, g)
+    if len(names) > _MAX_SYMBOLS or "infty" in names:
+        return None
+    if not names:
+        return same_value(f, g)
+    test: Callable[[Value], bool] = (lambda r: r != 0) if op in ("=", "!=") else (lambda r: r > 0)
+    ratios: list[Value] = []
+    for point in points(names):
+        for sign in (1, -1):
+            try:
+                x, y = evaluate(f, point, sign), evaluate(g, point, sign)
+            except CannotEvaluate:
+                continue
+            x_zero, y_zero = close(x, Fraction(0)), close(y, Fraction(0))
+            if x_zero != y_zero:
+                return False
+            if not y_zero:
+                exact = isinstance(x, Fraction) and isinstance(y, Fraction)
+                ratios.append(x / y if exact else as_float(x) / as_float(y))
+    if len(ratios) < 3:
+        return None
+    if any(mp.im(as_float(r)) != 0 for r in ratios):
+        return None
+    return test(ratios[0]) and all(close(r, ratios[0]) for r in ratios)

@@ -1,0 +1,72 @@
+"""Multiple choice: which option a text names. Case-sensitive: the article "a" is no answer."""
+
+from __future__ import annotations
+
+import re
+
+from rsd.grading.normalize import squeeze, unwrap
+
+_WHOLE = re.compile(r"\(?\s*([A-J])\s*\)?\s*[.:]?")
+_LABELLED = re.compile(r"(?:\(\s*([A-J])\s*\)|([A-J])\s*[).:])(?=\s|\\|\$|[^A-Za-z0-9]|$)")
+_LABELLED_TEXT = re.compile(r"(?:\(([A-J])\)|([A-J])\s?[).:])\s*\S")
+_NAMED = re.compile(r"(?:[Oo]ption|[Cc]hoice|[Aa]nswer)(?:\s+is)?:?\s*\(?([A-J])\b\)?(?![a-z'])")
+_STATED = re.compile(
+    r"(?:[Aa]nswers?|ANSWER)\**\s*(?:is|:|=)\s*:?\s*(?:(?:option|choice)\s*)?"
+    r"[\s*$\\({]*(?:(?:text|mathrm|textbf|mathbf|boxed)\s*\{\s*)*\(?([A-J])(?![A-Za-z'])"
+)
+_HASHED = re.compile(r"####\s*\(?([A-J])\b")
+_OPTION = re.compile(r"(?:[Oo]ption|[Cc]hoice)\s*\(?([A-J])(?![A-Za-z'])")
+_PARENTHESISED = re.compile(r"\(([A-J])\)")
+_STANDING = re.compile(
+    r"(?<![A-Za-z\\])([B-HJ])(?![A-Za-z'])|(?<![A-Za-z\\])(A)(?![A-Za-z']| [a-z])"
+)
+
+
+def letter_of(text: str) -> str | None:
+    """The letter that a bare answer names: `B`, `(B)`, `B) text`, `\\text{(B)}`, `Option B`."""
+    text = unwrap(text)
+    match = _WHOLE.fullmatch(text)
+    if match:
+        return match[1]
+    match = re.match(r"\\(?:text|textbf|mathbf|mathrm|bf)\s*\{\s*\(?([A-J])[).]*\s*\}", text)
+    if match:
+        return match[1]
+    match = _LABELLED_TEXT.match(text) or _NAMED.match(text)
+    return next((g for g in match.groups() if g), None) if match else None
+
+
+def is_label(text: str) -> bool:
+    """Whether a gold answer is nothing but an option's letter."""
+    return bool(_WHOLE.fullmatch(unwrap(text)))
+
+
+def last_letter(text: str) -> str | None:
+    """The letter that a whole response settles on, or None."""
+    direct = letter_of(text) if len(text) < 400 else None
+    if direct:
+        return direct
+    for pattern in (_STATED, _HASHED, _OPTION, _PARENTHESISED, _STANDING):
+        found = None
+        for found in pattern.finditer(text):
+            pass
+        if found:
+            return next(g for g in found.groups() if g)
+    return None
+
+
+def gold_letter(gold: str) -> str | None:
+    """The letter in a multiple-choice gold, which may carry its option's text."""
+    match = _WHOLE.fullmatch(unwrap(gold)) or _LABELLED_TEXT.match(unwrap(gold))
+    if match:
+        return next(g for g in match.groups() if g)
+    found = None
+    for found in re.finditer(r"(?:^|\n)\s*\(?([A-J])[).]?(?=\s)", gold):
+        pass
+    return found[1] if found else None
+
+
+def option_of(text: str, choices: tuple[str, ...]) -> str | None:
+    """The letter of the one option whose own text is `text`."""
+    key = squeeze(text).casefold()
+    hits = [i for i, choice in enumerate(choices) if squeeze(choice).casefold() == key]
+    return "ABCDEFGHIJ"[hits[0]] if len(hits) == 1 and hits[0] < 10 else None

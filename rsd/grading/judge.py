@@ -1,0 +1,78 @@
+"""The whole default verdict, as a worker process reaches it."""
+
+from __future__ import annotations
+
+import re
+
+from rsd.grading.compare import same
+from rsd.grading.reading import answer_in_prose, readings, tidy
+from rsd.grading.rules import quick
+from rsd.grading.symbolic import math_verify_says
+from rsd.grading.tree import Call, Matrix, Node, Quantity, Rel, Seq, Text
+from rsd.grading.verdict import AnswerKind, Options
+
+
+def judge(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[bool, str]:
+    """Whether `answer` equals `gold`, and the rule that decided."""
+    verdict = quick(answer, gold, kind, options)
+    if verdict is not None:
+        return verdict
+    right, rule = _by_rules(answer, gold, options)
+    if right:
+        return True, rule
+    inner = answer_in_prose(answer)
+    if inner is not None and inner != answer:
+        verdict = quick(inner, gold, kind, options) or _by_rules(inner, gold, options)
+        return verdict[0], "prose-" + verdict[1]
+    return False, rule
+
+
+def _by_rules(answer: str, gold: str, options: Options) -> tuple[bool, str]:
+    answers, golds = readings(answer), readings(gold)
+    undecided = not answers or not golds
+    rule = "text"
+    for target in golds:
+        for tree in answers:
+            verdict = same(tree, target, options)
+            rule = _name(target, tree)
+            if verdict:
+                return True, rule
+            undecided = undecided or verdict is None
+    if undecided and not any(isinstance(n, Text) for n in (*answers, *golds)):
+        given, wanted = tidy(answer), tidy(gold)
+        opinion = (
+            math_verify_says(given, wanted) if _is_latex(given) and _is_latex(wanted) else None
+        )
+        if opinion is not None:
+            return opinion, "math-verify"
+    return False, rule
+
+
+_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{4,}")
+
+
+def _is_latex(text: str) -> bool:
+    """Whether math-verify could make sense of `text`: balanced, and no prose."""
+    if text.count("{") != text.count("}") or text.count("(") != text.count(")"):
+        return False
+    return not _WORD.search(
+        re.sub(r"\\(?:text|mathrm|operatorname|begin|end)\s*\{[^{}]*\}", "", text)
+    )
+
+
+def _name(gold: Node, answer: Node) -> str:
+    for node in (gold, answer):
+        match node:
+            case Rel(ops):
+                return "equation" if "=" in ops else "inequality"
+            case Seq("" | "{}"):
+                return "list"
+            case Seq():
+                return "tuple"
+            case Matrix():
+                return "matrix"
+            case Call("cup" | "cap" | "setminus"):
+                return "set"
+    if isinstance(gold, Quantity) or isinstance(answer, Quantity):
+        return "quantity"
+    return "expression"

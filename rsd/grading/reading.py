@@ -1,0 +1,159 @@
+"""From the text of an answer to trees: the ways in which it can be read."""
+
+from __future__ import annotations
+
+import re
+
+from rsd.grading.normalize import MAX_ANSWER, closing_brace, fold_unicode, unwrap
+from rsd.grading.parser import parse
+from rsd.grading.tokens import CannotParse
+from rsd.grading.tree import Node
+
+_DOUBLE_ESCAPE = re.compile(r"\\\\(?=[a-zA-Z({\[)}\],])")
+_APPROXIMATELY = re.compile(
+    r"\s*(?:\\(?:approx|simeq|thickapprox)(?![a-z])|[,(]?\s*(?:\\text\s*\{)?\s*\(?\s*(?:or |which is |i\.e\. )?"
+    r"(?:approximately|approx\b\.?|about|roughly)(?![a-z])).*$",
+    re.DOTALL | re.IGNORECASE,
+)
+_LEAD = re.compile(
+    r"(?i)^\s*(?:(?:solutions?|answers?|result)\s*(?:is|are)?\s*[:=]|=|\\approx(?![a-z])|≈"
+    r"|\\therefore|\\Rightarrow|\\text\s*\{\s*(?:approximately|approx\.?|about|roughly)\s*\}"
+    r"|(?:approximately|approx\.?|about|roughly|exactly|only)\s)\s*"
+)
+_THIN_GROUPS = re.compile(r"(?<=\d)(?:\{,\}(?:\\!)?|,?\\!,?|\\,|,\\ )\s*(?=\d{3}(?!\d))")
+_SPACE_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
+_COMMA_GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
+_DECIMAL_COMMA = re.compile(r"([-+]?)(?:(0),(\d+)|(\d+),(\d\d|\d{4,}))")
+_UNION = re.compile(r"(?<=[)\]])\s*[Uu]\s*(?=[(\[]|\\left)")
+_SEGMENT = re.compile(r"\$\$?([^$]+)\$\$?")
+_JOIN = re.compile(r"(?:\s|,|;|\.|and|or|&|\\\\|\\q?quad)*")
+
+
+def readings(text: str) -> list[Node]:
+    """Trees of `text`, the likeliest first; empty if it is no mathematics."""
+    if len(text) > MAX_ANSWER:
+        return []
+    nodes: list[Node] = []
+    for spelling in _spellings(text):
+        try:
+            node = parse(spelling)
+        except (CannotParse, RecursionError, ValueError, ZeroDivisionError):
+            continue
+        if node not in nodes:
+            nodes.append(node)
+    return nodes
+
+
+def _spellings(text: str) -> list[str]:
+    text = tidy(text)
+    spellings = []
+    if _COMMA_GROUPS.search(text):
+        grouped = _COMMA_GROUPS.sub(lambda m: m[0].replace(",", ""), text)
+        bracketed = re.search(r"[(\[]|\\\{", text)
+        spellings = [text, grouped] if bracketed else [grouped, text]
+    else:
+        spellings = [text]
+    decimal = _DECIMAL_COMMA.fullmatch(text)
+    if decimal:
+        spellings.append(text.replace(",", "."))
+    return spellings
+
+
+def tidy(text: str) -> str:
+    """`text` with what is no part of the answer removed, ready for the parser."""
+    text = fold_unicode(text)
+    text = _delimiters(text.strip())
+    if r"\begin" not in text:
+        text = _DOUBLE_ESCAPE.sub(lambda _: "\\", text)
+        text = _lines(text)
+    text = _balanced(unwrap(text))
+    for _ in range(3):
+        text = _LEAD.sub("", text, count=1)
+    match = _APPROXIMATELY.search(text)
+    if match and text[: match.start()].strip():
+        text = text[: match.start()]
+    text = unwrap(text)
+    text = _THIN_GROUPS.sub("", text)
+    if _SPACE_GROUPS.fullmatch(text):
+        text = text.replace(" ", "")
+    return _UNION.sub(r" \\cup ", text)
+
+
+def _delimiters(text: str) -> str:
+    """Join `$...$` parts to a list; drop other math delimiters; keep `\\$`, a currency."""
+    text = re.sub(r"(?<!\\)\\[()\[\]]", "$", text)
+    text = text.replace(r"\$", "\0")
+    segments = list(_SEGMENT.finditer(text))
+    if len(segments) > 1:
+        gaps = [text[a.end() : b.start()] for a, b in zip(segments, segments[1:], strict=False)]
+        outside = text[: segments[0].start()] + text[segments[-1].end() :]
+        if all(_JOIN.fullmatch(gap) for gap in gaps) and not outside.strip(" .,;"):
+            text = ", ".join(segment[1].strip(" ,;.") for segment in segments)
+    if text.count("$") == 1 and re.match(r"\$\s?[\d.]", text):
+        text = text.replace("$", "\0")
+    return text.replace("$", " ").replace("\0", r"\$").strip()
+
+
+def _lines(text: str) -> str:
+    """One answer a line is a list."""
+    lines = [line.strip(" ,;") for line in text.splitlines()]
+    lines = [line for line in lines if line]
+    if len(lines) < 2 or any(line[-1:] in "=+-*/({[&\\" for line in lines):
+        return " ".join(lines)
+    return ", ".join(lines)
+
+
+def _balanced(text: str) -> str:
+    """`text` without closing braces that nothing opened."""
+    out, depth, i = [], 0, 0
+    while i < len(text):
+        char = text[i]
+        if char == "\\" and i + 1 < len(text):
+            out.append(text[i : i + 2])
+            i += 2
+            continue
+        depth += (char == "{") - (char == "}")
+        if depth < 0:
+            depth = 0
+        else:
+            out.append(char)
+        i += 1
+    return "".join(out)
+
+
+_PLAIN_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z}(])")
+_GLUE = frozenset(
+    "the is are a an of to that which it it's be at least there has have will can would in on "
+    "not so we get since for by from value therefore thus answer total does did was were".split()
+)
+_TAIL = re.compile(
+    r".*(?:\b(?:is|are|was|equals|be|to|exactly|therefore|thus|least|most)\b|[:=])\s*", re.DOTALL
+)
+_LAST_NUMBER = re.compile(r"(?<![\w.,^])(?<!\^\{)[-+]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?")
+
+
+def answer_in_prose(text: str) -> str | None:
+    """The answer inside a sentence that somebody put into the box, or None if it is no sentence."""
+    text = fold_unicode(text).replace("$", " ")
+    text = re.sub(r"\\text\s*\{([^{}]*)\}|\\[()\[\]]", r" \1 ", text)
+    words = [w.lower() for w in _PLAIN_WORD.findall(text)]
+    if len(words) < 3 or (len(words) < 5 and not _GLUE.intersection(words)):
+        return None
+    match = _TAIL.match(text.rstrip(" .=:"))
+    tail = text[match.end() :].strip(" .=:") if match else ""
+    plain = [w for w in _PLAIN_WORD.findall(tail) if len(w) > 1]
+    if tail and len(plain) <= 3 and re.search(r"\d|\\[a-z]|\(", tail):
+        return tail
+    numbers = _LAST_NUMBER.findall(text)
+    return numbers[-1] if numbers else (tail or None)
+
+
+def is_broken(gold: str) -> bool:
+    """Whether a gold answer is empty, or breaks off inside a group."""
+    bare = unwrap(gold)
+    if not re.search(r"[\w\\%$]", bare) or re.fullmatch(
+        r"\\(?:text|boxed|mathrm|mbox)\s*\{?\s*\}?", bare
+    ):
+        return True
+    start = bare.find("{")
+    return 0 <= start and bare[:start].endswith("\\frac") and closing_brace(bare, start) < 0

@@ -1,0 +1,90 @@
+"""The default verdict: rules from the cheapest and surest to the widest."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+
+from rsd.grading.choices import gold_letter, is_label, letter_of, option_of
+from rsd.grading.normalize import MAX_ANSWER, fold_unicode, squeeze, unwrap
+from rsd.grading.verdict import AnswerKind, Options
+
+_PLAIN = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?")
+_VERDICT_WORDS = frozenset({"yes", "no", "true", "false"})
+
+
+def quick(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[bool, str] | None:
+    """A verdict from strings, plain numbers or letters alone; None where more is needed.
+
+    Takes time linear in the texts, so it needs no worker process.
+    """
+    if answer.strip() == gold.strip() or squeeze(answer) == squeeze(gold):
+        return True, "string"
+    if kind is AnswerKind.CHOICE:
+        verdict = _choice(answer, gold, options)
+        if verdict is not None:
+            return verdict, "choice"
+    if len(answer) > MAX_ANSWER or len(gold) > MAX_ANSWER:
+        return False, "too-long"
+    first, second = _number(answer), _number(gold)
+    if first is not None and second is not None:
+        if first == second:
+            return True, "number"
+        if not _may_agree_otherwise(answer, gold):
+            return False, "number"
+    if is_label(gold):
+        letter, wanted = letter_of(answer), letter_of(gold)
+        if letter is not None:
+            return letter == wanted, "choice"
+    small = _small_letter(gold)
+    if small is not None:
+        letter = _small_letter(answer) or (letter_of(answer) or "").lower()
+        if letter:
+            return letter == small, "choice"
+    return _words(answer, gold)
+
+
+def _small_letter(text: str) -> str | None:
+    """The letter of an option labelled `(a)`; the parentheses tell it from a variable."""
+    match = re.fullmatch(r"\(\s*([a-j])\s*\)\.?", unwrap(text))
+    return match[1] if match else None
+
+
+def _choice(answer: str, gold: str, options: Options) -> bool | None:
+    wanted = gold_letter(gold)
+    if wanted is None:
+        return None
+    letter = letter_of(answer) or option_of(answer, options.choices)
+    return letter == wanted if letter is not None else False
+
+
+def _number(text: str) -> Decimal | None:
+    text = unwrap(text)
+    if len(text) > 1_000 or not _PLAIN.fullmatch(text) or not re.search(r"\d", text):
+        return None
+    try:
+        return Decimal(text.replace(",", ""))
+    except InvalidOperation:
+        return None
+
+
+def _may_agree_otherwise(answer: str, gold: str) -> bool:
+    """Unequal numbers that another reading may make equal: a list, or a long rounded decimal."""
+    both = answer + gold
+    return "," in both or max(len(answer), len(gold)) > 9 and "." in both
+
+
+def _words(answer: str, gold: str) -> tuple[bool, str] | None:
+    """Verdict on a gold answer of words; None if it is mathematics."""
+    wanted, given = _folded(gold), _folded(answer)
+    if wanted == given and wanted:
+        return True, "text"
+    if wanted in _VERDICT_WORDS:
+        first = re.match(r"[a-z]+", given)
+        return bool(first and first[0] == wanted), "text"
+    return None
+
+
+def _folded(text: str) -> str:
+    text = re.sub(r"\\(?:text|textbf|mathrm|mbox)\s*\{([^{}]*)\}", r"\1", fold_unicode(text))
+    return " ".join(re.sub(r"[\"'$.]|\\[ ,!;]|~", " ", unwrap(text)).casefold().split())

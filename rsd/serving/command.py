@@ -1,0 +1,167 @@
+"""The vLLM server of one role as a command: its arguments and its environment.
+
+Flags were checked against vLLM 0.32 and 0.33. The server is started as a module because the
+`vllm` script does not work in the CPU build, whose distribution has another name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rsd.config import Config, ModelConfig, ServeConfig
+from rsd.errors import ConfigError
+from rsd.types import Role
+
+MODULE = "vllm.entrypoints.openai.api_server"
+_SECRET_NAME = re.compile(r"(?:TOKEN|KEY|SECRET|PASSWORD)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCommand:
+    """One server: how it is started, where it answers, and which GPUs it fills.
+
+    `env` holds what is added to the launcher's own environment; it may hold secrets, so it is
+    left out of the repr. `gpus` are device names as in CUDA_VISIBLE_DEVICES, none on the CPU;
+    `memory_share` is the share of each that it takes (None: vLLM's default, nearly all).
+    """
+
+    role: Role
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(repr=False)
+    host: str
+    port: int
+    gpus: frozenset[str] = frozenset()
+    memory_share: float | None = None
+
+    @property
+    def address(self) -> str:
+        """The base URL of the server, ending in /v1."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/v1"
+
+    def shell(self, environ: Mapping[str, str] | None = None) -> str:
+        """The command as one line for a POSIX shell. A secret is written as a reference to the
+        variable of `environ` (default: this process's) that holds it."""
+        known = os.environ if environ is None else environ
+        settings = [f"{name}={_shell_value(name, self.env[name], known)}" for name in self.env]
+        return " ".join([*settings, shlex.join(self.argv)])
+
+
+def build(config: Config, role: Role) -> ServerCommand:
+    """The command that serves `role` as `config` describes it. Raises `ConfigError`."""
+    model = config.models.role(role)
+    host, port = _host_and_port(model.endpoint, role)
+    return ServerCommand(
+        role=role,
+        argv=(sys.executable, "-m", MODULE, *_arguments(model, role, host, port)),
+        env=_environment(model),
+        host=host,
+        port=port,
+        gpus=_gpus(model.serve),
+        memory_share=model.serve.memory_share,
+    )
+
+
+def is_local(model: str) -> bool:
+    """Whether `model` names a directory; a name on the hub is `name` or `organisation/name`."""
+    return model.startswith(("/", ".", "~")) or model.count("/") > 1 or Path(model).is_dir()
+
+
+def _arguments(model: ModelConfig, role: Role, host: str, port: int) -> list[str]:
+    serve = model.serve
+    arguments = ["--model", model.model, "--served-model-name", model.served_name]
+    arguments += ["--host", host, "--port", str(port), "--dtype", serve.dtype]
+    if serve.max_model_len is not None:
+        arguments += ["--max-model-len", str(serve.max_model_len)]
+    if serve.tensor_parallel > 1:
+        arguments += ["--tensor-parallel-size", str(serve.tensor_parallel)]
+    if serve.memory_share is not None and serve.device == "cuda":
+        arguments += ["--gpu-memory-utilization", str(serve.memory_share)]
+    if serve.block_size is not None:
+        arguments += ["--block-size", str(serve.block_size)]
+    if serve.hf_overrides:
+        arguments += ["--hf-overrides", json.dumps(serve.hf_overrides, separators=(",", ":"))]
+    if serve.enforce_eager:
+        arguments.append("--enforce-eager")
+    if serve.trust_remote_code:
+        arguments.append("--trust-remote-code")
+    arguments += ["--enable-prefix-caching", "--disable-uvicorn-access-log"]
+    arguments += _role_arguments(role, serve)
+    if any(flag.split("=")[0] == "--api-key" for flag in serve.flags):
+        raise ConfigError(
+            f"models.{role}.serve.flags: --api-key would show in the process list; "
+            f"write models.{role}.api_key: ${{NAME}} instead"
+        )
+    return [*arguments, *serve.flags]
+
+
+def _role_arguments(role: Role, serve: ServeConfig) -> list[str]:
+    if role == "prm":
+        return ["--runner", "pooling"]
+    arguments = ["--enable-prompt-tokens-details"]
+    if serve.device == "cpu":
+        # vLLM 0.32 on the CPU ends its engine ("CPU Generator does not use offset") when the
+        # prefill of a request with a seed and a temperature is split over two steps.
+        arguments.append("--no-enable-chunked-prefill")
+    return arguments
+
+
+def _environment(model: ModelConfig) -> dict[str, str]:
+    serve = model.serve
+    env = {"VLLM_NO_USAGE_STATS": "1"}
+    if is_local(model.model):
+        env["HF_HUB_OFFLINE"] = "1"
+    if serve.device == "cpu":
+        env |= {
+            "VLLM_CPU_KVCACHE_SPACE": str(serve.kv_cache_gib),
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "OMP_NUM_THREADS": str(serve.threads),
+        }
+        if serve.tensor_parallel == 1:
+            # The engine then runs the model itself instead of in a worker process of its own:
+            # half a gigabyte and one more import of torch less, with the same tokens.
+            env["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    elif serve.devices is not None:
+        env["CUDA_VISIBLE_DEVICES"] = serve.devices
+    if model.api_key is not None:
+        env["VLLM_API_KEY"] = model.api_key.get_secret_value()
+    return env | serve.env
+
+
+def _host_and_port(endpoint: str, role: Role) -> tuple[str, int]:
+    parts = urlsplit(endpoint)
+    where = f"models.{role}.endpoints: {endpoint}"
+    if parts.scheme != "http" or parts.path != "/v1":
+        raise ConfigError(
+            f"{where}: rsd serve starts plain servers at http://HOST:PORT/v1; write it so, "
+            "or start this one yourself"
+        )
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if not port or parts.hostname is None:
+        raise ConfigError(f"{where}: names no port; write http://127.0.0.1:8001/v1, say")
+    return parts.hostname, port
+
+
+def _gpus(serve: ServeConfig) -> frozenset[str]:
+    if serve.device == "cpu":
+        return frozenset()
+    visible = serve.devices.split(",") if serve.devices else map(str, range(serve.tensor_parallel))
+    return frozenset([name.strip() for name in visible][: serve.tensor_parallel])
+
+
+def _shell_value(name: str, value: str, environ: Mapping[str, str]) -> str:
+    if not _SECRET_NAME.search(name):
+        return shlex.quote(value)
+    holder = next((other for other in sorted(environ) if environ[other] == value), name)
+    return f'"${{{holder}}}"'

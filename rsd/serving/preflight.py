@@ -1,0 +1,90 @@
+"""What can be known to fail before a server is started: a minute of loading is saved each time."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from rsd.config import Config
+from rsd.errors import ConfigError, LaunchError
+from rsd.serving.command import ServerCommand, is_local
+from rsd.types import Role
+
+
+def check_models(config: Config, roles: Iterable[Role]) -> None:
+    """Every model that is a directory exists and is a checkpoint. Raises `ConfigError`."""
+    for role in roles:
+        model = config.models.role(role).model
+        where = f"models.{role}.model: {model}"
+        if not is_local(model):
+            continue
+        if not Path(model).is_dir():
+            raise ConfigError(
+                f"{where}: no such directory; write the path of a checkpoint (relative to the "
+                "current directory) or its name on the hub (organisation/name)"
+            )
+        if not (Path(model) / "config.json").is_file():
+            raise ConfigError(f"{where}: not a checkpoint, it holds no config.json")
+
+
+def check_gpus(commands: Sequence[ServerCommand]) -> None:
+    """Servers that share a GPU leave room for one another. Raises `ConfigError`."""
+    for first, second in combinations(commands, 2):
+        shared = sorted(first.gpus & second.gpus)
+        if not shared:
+            continue
+        shares = [0.9 if c.memory_share is None else c.memory_share for c in (first, second)]
+        if sum(shares) > 1:
+            raise ConfigError(
+                f"{first.role} and {second.role} share GPU {shared[0]} but take {shares[0]:g} and "
+                f"{shares[1]:g} of its memory; set models.{first.role}.serve.memory_share and "
+                f"models.{second.role}.serve.memory_share so that all on it stay below 1, "
+                "or give them other serve.devices"
+            )
+
+
+def check_ports(commands: Sequence[ServerCommand]) -> None:
+    """Every port is free and asked for once. Raises `ConfigError` or `LaunchError`."""
+    for first, second in combinations(commands, 2):
+        if first.port == second.port:
+            raise ConfigError(
+                f"models.{first.role}.endpoints and models.{second.role}.endpoints both use port "
+                f"{first.port}; give each server its own"
+            )
+    for command in commands:
+        _check_port(command)
+
+
+def check_vllm() -> None:
+    """vLLM is installed beside rsd. Raises `LaunchError`."""
+    if importlib.util.find_spec("vllm") is None:
+        raise LaunchError(
+            "vllm is not installed in this environment; on a GPU machine pip install -r "
+            "requirements.txt, for the CPU run bash scripts/quickstart.sh, which makes .venv"
+        )
+
+
+def _check_port(command: ServerCommand) -> None:
+    key = f"models.{command.role}.endpoints"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            command.host, command.port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As vLLM binds: connections that linger after a stop are no obstacle.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror as error:
+        raise ConfigError(
+            f"{key}: host {command.host} is unknown ({error.strerror}); rsd serve starts servers "
+            "on this machine only, at 127.0.0.1, say"
+        ) from error
+    except OSError as error:
+        raise LaunchError(
+            f"{command.role}: cannot listen on port {command.port} of {command.host} "
+            f"({error.strerror}); stop what uses it (ss -ltnp 'sport = :{command.port}' names "
+            f"it), or write another address in {key}"
+        ) from error

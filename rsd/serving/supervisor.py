@@ -1,0 +1,206 @@
+"""Starts the servers, waits until they answer, watches them, and stops them.
+
+Each server runs under a guard (`rsd/serving/guard.py`), a small process that ends the server and
+all it started as soon as the launcher closes a pipe, or is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsd.errors import LaunchError
+from rsd.serving import diagnose, preflight
+from rsd.serving.command import ServerCommand
+
+log = logging.getLogger(__name__)
+
+DEFAULT_LOG_DIR = Path("runs/servers")
+DEFAULT_TIMEOUT_S = 600.0
+DEFAULT_GRACE_S = 20.0
+_POLL_S = 0.25
+_ANNOUNCE_S = 10.0
+_GUARD = Path(__file__).with_name("guard.py")
+
+# What a vLLM server is doing, by the newest of these texts in its log.
+_STAGES = (
+    ("Starting vLLM server on", "opening the port"),
+    ("KV cache size", "warming up"),
+    ("Loading weights took", "preparing the KV cache"),
+    ("Starting to load model", "loading weights"),
+    ("Initializing a V1 LLM engine", "starting the engine"),
+)
+
+
+@dataclass(slots=True)
+class Server:
+    """A server that was started. `guard` is the process above it, `log_path` its output."""
+
+    command: ServerCommand
+    guard: subprocess.Popen[bytes]
+    log_path: Path
+    started_at: float
+    seconds_to_ready: float | None = None
+
+    def answers(self) -> bool:
+        """Whether GET /health gives 200."""
+        connection = http.client.HTTPConnection(self.command.host, self.command.port, timeout=2)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def stage(self) -> str:
+        """What it is doing, as its log tells."""
+        text = "\n".join(diagnose.read_log(self.log_path))
+        return next((stage for mark, stage in _STAGES if mark in text), "importing vLLM")
+
+
+class Supervisor:
+    """The servers of one launcher. Use `running`, which also stops them.
+
+    `announce` gets one line for each thing that a person waits for.
+    """
+
+    def __init__(self, log_dir: Path, announce: Callable[[str], None], grace_s: float) -> None:
+        self.servers: list[Server] = []
+        self._log_dir = log_dir
+        self._announce = announce
+        self._grace_s = grace_s
+
+    def start(self, commands: Sequence[ServerCommand], timeout_s: float) -> None:
+        """Start all and wait until all answer.
+
+        Servers that share a GPU start one after the other: each measures the free memory while
+        it loads. Raises `LaunchError` when one dies, or does not answer `timeout_s` seconds
+        after its start.
+        """
+        waiting = list(commands)
+        next_report = time.monotonic() + _ANNOUNCE_S
+        while waiting or any(s.seconds_to_ready is None for s in self.servers):
+            loading = [s for s in self.servers if s.seconds_to_ready is None]
+            for command in waiting.copy():
+                if not any(command.gpus & s.command.gpus for s in loading):
+                    loading.append(self._launch(command))
+                    waiting.remove(command)
+            time.sleep(_POLL_S)
+            self._raise_if_one_died("before it answered")
+            for server in loading:
+                self._look_at(server, timeout_s)
+            if time.monotonic() >= next_report:
+                self._report(waiting)
+                next_report = time.monotonic() + _ANNOUNCE_S
+
+    def watch(self) -> None:
+        """Wait until a server ends by itself, which is a `LaunchError`; never returns."""
+        while True:
+            self._raise_if_one_died("while it served")
+            time.sleep(_POLL_S)
+
+    def stop(self) -> None:
+        """End every server and all that they started; idempotent."""
+        running = [server for server in self.servers if server.guard.poll() is None]
+        for server in self.servers:
+            assert server.guard.stdin is not None
+            server.guard.stdin.close()
+        for server in running:
+            try:
+                server.guard.wait(self._grace_s + 10)
+            except subprocess.TimeoutExpired:
+                log.warning("%s: its guard does not end; killing it", server.command.role)
+                server.guard.kill()
+                server.guard.wait()
+        for server in self.servers:
+            self._kill_group_of(server)
+
+    def _launch(self, command: ServerCommand) -> Server:
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        path = self._log_dir / f"{command.role}.log"
+        guard = [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), str(self._grace_s)]
+        with path.open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603 - the configured server
+                [*guard, *command.argv],
+                env={**os.environ, **command.env},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        server = Server(command, process, path, time.monotonic())
+        self.servers.append(server)
+        self._announce(f"{command.role}: starting on {command.address} (log: {path})")
+        return server
+
+    def _look_at(self, server: Server, timeout_s: float) -> None:
+        elapsed = time.monotonic() - server.started_at
+        if server.answers():
+            server.seconds_to_ready = elapsed
+            self._announce(f"{server.command.role}: ready after {elapsed:.0f} s")
+        elif elapsed > timeout_s:
+            raise LaunchError(
+                f"{server.command.role}: does not answer {timeout_s:.0f} s after its start "
+                f"({server.stage()}); give it longer with --timeout (log: {server.log_path})"
+            )
+
+    def _report(self, waiting: Sequence[ServerCommand]) -> None:
+        now = time.monotonic()
+        loading = [
+            f"{s.command.role}: {s.stage()} ({now - s.started_at:.0f} s)"
+            for s in self.servers
+            if s.seconds_to_ready is None
+        ]
+        queued = [f"{command.role}: waits for its GPU" for command in waiting]
+        if loading or queued:
+            self._announce(", ".join(loading + queued))
+
+    def _raise_if_one_died(self, when: str) -> None:
+        for server in self.servers:
+            code = server.guard.poll()
+            if code is not None:
+                self._kill_group_of(server)
+                code = code if code >= 0 else 128 - code
+                raise diagnose.death(server.command, code, server.log_path, when)
+
+    @staticmethod
+    def _kill_group_of(server: Server) -> None:
+        """End what a guard left behind that was itself killed; an orderly one leaves nothing."""
+        code = server.guard.poll()
+        if code is not None and code < 0:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(server.guard.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def running(
+    commands: Sequence[ServerCommand],
+    *,
+    log_dir: Path = DEFAULT_LOG_DIR,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    grace_s: float = DEFAULT_GRACE_S,
+    announce: Callable[[str], None] = log.info,
+) -> Iterator[Supervisor]:
+    """Servers that answer, for as long as the block runs.
+
+    `grace_s` is how long a server may take to end by itself before it is killed. Raises
+    `ConfigError` or `LaunchError`; whatever ends the block, the servers are stopped.
+    """
+    preflight.check_ports(commands)
+    preflight.check_gpus(commands)
+    supervisor = Supervisor(log_dir, announce, grace_s)
+    try:
+        supervisor.start(commands, timeout_s)
+        yield supervisor
+    finally:
+        supervisor.stop()

@@ -1,0 +1,20 @@
+"""Fakes to test strategies, scorers and runs without a model. Shipped, so that users can test
+their own.
+
+`ScriptedGenerator` and `ScriptedScorer` run in the process. `rsd.testing.fake_vllm` is a server
+that answers as vLLM does, with faults on demand, and `rsd.testing.server` runs it on a port;
+these two need fastapi and uvicorn (`pip install 'rsd[gateway]'`).
+"""
+
+from rsd.testing.scripted import GeneratorCall, ScorerCall, ScriptedGenerator, ScriptedScorer
+from rsd.testing.tokenizers import ByteTokenizer, CheckpointTokenizer, save_byte_tokenizer
+
+__all__ = [
+    "ByteTokenizer",
+    "CheckpointTokenizer",
+    "GeneratorCall",
+    "ScorerCall",
+    "ScriptedGenerator",
+    "ScriptedScorer",
+    "save_byte_tokenizer",
+]

@@ -1,0 +1,229 @@
+"""What is behind the fake server's routes: a tokenizer, a writer or a reward model, a prefix
+cache, counters, and faults to order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rsd.protocols import Sampling
+from rsd.testing.continuation import Continuation, cut
+from rsd.testing.tokenizers import ByteTokenizer, Tokenizer
+
+
+@dataclass(slots=True)
+class Faults:
+    """What is wrong with a server. All may be changed while it runs.
+
+    `latency_s` delays an answer, `status` answers that HTTP status, `drop` closes the connection
+    in the middle of an answer: these three only for prompts that contain `matching`.
+    `token_latency_s` delays each generated token; `ignore_stop` generates past stop strings.
+    `reward` is given for every score: a number out of range, None (a JSON null), or NaN, for
+    which vLLM, having no JSON for it, answers 400. `warm_drift` is added to a score that used
+    the prefix cache.
+    """
+
+    latency_s: float = 0.0
+    status: int | None = None
+    drop: bool = False
+    matching: str = ""
+    token_latency_s: float = 0.0
+    ignore_stop: bool = False
+    reward: float | Literal["right"] | None = "right"
+    warm_drift: float = 0.0
+
+
+@dataclass(slots=True)
+class Behavior:
+    """What a fake server serves: a language model if it has a `write`, a reward model if it has
+    a `reward`, as one of vLLM does, never both.
+
+    `write(prompt, sampling)` is the whole rest of the answer after `prompt`; `reward(text)` is
+    the score of a text. Both must depend on their arguments alone.
+    """
+
+    write: Callable[[str, Sampling], str] | None = None
+    reward: Callable[[str], float] | None = None
+    faults: Faults = field(default_factory=Faults)
+
+
+@dataclass(slots=True)
+class Counters:
+    """Totals since the start, in tokens but for the requests in work."""
+
+    running: int = 0
+    prompt_tokens: int = 0
+    generation_tokens: int = 0
+    cache_queries: int = 0
+    cache_hits: int = 0
+
+
+class RequestError(Exception):
+    """A request that vLLM refuses, with its status and the fields of its error body."""
+
+    def __init__(self, status: int, message: str, kind: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.param = param
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body of the answer."""
+        error = {
+            "message": str(self),
+            "type": self.kind,
+            "param": self.param,
+            "code": self.status,
+        }
+        return {"error": error}
+
+
+class PrefixCache:
+    """Whole blocks of token ids seen before, as vLLM keeps them. Nothing is ever evicted."""
+
+    def __init__(self, block_size: int) -> None:
+        self.block_size = block_size
+        self._seen: set[int] = set()
+
+    def look_up(self, ids: Sequence[int]) -> int:
+        """How many leading tokens are cached; never the last one, whose output is wanted."""
+        cached = 0
+        for end, key in self._blocks(ids[:-1]):
+            if key not in self._seen:
+                break
+            cached = end
+        return cached
+
+    def add(self, ids: Sequence[int]) -> None:
+        self._seen.update(key for _, key in self._blocks(ids))
+
+    def _blocks(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """End and chained hash of each whole block."""
+        blocks, key = [], 0
+        for end in range(self.block_size, len(ids) + 1, self.block_size):
+            key = hash((key, tuple(ids[end - self.block_size : end])))
+            blocks.append((end, key))
+        return blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    prompt_ids: list[int]
+    cached: int
+    continuation: Continuation
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    prompt_ids: list[int]
+    reward: float | None
+
+
+class FakeEngine:
+    """Generates and scores, and counts as vLLM's engine does. No request ever waits."""
+
+    def __init__(
+        self,
+        behavior: Behavior,
+        *,
+        served_name: str,
+        max_model_len: int,
+        tokenizer: Tokenizer | None = None,
+        block_size: int = 16,
+    ) -> None:
+        self.behavior = behavior
+        self.served_name = served_name
+        self.max_model_len = max_model_len
+        self.tokenizer = tokenizer or ByteTokenizer()
+        self.cache = PrefixCache(block_size)
+        self.counters = Counters()
+
+    @property
+    def faults(self) -> Faults:
+        return self.behavior.faults
+
+    def ids_of(self, prompt: str | Sequence[int]) -> list[int]:
+        """Token ids of a prompt. Raises `RequestError` if they do not fit the context."""
+        ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
+        if unknown := [token for token in ids if token >= self.tokenizer.size]:
+            raise RequestError(400, f"Token id {unknown[0]} is out of vocabulary", BAD_REQUEST)
+        if len(ids) > self.max_model_len:
+            raise self._context_error(len(ids))
+        return ids
+
+    def generate(self, ids: list[int], sampling: Sampling, max_tokens: int) -> Generated:
+        """Continue `ids` by at most `max_tokens`, fewer where the context leaves no room. Who
+        sends the tokens counts them."""
+        assert self.behavior.write is not None
+        if max_tokens > self.max_model_len:
+            raise _max_tokens_error(
+                f"max_tokens={max_tokens} cannot be greater than max_model_len="
+                f"{self.max_model_len}. Please request fewer output tokens.",
+                max_tokens,
+            )
+        max_tokens = min(max_tokens, self.max_model_len - len(ids))
+        if max_tokens < 1:
+            raise _max_tokens_error(f"max_tokens must be at least 1, got {max_tokens}.", max_tokens)
+        written = self.behavior.write(self.tokenizer.decode(ids), sampling)
+        stops = () if self.faults.ignore_stop else sampling.stop
+        continuation = cut(written, self.tokenizer, stops, max_tokens)
+        cached = self._read(ids)
+        self.cache.add([*ids, *continuation.ids[:-1]])
+        return Generated(ids, cached, continuation)
+
+    def score(self, ids: list[int]) -> Scored:
+        """The reward at the last of `ids`."""
+        assert self.behavior.reward is not None
+        cached = self._read(ids)
+        self.cache.add(ids)
+        if self.faults.reward != "right":
+            return Scored(ids, self.faults.reward)
+        drift = self.faults.warm_drift if cached else 0.0
+        return Scored(ids, self.behavior.reward(self.tokenizer.decode(ids)) + drift)
+
+    def metrics(self) -> str:
+        """The counters in the Prometheus text format, named as vLLM's."""
+        counters = self.counters
+        labels = f'engine="0",model_name="{self.served_name}"'
+        values: list[tuple[str, str, int]] = [
+            ("gauge", "num_requests_running", counters.running),
+            ("gauge", "num_requests_waiting", 0),
+            ("counter", "prompt_tokens_total", counters.prompt_tokens),
+            ("counter", "prompt_tokens_cached_total", counters.cache_hits),
+            ("counter", "generation_tokens_total", counters.generation_tokens),
+            ("counter", "prefix_cache_queries_total", counters.cache_queries),
+            ("counter", "prefix_cache_hits_total", counters.cache_hits),
+        ]
+        lines = []
+        for kind, name, value in values:
+            lines += [f"# TYPE vllm:{name} {kind}", f"vllm:{name}{{{labels}}} {float(value)}"]
+        block = f'block_size="{self.cache.block_size}",enable_prefix_caching="True",engine="0"'
+        lines += ["# TYPE vllm:cache_config_info gauge", f"vllm:cache_config_info{{{block}}} 1.0"]
+        return "\n".join(lines) + "\n"
+
+    def _context_error(self, count: int) -> RequestError:
+        at_least = "at least " if count == self.max_model_len + 1 else ""
+        message = (
+            f"This model's maximum context length is {self.max_model_len} tokens. However, your "
+            f"prompt contains {at_least}{count} input tokens, which exceeds this limit even "
+            f"without any output tokens. Please reduce the length of the input prompt. "
+            f"(parameter=input_tokens, value={count})"
+        )
+        return RequestError(400, message, BAD_REQUEST, "input_tokens")
+
+    def _read(self, ids: Sequence[int]) -> int:
+        """Count a prompt; how much of it is cached."""
+        cached = self.cache.look_up(ids)
+        self.counters.prompt_tokens += len(ids)
+        self.counters.cache_queries += len(ids)
+        self.counters.cache_hits += cached
+        return cached
+
+
+BAD_REQUEST = "BadRequestError"
+
+
+def _max_tokens_error(message: str, value: int) -> RequestError:
+    message += f" (parameter=max_tokens, value={value})"
+    return RequestError(400, message, BAD_REQUEST, "max_tokens")

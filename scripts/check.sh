@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The checks that need no server: formatting, lint, types, floors.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin="${RSD_VENV:-.venv}/bin"
+export PATH="$(cd "$bin" && pwd):$PATH"
+set -x
+ruff format --check .
+ruff check .
+mypy
+lint-imports

@@ -1,0 +1,233 @@
+"""The stages that remake the family from seeds; each skips what its files say is done."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from demo_family.checkpoints import (
+    load_language_model,
+    load_reward_model,
+    save_language_model,
+    save_reward_model,
+    stored_parameters,
+)
+from demo_family.compound_stories import FAMILIES
+from demo_family.data import reward_sequences
+from demo_family.evaluation import measure, reward_quality
+from demo_family.labelling import LabelledSolution, Labeller
+from demo_family.modeling import CausalLM, ModelShape
+from demo_family.prm import train_reward_model
+from demo_family.problems import Problem, problems_of_split
+from demo_family.tokenizer import (
+    SYSTEM_PROMPT,
+    VOCABULARY_SIZE,
+    load_tokenizer,
+    save_tokenizer,
+    train_tokenizer,
+)
+from demo_family.training import TrainingPlan, train_language_model
+
+STAGES = ("problems", "tokenizer", "target", "draft", "prm_language", "prm", "evaluate")
+TEST_PROBLEMS = 200
+LABEL_BATCH = 256
+
+DRAFT_SHAPE = ModelShape(VOCABULARY_SIZE, 96, 3, 3, 1, 256)
+TARGET_SHAPE = ModelShape(VOCABULARY_SIZE, 256, 6, 4, 2, 832)
+PRM_SHAPE = ModelShape(VOCABULARY_SIZE, 128, 3, 4, 2, 320)
+
+
+@dataclass(frozen=True)
+class FamilyPlan:
+    """Sizes and lengths of one run; layers, heads and widths as in `ModelShape`."""
+
+    draft: TrainingPlan
+    target: TrainingPlan
+    prm_language: TrainingPlan
+    prm_reward: TrainingPlan
+    tokenizer_problems: int = 20_000
+    labelled_problems: int = 12_000
+    reward_problems: int = 400
+    draft_shape: ModelShape = DRAFT_SHAPE
+    target_shape: ModelShape = TARGET_SHAPE
+    prm_shape: ModelShape = PRM_SHAPE
+
+
+FULL = FamilyPlan(
+    draft=TrainingPlan(1_800, 6_144, 6e-3, decay_share=0.6),
+    target=TrainingPlan(2_300, 4_096, 5e-3, decay_share=0.6),
+    prm_language=TrainingPlan(1_500, 6_144, 6e-3, decay_share=0.4),
+    prm_reward=TrainingPlan(1_000, 6_144, 2e-3, decay_share=0.8),
+)
+SMOKE = FamilyPlan(
+    draft=TrainingPlan(20, 2_048, 8e-3),
+    target=TrainingPlan(20, 2_048, 5e-3),
+    prm_language=TrainingPlan(20, 2_048, 8e-3),
+    prm_reward=TrainingPlan(20, 2_048, 2e-3),
+    tokenizer_problems=2_000,
+    labelled_problems=64,
+    reward_problems=24,
+)
+
+
+def benchmark_problems(seed: int, count: int = TEST_PROBLEMS) -> list[Problem]:
+    """The benchmark's problems, in the order of `test.jsonl`."""
+    return list(islice(problems_of_split("test", seed, FAMILIES), count))
+
+
+def benchmark_line(index: int, problem: Problem) -> str:
+    """One line of `test.jsonl`: a GSM8K-like record."""
+    answer = "\n".join([*problem.step_texts, f"#### {problem.gold}"])
+    record = {
+        "id": f"demo-{index:03d}",
+        "family": problem.family,
+        "level": problem.level,
+        "question": problem.question,
+        "answer": answer,
+    }
+    return json.dumps(record) + "\n"
+
+
+class Pipeline:
+    """Runs stages; `out` receives what is published, `work` what is needed to resume."""
+
+    def __init__(
+        self, out: Path, work: Path, seed: int, plan: FamilyPlan, device: torch.device
+    ) -> None:
+        self.out, self.work, self.seed, self.plan, self.device = out, work, seed, plan, device
+        out.mkdir(parents=True, exist_ok=True)
+        work.mkdir(parents=True, exist_ok=True)
+
+    def run(self, stage: str) -> None:
+        """Run one of `STAGES`."""
+        start = time.monotonic()
+        print(f"== {stage}", flush=True)
+        getattr(self, f"stage_{stage}")()
+        print(f"== {stage}: {time.monotonic() - start:.0f} s", flush=True)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return load_tokenizer(self.work / "tokenizer")
+
+    def stage_problems(self) -> None:
+        lines = [
+            benchmark_line(i, problem) for i, problem in enumerate(benchmark_problems(self.seed))
+        ]
+        (self.out / "test.jsonl").write_text("".join(lines))
+
+    def stage_tokenizer(self) -> None:
+        if (self.work / "tokenizer" / "tokenizer.json").exists():
+            return
+        stream = problems_of_split("train", self.seed, FAMILIES)
+        constant = (SYSTEM_PROMPT, "system", "user", "assistant", "\n", "\n\n")
+        texts = (
+            text
+            for problem in islice(stream, self.plan.tokenizer_problems)
+            for text in (*constant, problem.question, *problem.step_texts)
+        )
+        save_tokenizer(train_tokenizer(texts), self.work / "tokenizer")
+
+    def stage_draft(self) -> None:
+        self._language_model("draft", self.plan.draft_shape, self.plan.draft)
+
+    def stage_target(self) -> None:
+        self._language_model("target", self.plan.target_shape, self.plan.target)
+
+    def _language_model(self, name: str, shape: ModelShape, plan: TrainingPlan) -> None:
+        model = train_language_model(
+            name, shape, plan, self.tokenizer, self.work, self._seed_of(name), self.device
+        )
+        save_language_model(model, self.tokenizer, self.out / name)
+
+    def _seed_of(self, name: str) -> int:
+        return self.seed + 1 + ("target", "draft", "prm_language", "prm").index(name)
+
+    def stage_prm_language(self) -> CausalLM:
+        """The language model that the PRM starts from; it is not published."""
+        return train_language_model(
+            "prm_language",
+            self.plan.prm_shape,
+            self.plan.prm_language,
+            self.tokenizer,
+            self.work,
+            self._seed_of("prm_language"),
+            self.device,
+            render=reward_sequences,
+        )
+
+    def stage_prm(self) -> None:
+        model = train_reward_model(
+            self.stage_prm_language(),
+            self.plan.prm_reward,
+            self.tokenizer,
+            self._labelled(),
+            self.work,
+            self._seed_of("prm"),
+            self.device,
+        )
+        save_reward_model(model, self.tokenizer, self.out / "prm")
+
+    def _labelled(self) -> list[LabelledSolution]:
+        """Labelled solutions of training problems that no model has been trained on."""
+        path, seed = self.work / "labelled.json", self.seed + 77
+        if path.exists():
+            return [
+                LabelledSolution(
+                    item["question"],
+                    tuple(tuple(step) for step in item["steps"]),
+                    tuple(item["verdicts"]),
+                    tuple(item["writers"]),
+                )
+                for item in json.loads(path.read_text())
+            ]
+        draft, target = self._writers()
+        labeller = Labeller(draft, target, self.tokenizer, seed)
+        stream = problems_of_split("train", seed * 1_000_003 + 500_009, FAMILIES)
+        found: list[LabelledSolution] = []
+        start = time.monotonic()
+        for done in range(0, self.plan.labelled_problems, LABEL_BATCH):
+            found += labeller.label(list(islice(stream, LABEL_BATCH)))
+            right = sum(sum(item.verdicts) for item in found)
+            steps = sum(len(item.verdicts) for item in found)
+            print(
+                f"labelling: {done + LABEL_BATCH}/{self.plan.labelled_problems} problems, "
+                f"{len(found)} solutions, {right / steps:.3f} of {steps} steps right, "
+                f"{time.monotonic() - start:.0f} s",
+                flush=True,
+            )
+        path.write_text(json.dumps([vars(item) for item in found]))
+        return found
+
+    def _writers(self) -> tuple[CausalLM, CausalLM]:
+        draft, target = (load_language_model(self.out / name) for name in ("draft", "target"))
+        return draft.to(self.device), target.to(self.device)
+
+    def stage_evaluate(self) -> None:
+        from demo_family.card import surroundings, write_card
+
+        draft, target = (load_language_model(self.out / name) for name in ("draft", "target"))
+        prm, tokenizer = load_reward_model(self.out / "prm"), self.tokenizer
+        parameters = {
+            name: stored_parameters(self.out / name) for name in ("draft", "target", "prm")
+        }
+        problems = benchmark_problems(self.seed)
+        validation = islice(
+            problems_of_split("validation", self.seed, FAMILIES), self.plan.reward_problems
+        )
+        metrics: dict[str, Any] = {
+            **surroundings(self.work, self.seed, self.device),
+            "parameters": parameters,
+            "test": measure(tokenizer, draft, target, prm, problems, parameters),
+            "prm": reward_quality(
+                draft, target, prm, tokenizer, [*problems, *validation], self.seed
+            ),
+        }
+        (self.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+        write_card(metrics, tokenizer.get_vocab_size(), self.out / "README.md")

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from rsd.cli.report import report
+from rsd.errors import StoreError
+
+
+def test_one_run_is_brought_up_to_date(rsd_run, capsys):
+    report([rsd_run])
+    assert "RSD δ=0.7" in capsys.readouterr().out
+    assert (rsd_run / "metrics.json").is_file()
+    assert not (rsd_run / "report.html").exists()
+
+
+def test_several_runs_are_compared_and_left_alone(rsd_run, target_run, tmp_path, capsys):
+    html = tmp_path / "both.html"
+    report([rsd_run, target_run, rsd_run], html)
+    out = capsys.readouterr().out
+    assert out.count("RSD δ=0.7 − target alone") == 1
+    assert out.endswith(f"Report: {html}\n")
+    assert "<h2>Differences on the same problems</h2>" in html.read_text()
+    assert not (rsd_run / "metrics.json").exists()
+    assert not (target_run / "metrics.json").exists()
+
+
+def test_a_directory_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(StoreError, match="not a run directory"):
+        report([tmp_path])
+
+
+def test_a_page_that_cannot_be_written_is_named(rsd_run, tmp_path):
+    with pytest.raises(StoreError, match=r"nowhere/page\.html: cannot be written"):
+        report([rsd_run], tmp_path / "nowhere" / "page.html")

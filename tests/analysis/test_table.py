@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+from analysis.made_up_runs import grade, solution, target, three_solutions, write_run
+
+from rsd.analysis import analyze, render_table
+from rsd.analysis.present import figure, p_value, points
+from rsd.analysis.table import WIDTH
+from rsd.records import read_run
+from rsd.types import StopReason
+
+
+def table(*directories):
+    return render_table([analyze(read_run(directory)) for directory in directories])
+
+
+def row(text: str, *needles: str) -> str:
+    return next(line for line in text.splitlines() if all(n in line for n in needles))
+
+
+def squeezed(line: str) -> str:
+    return " ".join(line.split())
+
+
+def test_one_run_is_set_against_its_own_reference(rsd_run):
+    text = table(rsd_run)
+    line = squeezed(row(text, "made-up-rsd", "["))
+    assert line == "made-up-rsd RSD δ=0.7 3 66.7 [20.8, 93.9] 50% 50% 0.98* 1.09*"
+    assert "* over the target writing the same responses" in text
+    assert "Differences" not in text
+
+
+def test_runs_are_set_against_the_target_run(rsd_run, target_run):
+    text = table(rsd_run, target_run)
+    assert row(text, "made-up-rsd", "[").split()[-2:] == ["0.93", "1.02"]  # 18500, 20420 / 20000
+    assert row(text, "made-up-target", "[").split()[-3:] == ["-", "1.00", "1.00"]
+    assert "*" not in text
+    difference = squeezed(row(text, "RSD δ=0.7 − target alone"))
+    assert difference.endswith("target alone −33.3 [−100.0, 0.0] 0 / 1 1.000 3 0")
+
+
+def test_tokens_and_speed_are_means_of_finished_problems(rsd_run):
+    numbers = table(rsd_run).split("Tokens per problem")[1]
+    # 23 / 3, 21 / 3, 83 / 3; 3 problems and 34 tokens in 20 s; latencies 2, 6 and 10 s.
+    cells = row(numbers, "made-up-rsd").split()[3:]
+    assert cells == ["8", "7", "28", "0.15", "1.70", "6.00", "9.60"]
+
+
+def test_what_was_left_out_is_said(tmp_path):
+    broken = solution("4", [], stop_reason=StopReason.ERROR, error="down")
+    grades = [grade("1", True), grade("2", None)]
+    text = table(write_run(tmp_path / "r", [*three_solutions(), broken], grades))
+    assert (
+        "RSD δ=0.7: 1 failed (counted as wrong), 1 with an ungradable gold answer (left out), "
+        "1 not graded (left out; see rsd grade)."
+    ) in squeezed(text)
+
+
+def test_several_tasks_have_a_table_with_their_average(tmp_path):
+    tasks = tuple(f"task{i}" for i in range(8))
+    solutions = [solution("1", [target(0, 20, 5)], task=task) for task in tasks]
+    grades = [grade("1", task in ("task0", "task7"), task=task) for task in tasks]
+    text = table(write_run(tmp_path / "r", solutions, grades, strategy="target", tasks=tasks))
+    last = text.split("Accuracy by task, continued")[1]
+    assert row(last, "target alone").split() == ["target", "alone", "0.0%", "100.0%", "25.0%"]
+
+
+def test_long_names_are_cut_to_the_width_but_keep_their_ends(tmp_path):
+    grades = [grade("1", True)]
+    name = "a-very-long-name-of-an-experiment-" * 3
+    first = write_run(tmp_path / f"{name}0123456789", three_solutions(), grades)
+    second = write_run(tmp_path / f"{name}abcdefabcd", three_solutions(), grades)
+    text = table(first, second)
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert text.count("…0123456789  RSD δ=0.7") == 2
+    assert text.count("…abcdefabcd  RSD δ=0.7") == 2
+    assert "RSD δ=0.7 (abcdefabcd) − RSD δ=0.7 (0123456789)" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (0.0123, "0.012"), (1.5, "1.50"), (12.34, "12.3"), (1234.5, "1,234")],
+)
+def test_figures_have_about_three_digits(value, text):
+    assert figure(value) == text
+
+
+def test_differences_are_signed_and_zero_is_not():
+    assert points(0.005, (-0.02, 0.0004)) == "+0.5 [−2.0, 0.0]"
+    assert p_value(0.0004) == "<0.001"

@@ -1,0 +1,139 @@
+"""Exit codes and what the terminal shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cluster import PROBLEMS, Cluster
+
+from rsd.cli import main as cli
+
+Rsd = Callable[..., tuple[int, str, str]]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def rsd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rsd:
+    """Run the command in this process; gives exit code, stdout and stderr."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["rsd", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.err
+        code = exit_.value.code
+        assert isinstance(code, int)
+        return code, shown.out, shown.err
+
+    return call
+
+
+def test_a_run_prints_its_table_and_exits_0(rsd: Rsd, cluster: Cluster) -> None:
+    code, out, err = rsd("run", cluster.path)
+    assert code == 0
+    assert "fake" in out
+    assert f"{PROBLEMS}/{PROBLEMS} problems, accuracy 100.0%, acceptance" in err
+    directory = cluster.config().directory
+    assert (directory / "metrics.json").exists()
+    assert (directory / "report.html").exists()
+
+
+def test_failed_problems_exit_1_and_say_where(rsd: Rsd, cluster: Cluster) -> None:
+    cluster.faults("draft").status = 400
+    cluster.faults("draft").matching = "Ann has 12 pens"
+    code, _, err = rsd("run", cluster.path)
+    assert code == 1
+    assert f"rsd: 1 of {PROBLEMS} problems failed; the same command tries them again" in err
+
+
+def test_what_is_owed_is_told_without_a_server(rsd: Rsd, cluster: Cluster) -> None:
+    directory = cluster.config().directory
+    assert rsd("run", cluster.path, "--status") == (0, f"{directory}\t{PROBLEMS}\n", "")
+    rsd("run", cluster.path)
+    assert rsd("run", cluster.path, "--status") == (0, f"{directory}\t0\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "decoding.treshold=1"], "decoding.treshold: unknown key; did you mean threshold?"),
+        (["-o", "tasks.names=[gsm9k]"], "tasks.names: no task 'gsm9k'; known: demo"),
+        (["-o", "tasks.data_dir=nowhere"], "nowhere/demo/test.jsonl: no such file"),
+        (["--frobnicate"], "No such option: --frobnicate"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exits_2(
+    rsd: Rsd, cluster: Cluster, arguments: list[str], message: str
+) -> None:
+    code, out, err = rsd("run", cluster.path, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("rsd: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_a_server_that_is_down_is_one_line_and_exits_1(rsd: Rsd, cluster: Cluster) -> None:
+    code, _, err = rsd("run", cluster.path, "-o", "models.prm.endpoints=[http://127.0.0.1:9/v1]")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "cannot be reached" in err
+    assert "rsd serve" in err
+
+
+def test_another_runs_directory_is_refused(rsd: Rsd, cluster: Cluster, tmp_path: Path) -> None:
+    rsd("run", cluster.path, "--dir", tmp_path / "here")
+    code, _, err = rsd(
+        "run", cluster.path, "--dir", tmp_path / "here", "-o", "decoding.threshold=0.9"
+    )
+    assert code == 2
+    assert "differs in decoding.threshold" in err
+
+
+def test_doctor_prints_a_line_a_check(rsd: Rsd, cluster: Cluster) -> None:
+    code, out, _ = rsd("doctor", cluster.path)
+    assert code == 0
+    assert {line.split()[0] for line in out.splitlines()} == {"ok"}
+
+
+def test_doctor_exits_1_on_a_failed_check(rsd: Rsd, cluster: Cluster) -> None:
+    cluster.faults("prm").reward = float("nan")
+    code, out, _ = rsd("doctor", cluster.path)
+    assert code == 1
+    assert "fail     prm rewards" in out
+
+
+def test_grade_renews_the_grades(rsd: Rsd, cluster: Cluster) -> None:
+    rsd("run", cluster.path)
+    grades = cluster.config().directory / "grades.jsonl"
+    before = sorted(grades.read_text().splitlines())
+    grades.write_text("")
+    code, out, _ = rsd("grade", cluster.config().directory)
+    assert code == 0
+    assert "fake" in out
+    assert sorted(grades.read_text().splitlines()) == before
+
+
+def test_tasks_tells_what_is_present(rsd: Rsd, cluster: Cluster, tmp_path: Path) -> None:
+    code, out, _ = rsd("tasks", "--data-dir", tmp_path / "data")
+    assert code == 0
+    (demo,) = [line for line in out.splitlines() if line.startswith("demo")]
+    assert str(tmp_path / "data" / "demo" / "test.jsonl") in demo
+    assert "hub: openai/gsm8k" in out
+
+
+def test_a_directory_that_is_no_run_is_named(rsd: Rsd, tmp_path: Path) -> None:
+    code, _, err = rsd("report", tmp_path)
+    assert code == 1
+    assert err == f"rsd: {tmp_path}: not a run directory: it has no config.yaml\n"
+
+
+@pytest.mark.parametrize(
+    "command", ["serve", "doctor", "run", "grade", "report", "tasks", "mock", ""]
+)
+def test_help_is_there(rsd: Rsd, command: str) -> None:
+    code, out, _ = rsd(*command.split(), "--help")
+    assert code == 0
+    assert "Usage: rsd" in out

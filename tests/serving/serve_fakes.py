@@ -1,0 +1,21 @@
+"""`rsd`, but `rsd serve` starts fake servers at the configured ports."""
+
+from __future__ import annotations
+
+from helpers import fake
+
+from rsd.cli import serve as command
+from rsd.cli.main import main
+from rsd.config import Config
+from rsd.serving import ServerCommand, build
+from rsd.types import Role
+
+
+def build_fake(config: Config, role: Role) -> ServerCommand:
+    return fake(role, build(config, role).port)
+
+
+if __name__ == "__main__":
+    command.build = build_fake
+    command.preflight.check_vllm = lambda: None
+    main()

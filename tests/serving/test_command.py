@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Any
+
+import pytest
+from serving.helpers import config
+
+from rsd.errors import ConfigError
+from rsd.serving import build
+
+CPU = {"device": "cpu", "max_model_len": 1024, "dtype": "bfloat16", "enforce_eager": True}
+
+
+def test_a_cpu_server_is_described_whole() -> None:
+    command = build(config(model="./checkpoint", serve=CPU | {"threads": 2}), "draft")
+    assert shlex.join(command.argv[3:]) == (
+        "--model ./checkpoint --served-model-name draft --host 127.0.0.1 --port 8101 "
+        "--dtype bfloat16 --max-model-len 1024 --enforce-eager --enable-prefix-caching "
+        "--disable-uvicorn-access-log --enable-prompt-tokens-details --no-enable-chunked-prefill"
+    )
+    assert command.argv[:3] == (sys.executable, "-m", "vllm.entrypoints.openai.api_server")
+    assert command.env == {
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": "2",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    }
+
+
+def test_a_gpu_server_gets_its_devices_and_its_share() -> None:
+    serve = {
+        "devices": "2,3",
+        "tensor_parallel": 2,
+        "memory_share": 0.45,
+        "hf_overrides": {"max_position_embeddings": 16384},
+        "flags": ["--max-num-seqs", "64"],
+    }
+    command = build(config(serve=serve), "draft")
+    assert shlex.join(command.argv[3:]) == (
+        "--model org/draft --served-model-name draft --host 127.0.0.1 --port 8101 --dtype auto "
+        "--tensor-parallel-size 2 --gpu-memory-utilization 0.45 "
+        """--hf-overrides '{"max_position_embeddings":16384}' """
+        "--enable-prefix-caching --disable-uvicorn-access-log --enable-prompt-tokens-details "
+        "--max-num-seqs 64"
+    )
+    assert command.env == {"VLLM_NO_USAGE_STATS": "1", "CUDA_VISIBLE_DEVICES": "2,3"}
+    assert command.gpus == {"2", "3"}
+
+
+def test_the_reward_model_is_served_for_pooling() -> None:
+    argv = build(config(), "prm").argv
+    assert argv[argv.index("--runner") + 1] == "pooling"
+    assert "--runner" not in build(config(), "target").argv
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_remote_code_is_trusted_only_where_asked(asked: bool) -> None:
+    command = build(config(serve={"trust_remote_code": asked}), "draft")
+    assert ("--trust-remote-code" in command.argv) is asked
+
+
+def test_the_api_key_is_nowhere_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_VLLM_PASS", "sesame-17")
+    command = build(config(api_key="${MY_VLLM_PASS}"), "draft")
+    assert command.env["VLLM_API_KEY"] == "sesame-17"
+    assert 'VLLM_API_KEY="${MY_VLLM_PASS}"' in command.shell()
+    for shown in (*command.argv, command.shell(), repr(command)):
+        assert "sesame" not in shown
+
+
+def test_the_shell_line_reads_back_as_the_command() -> None:
+    command = build(config(model="./my checkpoint", serve=CPU | {"env": {"NOTE": "a b"}}), "draft")
+    words = shlex.split(command.shell())
+    assert "NOTE=a b" in words
+    assert tuple(words[len(command.env) :]) == command.argv
+
+
+def test_own_environment_wins() -> None:
+    serve = CPU | {"env": {"OMP_NUM_THREADS": "7"}}
+    assert build(config(serve=serve), "draft").env["OMP_NUM_THREADS"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("draft", "told"),
+    [
+        ({"serve": {"flags": ["--api-key=abc"]}}, "models.draft.serve.flags: --api-key"),
+        ({"endpoints": ["https://gpu:1/v1"]}, "models.draft.endpoints: https://gpu:1/v1"),
+        ({"endpoints": ["http://127.0.0.1/v1"]}, "names no port"),
+        ({"endpoints": ["http://127.0.0.1:8001/a/v1"]}, "http://HOST:PORT/v1"),
+    ],
+)
+def test_what_cannot_be_served_is_refused(draft: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        build(config(**draft), "draft")

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from serving.helpers import HERE, PATIENCE_S, all_gone, config, wait_until
+from typer.testing import CliRunner
+
+from rsd.cli.main import app
+from rsd.errors import ConfigError
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, ports: list[int]) -> Path:
+    values = yaml.safe_load(config().dump())
+    for port, model in zip(ports, values["models"].values(), strict=True):
+        model["endpoints"] = [f"http://127.0.0.1:{port}/v1"]
+    path = tmp_path / "servers.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def test_print_gives_one_line_a_server_and_starts_none(config_file: Path) -> None:
+    result = CliRunner().invoke(app, ["serve", str(config_file), "--print", "--only", "prm"])
+    assert result.exit_code == 0
+    comment, line = result.stdout.splitlines()
+    assert comment.startswith("# prm: http://127.0.0.1:")
+    assert " -m vllm.entrypoints.openai.api_server --model org/prm " in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--only", "judge"], "--only judge: no such role; known: draft, target, prm"),
+        (["-o", "models.prm.model=./none"], "servers.yaml: models.prm.model: ./none: no such dir"),
+    ],
+)
+def test_mistakes_are_told_before_anything_starts(
+    config_file: Path, arguments: list[str], told: str
+) -> None:
+    result = CliRunner().invoke(app, ["serve", str(config_file), *arguments])
+    assert isinstance(result.exception, ConfigError)
+    assert told in str(result.exception)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_all_and_exits_130(
+    config_file: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    ready = tmp_path / "state" / "ready"
+    logs = tmp_path / "logs"
+    arguments = ["serve", str(config_file), "--ready-file", str(ready), "--log-dir", str(logs)]
+    with subprocess.Popen(
+        [sys.executable, str(HERE / "serve_fakes.py"), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # As a shell starts a background job.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    ) as launcher:
+        wait_until(lambda: ready.exists() or launcher.poll() is not None)
+        launcher.send_signal(number)
+        output, _ = launcher.communicate(timeout=PATIENCE_S)
+    assert launcher.returncode == 130
+    assert output.splitlines()[-1] == "rsd: servers stopped"
+    assert all_gone(logs)
+    assert not ready.exists()

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rsd.config import Config, differing_keys, load
+from rsd.errors import ConfigError
+
+ROOT = Path(__file__).parents[1]
+DEMO = ROOT / "configs" / "demo.yaml"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda p: p.name)
+def test_every_shipped_config_loads(path: Path) -> None:
+    assert load(path).name
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("decoding.treshold=0.8", "decoding.treshold: unknown key; did you mean threshold?"),
+        ("models.draft.endpoint=http://x/v1", "models.draft.endpoint: unknown key; did you mean"),
+        ("decoding.top_p=0", "decoding.top_p: Input should be greater than 0"),
+        ("decoding.threshold=.nan", "nan is no threshold"),
+        ("decoding.prompt=qwen", "decoding.prompt: no template 'qwen'; known: plain"),
+        ("models.prm.endpoints=[127.0.0.1:80]", "is not a URL"),
+        ("models.prm.endpoints=[http://127.0.0.1:80]", "must end in /v1"),
+        ("name=../elsewhere", "name: String should match pattern"),
+        ("models.draft.api_key=abc", "models.draft.api_key: write ${NAME}"),
+        ("models.draft.api_key=${NO_SUCH_NAME}", "set NO_SUCH_NAME in the environment"),
+        ("decoding", "-o decoding: expected key=value"),
+        ("name.x=1", "-o name.x=1: name holds a value, not a section"),
+        ("name=[", "is not a YAML value"),
+    ],
+)
+def test_a_wrong_key_or_value_is_one_line_that_names_it(override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(DEMO, [override])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("- a\n", "expected a mapping"), ("a: [", "not valid YAML"), ("name: x\n", "models: missing")],
+)
+def test_a_broken_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="broken.yaml") as caught:
+        load(path)
+    assert message in str(caught.value)
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere.yaml: cannot be read: No such file"):
+        load(tmp_path / "nowhere.yaml")
+
+
+def test_a_dumped_config_is_the_same_run(tmp_path: Path) -> None:
+    config = load(DEMO, ["decoding.threshold=.inf"])
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(config.dump())
+    assert load(copy) == config
+
+
+def test_secrets_come_from_the_environment_and_are_not_dumped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DRAFT_KEY", "open-sesame")
+    config = load(DEMO, ["models.draft.api_key=${DRAFT_KEY}"])
+    assert config.models.draft.api_key is not None
+    assert config.models.draft.api_key.get_secret_value() == "open-sesame"
+    assert "sesame" not in config.dump() + repr(config)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "models.draft.endpoints=[http://10.0.0.1:1/v1]",
+        "models.target.serve.device=cuda",
+        "run.concurrency=1",
+        "run.output_dir=elsewhere",
+    ],
+)
+def test_where_and_how_fast_does_not_change_the_digest(override: str) -> None:
+    assert load(DEMO, [override]).digest == load(DEMO).digest
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("models.prm.model=other", "models.prm.model"),
+        ("decoding.threshold=0.8", "decoding.threshold"),
+        ("decoding.seed=1", "decoding.seed"),
+        ("run.limit=5", "tasks.limit"),
+        ("decoding.strategy=draft", "decoding.strategy"),
+    ],
+)
+def test_what_decides_answers_changes_the_digest_and_is_named(override: str, key: str) -> None:
+    base, other = load(DEMO), load(DEMO, [override])
+    assert base.digest != other.digest
+    assert key in differing_keys(base.determinants(), other.determinants())
+
+
+def test_a_baseline_does_not_depend_on_the_threshold() -> None:
+    left = load(DEMO, ["decoding.strategy=target", "decoding.threshold=0.1"])
+    right = load(DEMO, ["decoding.strategy=target", "models.draft.model=other"])
+    assert left.digest == right.digest
+
+
+@given(st.none() | st.integers(1, 99), st.none() | st.integers(1, 99))
+def test_the_smaller_limit_counts(task_limit: int | None, run_limit: int | None) -> None:
+    overrides = [f"tasks.limit={task_limit or 'null'}", f"run.limit={run_limit or 'null'}"]
+    config: Config = load(DEMO, overrides)
+    limits = [n for n in (task_limit, run_limit) if n]
+    assert config.limit == (min(limits) if limits else None)
