@@ -160,14 +160,12 @@ class GradeRecord(_Record):
 
 
 class ServedModel(_Record):
-    """A model as its server described it when the run began. `parameters` is None where neither
-    the configuration nor a local checkpoint tells."""
+    """A model as its server described it when the run began."""
 
     endpoint: str
     served_name: str
     model: str
     context: int
-    parameters: int | None = None
     vllm_version: str | None = None
 
 
@@ -181,11 +179,13 @@ class Session(_Record):
 
 
 class Manifest(_Record):
-    """What a run was made with."""
+    """What a run was made with: `models` that it used, and `parameters` of all three, None where
+    neither the configuration nor a local checkpoint tells."""
 
     name: str
     digest: str
     models: dict[Role, ServedModel]
+    parameters: dict[Role, int | None]
     prefix: str
     seed: int
     versions: dict[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rsd.analysis.folds import Flops, flops, parameters, total
+from rsd.analysis.folds import Flops, flops, total
 from rsd.analysis.metrics import AnalyzedRun, Tokens, token_totals
 from rsd.analysis.outcomes import failed, verdicts
 from rsd.analysis.statistics import Interval, bootstrap_difference, mcnemar_exact
@@ -78,4 +78,4 @@ def target_only(run: AnalyzedRun, others: list[AnalyzedRun]) -> AnalyzedRun | No
 
 
 def _flops(run: AnalyzedRun, keys: list[Key]) -> Flops:
-    return flops(total(run.folds[key] for key in keys), parameters(run.run))
+    return flops(total(run.folds[key] for key in keys), run.run.manifest.parameters)

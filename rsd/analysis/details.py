@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from rsd.analysis.folds import parameters
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.present import (
     UNKNOWN,
@@ -119,7 +118,7 @@ def models(runs: list[AnalyzedRun]) -> Block:
     """What the servers served."""
     rows = []
     for run, name in zip(runs, labels(runs), strict=True):
-        counts = parameters(run.run)
+        counts = run.run.manifest.parameters
         for role, served in run.run.manifest.models.items():
             size, version = counts[role], served.vllm_version
             rows.append(

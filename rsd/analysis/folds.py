@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
-from rsd.records import RunRecord, StepRecord, TrajectoryRecord
-from rsd.types import ROLES, Role, Source
+from rsd.records import StepRecord, TrajectoryRecord
+from rsd.types import Role, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +101,6 @@ def fold(trajectory: TrajectoryRecord) -> Fold:
 def total(folds: Iterable[Fold]) -> Fold:
     """The sum of `folds`."""
     return Fold(*(sum(column) for column in zip(*(astuple(f) for f in folds), strict=True)))
-
-
-def parameters(run: RunRecord) -> dict[Role, int | None]:
-    """Parameter counts: as the manifest tells them, or else the configuration."""
-    counts: dict[Role, int | None] = {}
-    for role in ROLES:
-        served = run.manifest.models.get(role)
-        known = served.parameters if served else None
-        counts[role] = known or run.config.models.role(role).parameters
-    return counts
 
 
 def flops(fold: Fold, counts: dict[Role, int | None]) -> Flops:

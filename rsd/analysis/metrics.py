@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from rsd.analysis.files import write_atomically
-from rsd.analysis.folds import Flops, Fold, flops, fold, parameters, reference_flops, total
+from rsd.analysis.folds import Flops, Fold, flops, fold, reference_flops, total
 from rsd.analysis.outcomes import Outcome, failed, outcome, outcome_paper
 from rsd.analysis.statistics import Percentiles, percentiles, wilson_interval
 from rsd.analysis.timing import active_seconds, busy_shares, session_seconds
@@ -188,7 +188,7 @@ def _summarize(
     right, counted = _tally(outcomes)
     finished = [t for t in trajectories if not failed(t)]
     work = total(folds[t.key] for t in finished)
-    counts = parameters(run)
+    counts = run.manifest.parameters
     spent = flops(work, counts)
     return Summary(
         n=len(trajectories),

@@ -64,6 +64,8 @@ class Server:
             message = _message(error)
             if self.role != "prm" and error.param in _CONTEXT_PARAMETERS:
                 raise ContextError(f"{self}: {message}") from error
+            if "not JSON compliant" in message:  # how vLLM fails on a reward that is NaN
+                message = f"the reward is not finite, try another serve.dtype ({message})"
             raise self.error(message) from error
         except openai.APIStatusError as error:
             raise self.error(f"answered {error.status_code}: {_message(error)}") from error

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import click
@@ -68,6 +69,9 @@ def _exit_code() -> int:
         return _fail(str(_first_leaf(group)), 1)
     except click.ClickException as error:
         return _fail(error.format_message(), error.exit_code)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted; what was finished is kept, the same command resumes", 130)
     return code if isinstance(code, int) else 0

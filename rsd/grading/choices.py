@@ -14,6 +14,9 @@ _STATED = re.compile(
     r"(?:[Aa]nswers?|ANSWER)\**\s*(?:is|:|=)\s*:?\s*(?:(?:option|choice)\s*)?"
     r"[\s*$\\({]*(?:(?:text|mathrm|textbf|mathbf|boxed)\s*\{\s*)*\(?([A-J])(?![A-Za-z'])"
 )
+_STYLED = re.compile(
+    r"\\(?:text|textbf|mathbf|mathrm|bf)\s*\{\s*\(?([A-J])[).]*\s*\}(?!\s*[-+*/^=])"
+)
 _HASHED = re.compile(r"####\s*\(?([A-J])\b")
 _OPTION = re.compile(r"(?:[Oo]ption|[Cc]hoice)\s*\(?([A-J])(?![A-Za-z'])")
 _PARENTHESISED = re.compile(r"\(([A-J])\)")
@@ -28,7 +31,9 @@ def letter_of(text: str) -> str | None:
     match = _WHOLE.fullmatch(text)
     if match:
         return match[1]
-    match = re.match(r"\\(?:text|textbf|mathbf|mathrm|bf)\s*\{\s*\(?([A-J])[).]*\s*\}", text)
+    match = re.match(
+        r"\\(?:text|textbf|mathbf|mathrm|bf)\s*\{\s*\(?([A-J])[).]*\s*\}(?!\s*[-+*/^=])", text
+    )
     if match:
         return match[1]
     match = _LABELLED_TEXT.match(text) or _NAMED.match(text)
@@ -46,11 +51,9 @@ def last_letter(text: str) -> str | None:
     if direct:
         return direct
     for pattern in (_STATED, _HASHED, _OPTION, _PARENTHESISED, _STANDING):
-        found = None
-        for found in pattern.finditer(text):
-            pass
+        found = list(pattern.finditer(text))
         if found:
-            return next(g for g in found.groups() if g)
+            return next(g for g in found[-1].groups() if g)
     return None
 
 
@@ -59,10 +62,8 @@ def gold_letter(gold: str) -> str | None:
     match = _WHOLE.fullmatch(unwrap(gold)) or _LABELLED_TEXT.match(unwrap(gold))
     if match:
         return next(g for g in match.groups() if g)
-    found = None
-    for found in re.finditer(r"(?:^|\n)\s*\(?([A-J])[).]?(?=\s)", gold):
-        pass
-    return found[1] if found else None
+    found = re.findall(r"(?:^|\n)\s*\(?([A-J])[).]?(?=\s)", gold)
+    return found[-1] if found else None
 
 
 def option_of(text: str, choices: tuple[str, ...]) -> str | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from rsd.grading.compare import same
+from rsd.grading.formula.tree import Call, Matrix, Node, Quantity, Rel, Seq
 from rsd.grading.reading import answer_in_prose, readings, tidy
 from rsd.grading.rules import quick
 from rsd.grading.symbolic import math_verify_says
-from rsd.grading.tree import Call, Matrix, Node, Quantity, Rel, Seq, Text
 from rsd.grading.verdict import AnswerKind, Options
 
 
@@ -29,7 +29,7 @@ def judge(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[b
 
 def _by_rules(answer: str, gold: str, options: Options) -> tuple[bool, str]:
     answers, golds = readings(answer), readings(gold)
-    undecided = not answers or not golds
+    undecided = False
     rule = "text"
     for target in golds:
         for tree in answers:
@@ -38,7 +38,8 @@ def _by_rules(answer: str, gold: str, options: Options) -> tuple[bool, str]:
             if verdict:
                 return True, rule
             undecided = undecided or verdict is None
-    if undecided and not any(isinstance(n, Text) for n in (*answers, *golds)):
+    unread = [text for text, trees in ((answer, answers), (gold, golds)) if not trees]
+    if undecided or any("\\" in text for text in unread):
         given, wanted = tidy(answer), tidy(gold)
         opinion = (
             math_verify_says(given, wanted) if _is_latex(given) and _is_latex(wanted) else None

@@ -19,7 +19,7 @@ from rsd.grading.extract import MAX_SCANNED
 from rsd.grading.kinds import kind_of
 from rsd.grading.verdict import AnswerKind, Options, Verdict
 
-CALL_SECONDS = 4.5  # the longest synchronous call, the start of a worker included
+CALL_SECONDS = 4.3  # the longest synchronous call, the start of a worker included
 _RUNNING = max(2, min(8, os.cpu_count() or 2))
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
+from rsd.grading.formula.parser import parse
+from rsd.grading.formula.tokens import CannotParse
+from rsd.grading.formula.tree import Node
 from rsd.grading.normalize import MAX_ANSWER, closing_brace, fold_unicode, unwrap
-from rsd.grading.parser import parse
-from rsd.grading.tokens import CannotParse
-from rsd.grading.tree import Node
 
 _DOUBLE_ESCAPE = re.compile(r"\\\\(?=[a-zA-Z({\[)}\],])")
 _APPROXIMATELY = re.compile(
-    r"\s*(?:\\(?:approx|simeq|thickapprox)(?![a-z])|[,(]?\s*(?:\\text\s*\{)?\s*\(?\s*(?:or |which is |i\.e\. )?"
-    r"(?:approximately|approx\b\.?|about|roughly)(?![a-z])).*$",
+    r"\s*[,(]?\s*(?:\\text\s*\{)?\s*\(?\s*(?:or |which is |i\.e\. )?"
+    r"(?<![\\a-z])(?:approximately|approx\b\.?|about|roughly)(?![a-z]).*$",
     re.DOTALL | re.IGNORECASE,
 )
 _LEAD = re.compile(
@@ -70,7 +71,7 @@ def tidy(text: str) -> str:
     for _ in range(3):
         text = _LEAD.sub("", text, count=1)
     match = _APPROXIMATELY.search(text)
-    if match and text[: match.start()].strip():
+    if match and text[: match.start()].strip() and not _PLAIN_WORD.search(text[: match.start()]):
         text = text[: match.start()]
     text = unwrap(text)
     text = _THIN_GROUPS.sub("", text)
@@ -85,7 +86,7 @@ def _delimiters(text: str) -> str:
     text = text.replace(r"\$", "\0")
     segments = list(_SEGMENT.finditer(text))
     if len(segments) > 1:
-        gaps = [text[a.end() : b.start()] for a, b in zip(segments, segments[1:], strict=False)]
+        gaps = [text[a.end() : b.start()] for a, b in pairwise(segments)]
         outside = text[: segments[0].start()] + text[segments[-1].end() :]
         if all(_JOIN.fullmatch(gap) for gap in gaps) and not outside.strip(" .,;"):
             text = ", ".join(segment[1].strip(" ,;.") for segment in segments)
@@ -122,6 +123,7 @@ def _balanced(text: str) -> str:
 
 
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z}(])")
+_NEGATION = re.compile(r"(?i)\s*not\b(?!.*\b(?:it's|but|is)\b)")
 _GLUE = frozenset(
     "the is are a an of to that which it it's be at least there has have will can would in on "
     "not so we get since for by from value therefore thus answer total does did was were".split()
@@ -129,13 +131,17 @@ _GLUE = frozenset(
 _TAIL = re.compile(
     r".*(?:\b(?:is|are|was|equals|be|to|exactly|therefore|thus|least|most)\b|[:=])\s*", re.DOTALL
 )
-_LAST_NUMBER = re.compile(r"(?<![\w.,^])(?<!\^\{)[-+]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?")
+_LAST_NUMBER = re.compile(
+    r"(?<![\w.,^])(?<!\^\{)[-+]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?"
+)
 
 
 def answer_in_prose(text: str) -> str | None:
     """The answer inside a sentence that somebody put into the box, or None if it is no sentence."""
     text = fold_unicode(text).replace("$", " ")
     text = re.sub(r"\\text\s*\{([^{}]*)\}|\\[()\[\]]", r" \1 ", text)
+    if _NEGATION.match(text):
+        return None
     words = [w.lower() for w in _PLAIN_WORD.findall(text)]
     if len(words) < 3 or (len(words) < 5 and not _GLUE.intersection(words)):
         return None
@@ -156,4 +162,4 @@ def is_broken(gold: str) -> bool:
     ):
         return True
     start = bare.find("{")
-    return 0 <= start and bare[:start].endswith("\\frac") and closing_brace(bare, start) < 0
+    return start >= 0 and bare[:start].endswith("\\frac") and closing_brace(bare, start) < 0

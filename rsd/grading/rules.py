@@ -71,7 +71,7 @@ def _number(text: str) -> Decimal | None:
 def _may_agree_otherwise(answer: str, gold: str) -> bool:
     """Unequal numbers that another reading may make equal: a list, or a long rounded decimal."""
     both = answer + gold
-    return "," in both or max(len(answer), len(gold)) > 9 and "." in both
+    return "," in both or (max(len(answer), len(gold)) > 9 and "." in both)
 
 
 def _words(answer: str, gold: str) -> tuple[bool, str] | None:
@@ -80,11 +80,11 @@ def _words(answer: str, gold: str) -> tuple[bool, str] | None:
     if wanted == given and wanted:
         return True, "text"
     if wanted in _VERDICT_WORDS:
-        first = re.match(r"[a-z]+", given)
-        return bool(first and first[0] == wanted), "text"
+        return bool(re.match(rf"{wanted}(?![\w+*/=^-])", given)), "text"
     return None
 
 
 def _folded(text: str) -> str:
     text = re.sub(r"\\(?:text|textbf|mathrm|mbox)\s*\{([^{}]*)\}", r"\1", fold_unicode(text))
-    return " ".join(re.sub(r"[\"'$.]|\\[ ,!;]|~", " ", unwrap(text)).casefold().split())
+    text = re.sub(r"[\"'$]|\.(?![+])|\\[ ,!;]|~", " ", unwrap(text))
+    return " ".join(text.casefold().split())

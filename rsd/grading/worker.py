@@ -46,7 +46,7 @@ def _limit() -> None:
     os.environ.update(SYMPY_GROUND_TYPES="python", MPMATH_NOGMPY="1")
     for module in ("gmpy2", "flint"):
         sys.modules[module] = None  # type: ignore[assignment]
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -119,6 +119,10 @@ MENDS: tuple[tuple[str, str], ...] = (
         "install vLLM: pip install -r requirements.txt (GPU), or bash scripts/quickstart.sh (CPU)",
     ),
     (
+        r"timed out waiting for engine core",
+        "the machine is busy or the weights are large: give it longer with --timeout",
+    ),
+    (
         r"operator torchvision::nms does not exist",
         "a CUDA build of torchvision stands beside the CPU build of vLLM: pip uninstall "
         "torchvision torchaudio torchcodec",

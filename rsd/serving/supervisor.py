@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -93,7 +94,7 @@ class Supervisor:
             loading = [s for s in self.servers if s.seconds_to_ready is None]
             for command in waiting.copy():
                 if not any(command.gpus & s.command.gpus for s in loading):
-                    loading.append(self._launch(command))
+                    loading.append(self._launch(command, timeout_s))
                     waiting.remove(command)
             time.sleep(_POLL_S)
             self._raise_if_one_died("before it answered")
@@ -117,7 +118,7 @@ class Supervisor:
             server.guard.stdin.close()
         for server in running:
             try:
-                server.guard.wait(self._grace_s + 10)
+                server.guard.wait(self._grace_s + 40)
             except subprocess.TimeoutExpired:
                 log.warning("%s: its guard does not end; killing it", server.command.role)
                 server.guard.kill()
@@ -125,14 +126,16 @@ class Supervisor:
         for server in self.servers:
             self._kill_group_of(server)
 
-    def _launch(self, command: ServerCommand) -> Server:
+    def _launch(self, command: ServerCommand, timeout_s: float) -> Server:
         self._log_dir.mkdir(parents=True, exist_ok=True)
         path = self._log_dir / f"{command.role}.log"
         guard = [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), str(self._grace_s)]
+        # vLLM's API server gives up on its own engine after 600 s unless told otherwise.
+        patience = {"VLLM_ENGINE_READY_TIMEOUT_S": str(math.ceil(timeout_s))}
         with path.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - the configured server
                 [*guard, *command.argv],
-                env={**os.environ, **command.env},
+                env={**patience, **os.environ, **command.env},
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -116,12 +116,12 @@ def _split(prompt: str) -> tuple[str, str]:
 
 
 def _continue(prompt: str, solution: Sequence[str], wrong_at: int | None) -> str:
-    """The solution from where `prompt` is, with the step `wrong_at` and all after it wrong; all
-    wrong at once if `prompt` has already left the solution."""
+    """The solution from where `prompt` is, with the step `wrong_at` and all after it wrong. Where
+    `prompt` has left the solution all is wrong; where it passed `wrong_at` rightly, nothing."""
     *done, begun = _split(prompt)[1].split(_SEPARATOR)
     if done != list(solution[: len(done)]):
         wrong_at = len(done)
-    if wrong_at is None:
+    elif wrong_at is None or wrong_at < len(done):
         wrong_at = len(solution)
     rest = [
         _corrupt(step) if index >= wrong_at else step

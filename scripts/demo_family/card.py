@@ -43,8 +43,9 @@ of the test set can be in the training or validation set.
   sequence and padding), ChatML chat template.
 - Draft and target continue the prompt `qwen25-math-cot`: the system text "Please reason step by
   step, and put your final answer within \\boxed{{}}.", the question as the user turn, the
-  assistant header. A step is one sentence with its equation; a blank line ends it; the last step
-  is `The answer is \\boxed{{N}}.`, then `<|im_end|>`.
+  assistant header. A step repeats the sentence that it works on, then computes (`Tom finds 8
+  cards: 12 + 8 = 20.`); a blank line ends it; the last step is `The answer is \\boxed{{N}}.`,
+  then `<|im_end|>`.
 - The PRM reads `<|endoftext|>`, the question and a line break, then every step followed by the
   blank-line token. The reward of a step is the sigmoid of `v_head` at that token.
 
@@ -84,10 +85,17 @@ arithmetic). A server that computes in bfloat16 can differ on a few problems.
 
     python scripts/train_demo_models.py --out data/demo --work DIR
 
-remakes all of it from seed {seed}: problems, tokenizer, draft and target (next-token loss on
-worked solutions and on arithmetic drills; Muon and AdamW), and the PRM (first a language model on
-the same solutions, then binary cross-entropy on steps sampled from the draft and the target at
-temperatures from 0 to 1, each labelled by checking its equation against the problem's own).
+remakes all of it from seed {seed} and skips what is done:
+
+- draft and target: next-token loss on worked solutions of generated problems and on arithmetic
+  drills, Muon for matrices and AdamW for the rest. The target is first trained with
+  {target_small_parameters:,} parameters, then grown into its full size without changing what it
+  computes, then trained on.
+- PRM: first a language model on the same solutions, then binary cross-entropy on steps sampled
+  from the draft and the target at temperatures from 0 to 1 ({labelled_solutions:,} solutions with
+  {labelled_steps:,} steps, {labelled_right} of them right), each labelled by checking its equation
+  against the problem's own.
+
 `--smoke` runs every stage in about a minute, for testing only.
 
 | stage | training time |
@@ -120,7 +128,7 @@ def surroundings(work: Path, seed: int, device: torch.device) -> dict[str, Any]:
     hardware = f"{os.cpu_count()} cores of {_processor()}"
     if device.type == "cuda":
         hardware = torch.cuda.get_device_name(device)
-    stages = ("target", "draft", "prm_language", "prm")
+    stages = ("target_small", "target", "draft", "prm_language", "prm")
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "seed": seed,
@@ -150,7 +158,7 @@ def _millions(flops: float) -> str:
 
 def render_card(metrics: dict[str, Any], vocabulary: int) -> str:
     """The card's text for the metrics of `stage_evaluate`."""
-    test, prm = metrics["test"], metrics["prm"]
+    test, prm, labelled = metrics["test"], metrics["prm"], metrics["labelled"]
     flops, ratios = test["flops_per_problem"], test["flops_against_target"]
     levels = list(test["accuracy_by_level"]["target"])
     fields: dict[str, Any] = {
@@ -168,6 +176,10 @@ def render_card(metrics: dict[str, Any], vocabulary: int) -> str:
     stages = metrics["training_seconds"].items()
     fields |= {
         "vocabulary": vocabulary,
+        "target_small_parameters": metrics["target_small_parameters"],
+        "labelled_solutions": labelled["solutions"],
+        "labelled_steps": labelled["steps"],
+        "labelled_right": _percent(labelled["right"] / labelled["steps"]),
         "test_n": test["accuracy"]["target"]["n"],
         "threshold": test["threshold"],
         "draft_ratio": _percent(ratios["draft"]),

@@ -6,82 +6,79 @@ import random
 from itertools import pairwise
 
 from demo_family.chain_tables import CHAIN_TABLES
-from demo_family.problems import DeadEnd, Family, Problem, Story, Value
+from demo_family.problems import Family, Problem, Story, Value
 from demo_family.stories import (
     MEN,
     WOMEN,
     chain_families,
     draw_factors,
+    draw_operand,
     draw_people,
-    draw_summand,
+    fitting_operands,
 )
 
 GOODS = ("pens", "books", "cups", "hats", "kites", "lamps", "balls", "socks", "toys", "maps")
 VEHICLES = ("bus", "train", "car", "boat", "bike", "truck")
 
 
-def _split_level(rng: random.Random, level: int, most_extras: int) -> tuple[int, int, int]:
-    """Products, plain summands and extra steps that together take `level` steps.
+def _split_level(rng: random.Random, level: int, most_extras: int) -> tuple[list[bool], int]:
+    """Kinds of the parts of a sum (True: a product) and extra steps, `level` steps in all.
 
-    Adding `products + plain` parts takes one step fewer than there are parts.
+    A product takes a step, and joining n parts takes n - 1.
     """
-    choices = [
-        (products, plain, extras)
-        for products in range(1, 5)
-        for plain in range(3)
-        for extras in range(most_extras + 1)
-        if products + (products + plain - 1) + extras == level
-    ]
-    return rng.choice(choices)
+    products, plain, extras = rng.choice(
+        [
+            (products, plain, extras)
+            for products in range(1, 5)
+            for plain in range(3)
+            for extras in range(most_extras + 1)
+            if products + (products + plain - 1) + extras == level
+        ]
+    )
+    kinds = [True] * products + [False] * plain
+    rng.shuffle(kinds)
+    return kinds, extras
 
 
-def _add_up(story: Story, parts: list[Value], sentence: str) -> Value:
-    total = parts[0]
-    for part in parts[1:]:
-        total = story.compute(total, "+", part, sentence)
-    return total
+def _join(story: Story, total: Value | None, part: Value) -> Value:
+    return part if total is None else story.compute(total, "+", part, "Together")
+
+
+def _join_plain(story: Story, total: Value | None, sentence: str, part: Value) -> Value:
+    if total is None:
+        story.say(sentence)
+        return part
+    return story.tell(sentence, total, "+", part)
 
 
 def tell_shopping(rng: random.Random, level: int) -> Problem:
-    """Items at a price each, fees, then a voucher and the change."""
+    """Items at a price each and fees, then a voucher and the change."""
     story = Story(rng, "shopping")
-    words = draw_people(rng)
+    scale, words = story.scale, draw_people(rng)
     name, she = words["name"], words["she"]
-    products, fees, extras = _split_level(rng, level, 2)
-    goods = rng.sample(GOODS, products)
-    counts = [draw_factors(rng, story.scale) for _ in goods]
-    wishes = [
-        f"{count} {item} for {price} coins each"
-        for item, (count, price) in zip(goods, counts, strict=True)
-    ]
-    listed = wishes[0] if len(wishes) == 1 else ", ".join(wishes[:-1]) + f" and {wishes[-1]}"
-    story.say(rng.choice((f"{name} buys {listed}.", f"In a shop {name} picks {listed}.")))
-    parts = [
-        story.compute(Value(count), "*", Value(price), f"The {item} cost {{eq}} coins.")
-        for item, (count, price) in zip(goods, counts, strict=True)
-    ]
-    fee_names = rng.sample(("a bag", "delivery", "gift paper"), fees)
-    for fee in fee_names:
-        amount = rng.randint(2, min(60, story.scale.summand))
-        story.say(
-            rng.choice(
-                (f"{she} pays {amount} coins for {fee}.", f"The price of {fee} is {amount} coins.")
-            )
-        )
-        parts.append(Value(amount))
-    total = _add_up(story, parts, "The sum is {eq} coins.")
+    kinds, extras = _split_level(rng, level, 2)
+    goods = iter(rng.sample(GOODS, len(kinds)))
+    fees = iter(rng.sample(("a bag", "delivery", "gift paper"), 3))
+    total: Value | None = None
+    for position, is_product in enumerate(kinds):
+        who = name if position == 0 else she
+        if is_product:
+            count, price = draw_factors(rng, scale)
+            sentence = f"{who} buys {count} {next(goods)} for {price} coins each."
+            total = _join(story, total, story.tell(sentence, Value(count), "*", Value(price)))
+        else:
+            fee = scale.draw(rng, 2, scale.summand)
+            sentence = f"{who} pays {fee} coins for {next(fees)}."
+            total = _join_plain(story, total, sentence, Value(fee))
+    assert total is not None
     question = f"How many coins does {name} pay?"
     if extras == 2 or (extras == 1 and rng.random() < 0.5):
-        if total.number < 12:
-            raise DeadEnd
-        off = rng.randint(2, min(99, story.scale.summand, total.number - 5))
-        story.say(f"A voucher takes {off} coins off.")
-        total = story.compute(total, "-", Value(off), "With the voucher it is {eq} coins.")
+        off = draw_operand(rng, "-", total.number, scale)
+        total = story.tell(f"A voucher takes {off} coins off.", total, "-", Value(off))
         extras -= 1
     if extras:
-        paid = total.number + draw_summand(rng, story.scale)
-        story.say(f"{name} gives the clerk {paid} coins.")
-        story.compute(Value(paid), "-", total, "The change is {eq} coins.")
+        paid = total.number + scale.draw(rng, 2, scale.summand)
+        story.tell(f"{name} hands over {paid} coins.", Value(paid), "-", total)
         question = f"How many coins does {name} get back?"
     return story.finish(question)
 
@@ -89,36 +86,30 @@ def tell_shopping(rng: random.Random, level: int) -> Problem:
 def tell_travel(rng: random.Random, level: int) -> Problem:
     """Legs by hours and speed or by distance, then what is left or a repeated trip."""
     story = Story(rng, "travel")
-    name = draw_people(rng)["name"]
-    products, plain, extras = _split_level(rng, level, 1)
-    kinds = ["product"] * products + ["plain"] * plain
-    rng.shuffle(kinds)
+    scale, name = story.scale, draw_people(rng)["name"]
+    kinds, extras = _split_level(rng, level, 1)
     vehicles = rng.sample(VEHICLES, len(kinds))
-    parts = []
-    for position, (kind, vehicle) in enumerate(zip(kinds, vehicles, strict=True)):
-        start = f"{name} goes" if position == 0 else rng.choice((f"then {name} goes", "next is"))
-        verb = "" if start.endswith("goes") else "a ride of "
-        if kind == "plain":
-            distance = draw_summand(rng, story.scale)
-            story.say(f"{start} {verb}{distance} km by {vehicle}.")
-            parts.append(Value(distance))
+    total: Value | None = None
+    for position, (is_product, vehicle) in enumerate(zip(kinds, vehicles, strict=True)):
+        who = f"{name} goes" if position == 0 else f"Then {name} goes"
+        if is_product:
+            hours, speed = draw_factors(rng, scale)
+            sentence = f"{who} {hours} hours by {vehicle} at {speed} km per hour."
+            total = _join(story, total, story.tell(sentence, Value(hours), "*", Value(speed)))
         else:
-            hours, speed = draw_factors(rng, story.scale)
-            story.say(f"{start} {verb}{hours} hours by {vehicle} at {speed} km per hour.")
-            sentence = f"The {vehicle} goes {{eq}} km."
-            parts.append(story.compute(Value(hours), "*", Value(speed), sentence))
-    total = _add_up(story, parts, "So far it is {eq} km.")
+            distance = scale.draw(rng, 2, scale.summand)
+            sentence = f"{who} {distance} km by {vehicle}."
+            total = _join_plain(story, total, sentence, Value(distance))
+    assert total is not None
     question = rng.choice((f"How many km does {name} go?", "How many km is the whole way?"))
     if extras:
-        most = min(9, story.scale.product // total.number) if total.number <= 99 else 0
-        if most >= 2 and rng.random() < 0.7:
-            times = rng.randint(2, most)
-            story.say(f"{name} makes the whole trip {times} times.")
-            story.compute(Value(times), "*", total, "All trips are {eq} km.")
+        times = fitting_operands("*", total.number, scale)
+        if times and rng.random() < 0.7:
+            n = rng.choice(times)
+            story.tell(f"{name} makes this trip {n} times.", total, "*", Value(n))
         else:
-            plan = total.number + draw_summand(rng, story.scale)
-            story.say(f"The plan is {plan} km.")
-            story.compute(Value(plan), "-", total, "To the goal it is {eq} km.")
+            plan = total.number + scale.draw(rng, 2, scale.summand)
+            story.tell(f"The plan is {plan} km.", Value(plan), "-", total)
             question = "How many km of the plan are left?"
     return story.finish(question)
 
@@ -137,8 +128,7 @@ def tell_ages(rng: random.Random, level: int) -> Problem:
     if not adds_up:
         return story.finish(f"How old is {last}?")
     first = rng.choice((0, links - 1))
-    sentence = f"{people[first]} and {last} are {{eq}} years old together."
-    story.compute(ages[first], "+", ages[-1], sentence)
+    story.compute(ages[first], "+", ages[-1], f"{people[first]} and {last} together")
     return story.finish(f"How old are {people[first]} and {last} together?")
 
 
@@ -161,8 +151,8 @@ def _tell_age(story: Story, before: str, person: str, age: Value) -> Value:
         )
     else:
         n, relation = rng.choice(divisors), "{before} is {n} times as old as {person}."
-    story.say(relation.format(n=n, before=before, person=person))
-    return story.compute(age, operator, Value(n), f"{person} is {{eq}} years old.")
+    sentence = relation.format(n=n, before=before, person=person)
+    return story.tell(sentence, age, operator, Value(n))
 
 
 FAMILIES: dict[str, Family] = {

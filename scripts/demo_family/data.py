@@ -74,21 +74,24 @@ Render = Callable[[Tokenizer, list[Problem]], list[Sequence]]
 
 def drill_line(rng: random.Random) -> tuple[str, str]:
     """An equation in the form that steps use, cut where its result begins."""
-    operator, small = rng.choice("++--*/"), rng.random() < 0.5
-    if operator in "+-":
-        left = rng.randint(2, 150) if small else rng.randint(80, 999)
-        right = rng.randint(2, 99 if rng.random() < 0.6 else 50 if small else 600)
-        if operator == "-" and left <= right:
-            left, right = right + 1, left
-        result = left + right if operator == "+" else left - right
+    operator, unit = rng.choice("++--*/"), rng.choice((1, 1, 10))
+    if operator == "+":
+        left, right = rng.randint(2, 110), rng.randint(2, 45)
+        result = left + right
+    elif operator == "-":
+        right, result = rng.randint(2, 60), rng.randint(2, 100)
+        left = right + result
     else:
-        factor, other = rng.randint(2, 9), rng.randint(2, 15 if small else 99)
-        if operator == "*":
-            left, right = (factor, other) if rng.random() < 0.5 else (other, factor)
-            result = factor * other
-        else:
-            left, right, result = factor * other, factor, other
-    return f"It is {left} {operator} {right} =", f" {result}."
+        factor = rng.randint(2, 9)
+        other = rng.randint(2, 99 // factor)
+        left, right, result = factor, other * unit, factor * other * unit
+        if operator == "/":
+            left, right, result = result, left, right
+        elif rng.random() < 0.5:
+            left, right = right, left
+        return f"Drill: {left} {operator} {right} =", f" {result}."
+    left, right, result = left * unit, right * unit, result * unit
+    return f"Drill: {left} {operator} {right} =", f" {result}."
 
 
 def drill_sequence(tokenizer: Tokenizer, rng: random.Random) -> Sequence:

@@ -87,12 +87,13 @@ def reward_quality(
                     rewards.append(scores[index])
                     verdicts.append(solution.verdicts[index])
     accepted = [reward >= THRESHOLD for reward in rewards]
+    auc = roc_auc(rewards, verdicts)
     pairs = Counter(zip(verdicts, accepted, strict=True))
     return {
         "problems": len(problems),
         "steps": len(rewards),
         "right_steps": share_of(verdicts),
-        "auc": round(roc_auc(rewards, verdicts), 4),
+        "auc": None if auc is None else round(auc, 4),
         "right_rejected": round(pairs[True, False] / max(1, sum(verdicts)), 4),
         "wrong_accepted": round(pairs[False, True] / max(1, len(verdicts) - sum(verdicts)), 4),
     }

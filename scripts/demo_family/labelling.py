@@ -88,7 +88,7 @@ class Labeller:
         self.generator = torch.Generator().manual_seed(seed)
 
     def label(
-        self, problems: list[Problem], keep_wrong: float = 0.15, target_alone: float = 0.15
+        self, problems: list[Problem], keep_wrong: float = 0.15, target_alone: float = 0.1
     ) -> list[LabelledSolution]:
         """Solve every problem once; several labelled solutions may come from one problem.
 

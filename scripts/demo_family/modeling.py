@@ -140,17 +140,22 @@ class Layer(nn.Module):
         return x + self.mlp(self.post_attention_layernorm(x))
 
     def forward_cached(
-        self, x: Tensor, cos: Tensor, sin: Tensor, cache: LayerCache, slots: Tensor, mask: Tensor
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        cache: LayerCache,
+        rows: Tensor,
+        slots: Tensor,
+        mask: Tensor,
     ) -> Tensor:
         """As `forward` for new positions only: x [batch, new, hidden], slots [batch, new]."""
         query, key, value = self.self_attn.project(self.input_layernorm(x), cos, sin)
-        index = slots[:, None, :, None].expand_as(key)
-        cache.keys.scatter_(2, index, key.to(cache.keys.dtype))
-        cache.values.scatter_(2, index, value.to(cache.values.dtype))
+        cache.keys[rows[:, None], :, slots] = key.transpose(1, 2).to(cache.keys.dtype)
+        cache.values[rows[:, None], :, slots] = value.transpose(1, 2).to(cache.values.dtype)
         width = mask.shape[-1]
-        x = x + self.self_attn.attend(
-            query, cache.keys[:, :, :width], cache.values[:, :, :width], mask
-        )
+        keys, values = cache.keys[rows, :, :width], cache.values[rows, :, :width]
+        x = x + self.self_attn.attend(query, keys, values, mask)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -183,8 +188,10 @@ class Qwen2Backbone(nn.Module):
             for _ in self.layers
         ]
 
-    def forward_cached(self, ids: Tensor, slots: Tensor, caches: list[LayerCache]) -> Tensor:
-        """Hidden states of `ids` [batch, new] written at positions `slots` [batch, new].
+    def forward_cached(
+        self, ids: Tensor, rows: Tensor, slots: Tensor, caches: list[LayerCache]
+    ) -> Tensor:
+        """Hidden states of `ids` [batch, new] put at `slots` [batch, new] of the cache's `rows`.
 
         Every position attends to all earlier positions of its row, so rows of different
         lengths share one call; what a row holds beyond its newest slot is never seen.
@@ -198,7 +205,7 @@ class Qwen2Backbone(nn.Module):
         mask = torch.zeros(seen.shape, dtype=autocast_dtype(x), device=ids.device)
         mask.masked_fill_(~seen, -1e9)
         for layer, cache in zip(self.layers, caches, strict=True):
-            x = layer.forward_cached(x, cos, sin, cache, slots, mask)
+            x = layer.forward_cached(x, cos, sin, cache, rows, slots, mask)
         return self.norm(x)
 
 

@@ -20,10 +20,11 @@ from demo_family.checkpoints import (
     stored_parameters,
 )
 from demo_family.compound_stories import FAMILIES
-from demo_family.data import reward_sequences
+from demo_family.data import Render, reward_sequences, solution_sequences
 from demo_family.evaluation import measure, reward_quality
+from demo_family.growth import grow
 from demo_family.labelling import LabelledSolution, Labeller
-from demo_family.modeling import CausalLM, ModelShape
+from demo_family.modeling import CausalLM, ModelShape, parameter_count
 from demo_family.prm import train_reward_model
 from demo_family.problems import Problem, problems_of_split
 from demo_family.tokenizer import (
@@ -36,11 +37,14 @@ from demo_family.tokenizer import (
 from demo_family.training import TrainingPlan, train_language_model
 
 STAGES = ("problems", "tokenizer", "target", "draft", "prm_language", "prm", "evaluate")
-TEST_PROBLEMS = 200
-LABEL_BATCH = 256
+TRAININGS = ("tokenizer", "target", "draft", "prm_language", "prm", "target_small")
+"""What is trained; a place in this list sets a training's seed."""
 
-DRAFT_SHAPE = ModelShape(VOCABULARY_SIZE, 96, 3, 3, 1, 256)
-TARGET_SHAPE = ModelShape(VOCABULARY_SIZE, 256, 6, 4, 2, 832)
+LABEL_BATCH = 384
+
+DRAFT_SHAPE = ModelShape(VOCABULARY_SIZE, 64, 3, 2, 1, 192)
+TARGET_SMALL_SHAPE = ModelShape(VOCABULARY_SIZE, 128, 4, 4, 2, 352)
+TARGET_SHAPE = ModelShape(VOCABULARY_SIZE, 256, 6, 8, 4, 832)
 PRM_SHAPE = ModelShape(VOCABULARY_SIZE, 128, 3, 4, 2, 320)
 
 
@@ -49,35 +53,45 @@ class FamilyPlan:
     """Sizes and lengths of one run; layers, heads and widths as in `ModelShape`."""
 
     draft: TrainingPlan
+    target_small: TrainingPlan
     target: TrainingPlan
     prm_language: TrainingPlan
     prm_reward: TrainingPlan
     tokenizer_problems: int = 20_000
-    labelled_problems: int = 12_000
+    labelled_problems: int = 3_840
     reward_problems: int = 400
+    test_problems: int = 200
     draft_shape: ModelShape = DRAFT_SHAPE
+    target_small_shape: ModelShape = TARGET_SMALL_SHAPE
     target_shape: ModelShape = TARGET_SHAPE
     prm_shape: ModelShape = PRM_SHAPE
 
 
 FULL = FamilyPlan(
-    draft=TrainingPlan(1_800, 6_144, 6e-3, decay_share=0.6),
-    target=TrainingPlan(2_300, 4_096, 5e-3, decay_share=0.6),
-    prm_language=TrainingPlan(1_500, 6_144, 6e-3, decay_share=0.4),
-    prm_reward=TrainingPlan(1_000, 6_144, 2e-3, decay_share=0.8),
+    draft=TrainingPlan(1_400, 4_096, 5e-3, decay_share=0.6),
+    target_small=TrainingPlan(3_000, 4_096, 4e-3, decay_share=0.6),
+    target=TrainingPlan(200, 4_096, 6e-4, warmup=20, decay_share=0.9),
+    prm_language=TrainingPlan(1_800, 4_096, 4e-3, decay_share=0.5),
+    prm_reward=TrainingPlan(600, 6_144, 2e-3, decay_share=0.8),
 )
 SMOKE = FamilyPlan(
     draft=TrainingPlan(20, 2_048, 8e-3),
+    target_small=TrainingPlan(20, 2_048, 5e-3),
     target=TrainingPlan(20, 2_048, 5e-3),
     prm_language=TrainingPlan(20, 2_048, 8e-3),
     prm_reward=TrainingPlan(20, 2_048, 2e-3),
     tokenizer_problems=2_000,
     labelled_problems=64,
     reward_problems=24,
+    test_problems=20,
+    draft_shape=ModelShape(VOCABULARY_SIZE, 32, 1, 1, 1, 32),
+    target_small_shape=ModelShape(VOCABULARY_SIZE, 32, 1, 1, 1, 32),
+    target_shape=ModelShape(VOCABULARY_SIZE, 64, 2, 2, 2, 64),
+    prm_shape=ModelShape(VOCABULARY_SIZE, 32, 1, 1, 1, 32),
 )
 
 
-def benchmark_problems(seed: int, count: int = TEST_PROBLEMS) -> list[Problem]:
+def benchmark_problems(seed: int, count: int) -> list[Problem]:
     """The benchmark's problems, in the order of `test.jsonl`."""
     return list(islice(problems_of_split("test", seed, FAMILIES), count))
 
@@ -118,7 +132,8 @@ class Pipeline:
 
     def stage_problems(self) -> None:
         lines = [
-            benchmark_line(i, problem) for i, problem in enumerate(benchmark_problems(self.seed))
+            benchmark_line(i, problem)
+            for i, problem in enumerate(benchmark_problems(self.seed, self.plan.test_problems))
         ]
         (self.out / "test.jsonl").write_text("".join(lines))
 
@@ -134,33 +149,44 @@ class Pipeline:
         )
         save_tokenizer(train_tokenizer(texts), self.work / "tokenizer")
 
-    def stage_draft(self) -> None:
-        self._language_model("draft", self.plan.draft_shape, self.plan.draft)
-
     def stage_target(self) -> None:
-        self._language_model("target", self.plan.target_shape, self.plan.target)
+        plan = self.plan
+        small = self._train("target_small", plan.target_small_shape, plan.target_small)
+        grown = grow(small, plan.target_shape)
+        model = self._train("target", plan.target_shape, plan.target, start_from=grown)
+        save_language_model(model, self.tokenizer, self.out / "target")
 
-    def _language_model(self, name: str, shape: ModelShape, plan: TrainingPlan) -> None:
-        model = train_language_model(
-            name, shape, plan, self.tokenizer, self.work, self._seed_of(name), self.device
+    def stage_draft(self) -> None:
+        model = self._train("draft", self.plan.draft_shape, self.plan.draft)
+        save_language_model(model, self.tokenizer, self.out / "draft")
+
+    def _train(
+        self,
+        name: str,
+        shape: ModelShape,
+        plan: TrainingPlan,
+        render: Render = solution_sequences,
+        start_from: CausalLM | None = None,
+    ) -> CausalLM:
+        return train_language_model(
+            name,
+            shape,
+            plan,
+            self.tokenizer,
+            self.work,
+            self._seed_of(name),
+            self.device,
+            render,
+            start_from,
         )
-        save_language_model(model, self.tokenizer, self.out / name)
 
     def _seed_of(self, name: str) -> int:
-        return self.seed + 1 + ("target", "draft", "prm_language", "prm").index(name)
+        return self.seed + TRAININGS.index(name)
 
     def stage_prm_language(self) -> CausalLM:
         """The language model that the PRM starts from; it is not published."""
-        return train_language_model(
-            "prm_language",
-            self.plan.prm_shape,
-            self.plan.prm_language,
-            self.tokenizer,
-            self.work,
-            self._seed_of("prm_language"),
-            self.device,
-            render=reward_sequences,
-        )
+        plan = self.plan
+        return self._train("prm_language", plan.prm_shape, plan.prm_language, reward_sequences)
 
     def stage_prm(self) -> None:
         model = train_reward_model(
@@ -205,6 +231,14 @@ class Pipeline:
         path.write_text(json.dumps([vars(item) for item in found]))
         return found
 
+    def _labelled_counts(self) -> dict[str, int]:
+        verdicts = [item.verdicts for item in self._labelled()]
+        return {
+            "solutions": len(verdicts),
+            "steps": sum(len(item) for item in verdicts),
+            "right": sum(sum(item) for item in verdicts),
+        }
+
     def _writers(self) -> tuple[CausalLM, CausalLM]:
         draft, target = (load_language_model(self.out / name) for name in ("draft", "target"))
         return draft.to(self.device), target.to(self.device)
@@ -217,13 +251,15 @@ class Pipeline:
         parameters = {
             name: stored_parameters(self.out / name) for name in ("draft", "target", "prm")
         }
-        problems = benchmark_problems(self.seed)
+        problems = benchmark_problems(self.seed, self.plan.test_problems)
         validation = islice(
             problems_of_split("validation", self.seed, FAMILIES), self.plan.reward_problems
         )
         metrics: dict[str, Any] = {
             **surroundings(self.work, self.seed, self.device),
             "parameters": parameters,
+            "target_small_parameters": parameter_count(CausalLM(self.plan.target_small_shape)),
+            "labelled": self._labelled_counts(),
             "test": measure(tokenizer, draft, target, prm, problems, parameters),
             "prm": reward_quality(
                 draft, target, prm, tokenizer, [*problems, *validation], self.seed

@@ -17,7 +17,7 @@ STEP_SEPARATOR = "\n\n"
 MAX_INTEGER = 9_999
 LEVELS = range(2, 9)
 LEVEL_WEIGHTS = (20, 24, 20, 14, 10, 7, 5)
-LARGE_SHARE = 0.35
+LARGE_SHARE = 0.4
 
 SPLITS = ("train", "validation", "test")
 """A question's hash decides its split, so no question can be in two of them."""
@@ -95,18 +95,27 @@ def apply(left: int, operator: str, right: int) -> int:
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the numbers of one problem are: upper bounds of what is drawn."""
+    """How large the numbers of one problem are: upper bounds of what is drawn, in units.
 
+    On the large scale the unit is 10: the numbers of such a story are round.
+    """
+
+    unit: int
     opening: int
     summand: int
-    count: int
     price: int
     product: int
     result: int
 
+    def draw(self, rng: random.Random, low: int, high: int) -> int:
+        """A number of `low` to `high` units; raises `DeadEnd` if there is none."""
+        if high < low:
+            raise DeadEnd(f"no number from {low} to {high}")
+        return rng.randint(low, high) * self.unit
 
-SMALL = Scale(opening=60, summand=30, count=5, price=15, product=99, result=199)
-LARGE = Scale(opening=400, summand=300, count=9, price=90, product=891, result=MAX_INTEGER)
+
+SMALL = Scale(unit=1, opening=60, summand=40, price=25, product=99, result=149)
+LARGE = Scale(unit=10, opening=60, summand=40, price=25, product=99, result=149)
 
 
 class Story:
@@ -122,15 +131,20 @@ class Story:
     def say(self, sentence: str) -> None:
         self.sentences.append(sentence[0].upper() + sentence[1:])
 
-    def compute(self, left: Value, operator: str, right: Value, text: str) -> Value:
-        """Add the step that computes `left operator right`; `{eq}` in `text` is its equation."""
+    def tell(self, sentence: str, left: Value, operator: str, right: Value) -> Value:
+        """Say a sentence and add the step that repeats it and computes `left operator right`."""
+        self.say(sentence)
+        return self.compute(left, operator, right, sentence.removesuffix("."))
+
+    def compute(self, left: Value, operator: str, right: Value, words: str) -> Value:
+        """Add the step that computes `left operator right`; its text begins with `words`."""
         result = apply(left.number, operator, right.number)
-        if result > self.scale.result:
+        if result > self.scale.result * self.scale.unit:
             raise DeadEnd(f"{result} is too large")
         equation = f"{left.number} {operator} {right.number} = {result}"
-        text = text.replace("{eq}", equation)
         needs = tuple(value.step for value in (left, right) if value.step is not None)
-        step = Step(left.number, operator, right.number, result, text[0].upper() + text[1:], needs)
+        text = f"{words[0].upper()}{words[1:]}: {equation}."
+        step = Step(left.number, operator, right.number, result, text, needs)
         self.steps.append(step)
         return Value(result, len(self.steps) - 1)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from demo_family.modeling import CausalLM, LayerCache, RewardModel
-from demo_family.problems import STEP_SEPARATOR
 from demo_family.tokenizer import END_OF_TEXT, IM_END, separator_id
 
 MAX_STEP_TOKENS = 48
@@ -50,11 +49,8 @@ class CachedModel:
             self.lengths[row] += len(piece)
             self.processed[row] += len(piece)
         index = torch.tensor(rows, device=device)
-        part = [LayerCache(layer.keys[index], layer.values[index]) for layer in self.cache]
-        slots = slots.clamp(max=self.capacity - 1)
-        hidden = self.model.model.forward_cached(ids.to(device), slots.to(device), part)
-        for layer, piece_cache in zip(self.cache, part, strict=True):
-            layer.keys[index], layer.values[index] = piece_cache.keys, piece_cache.values
+        slots = slots.clamp(max=self.capacity - 1).to(device)
+        hidden = self.model.model.forward_cached(ids.to(device), index, slots, self.cache)
         last = torch.tensor([len(piece) - 1 for piece in pieces], device=device)
         return hidden[torch.arange(len(rows), device=device), last]
 
@@ -118,16 +114,3 @@ def _sample(
     drawn = torch.multinomial(shares, 1, generator=generator)[:, 0]
     chosen: list[int] = torch.where(heat[:, 0] > 0, drawn, greedy).tolist()
     return chosen
-
-
-@dataclass
-class Solution:
-    """The steps of one solution and who wrote each ("draft" or "target")."""
-
-    steps: list[list[int]] = field(default_factory=list)
-    writers: list[str] = field(default_factory=list)
-    rewards: list[float | None] = field(default_factory=list)
-    ended: bool = False
-
-    def text(self, tokenizer: Tokenizer) -> str:
-        return STEP_SEPARATOR.join(tokenizer.decode(step) for step in self.steps)

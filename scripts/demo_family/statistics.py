@@ -23,8 +23,11 @@ def mcnemar_exact(first: list[bool], second: list[bool]) -> float:
     return min(1.0, 2 * tail)
 
 
-def roc_auc(scores: list[float], labels: list[bool]) -> float:
-    """Probability that a right item scores above a wrong one, ties counted half."""
+def roc_auc(scores: list[float], labels: list[bool]) -> float | None:
+    """Probability that a right item scores above a wrong one, ties counted half.
+
+    None where one of the two kinds is missing.
+    """
     order = sorted(range(len(scores)), key=scores.__getitem__)
     ranks = [0.0] * len(scores)
     start = 0
@@ -38,6 +41,6 @@ def roc_auc(scores: list[float], labels: list[bool]) -> float:
     positives = sum(labels)
     negatives = len(labels) - positives
     if not positives or not negatives:
-        raise ValueError("an AUC needs right and wrong items")
+        return None
     total = sum(rank for rank, label in zip(ranks, labels, strict=True) if label)
     return (total - positives * (positives + 1) / 2) / (positives * negatives)

@@ -1,8 +1,8 @@
 """Stories about one running quantity: an opening, events that change it, a question.
 
-Each family is a table of sentences. Placeholders: `{name}` and `{friend}` are people,
-`{she}`, `{her}` the pronouns of the first, `{obj}` what is counted, `{n}` the number of an event
-(`{a}` and `{b}` where an event has two), `{eq}` the equation of a step.
+Each family is a table of sentences. Placeholders: `{name}` and `{friend}` are people, `{she}`
+the pronoun of the first, `{obj}` what is counted, `{n}` the number of an event (`{a}` and `{b}`
+where an event has two). A step repeats the sentence that it works on, then computes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from demo_family.problems import DeadEnd, Family, Problem, Scale, Story, Value
 
 WOMEN = ("Anna", "Mia", "Sara", "Lena", "Nora", "Ruth", "Ella", "Iris")
+SIDE_WORDS = {"+": "Together", "-": "That leaves"}
+"""How the second step of an event with two numbers begins."""
+
 MEN = ("Tom", "Ben", "Leo", "Omar", "Paul", "Max", "Hugo", "Ivan")
 
 
@@ -21,13 +24,11 @@ class Event:
     """Something that happens to the running quantity.
 
     `kind` is the operation; `"+*"` and `"-*"` first multiply two numbers of the event, then add
-    or subtract the product, which takes two steps (`side_step` is the first).
+    or subtract the product, which takes two steps.
     """
 
     kind: str
     sentences: tuple[str, ...]
-    step: str
-    side_step: str = ""
 
     @property
     def cost(self) -> int:
@@ -41,40 +42,34 @@ class ChainFamily:
     name: str
     objects: tuple[str, ...]
     openings: tuple[str, ...]
-    product_openings: tuple[tuple[str, str], ...]
+    product_openings: tuple[str, ...]
     events: tuple[Event, ...]
     questions: tuple[str, ...]
 
 
 def draw_people(rng: random.Random) -> dict[str, str]:
-    """Two different people and the pronouns of the first."""
+    """Two different people and the pronoun of the first."""
     first_is_woman = rng.random() < 0.5
     name = rng.choice(WOMEN if first_is_woman else MEN)
     friend = rng.choice([other for other in WOMEN + MEN if other != name])
-    pronouns = ("she", "her") if first_is_woman else ("he", "his")
-    return {"name": name, "friend": friend, "she": pronouns[0], "her": pronouns[1]}
-
-
-def draw_summand(rng: random.Random, scale: Scale) -> int:
-    """A number to add: mostly one or two digits, on the large scale sometimes three."""
-    if scale.summand > 99 and rng.random() < 0.2:
-        return rng.randint(100, scale.summand)
-    return rng.randint(3, min(99, scale.summand))
+    return {"name": name, "friend": friend, "she": "she" if first_is_woman else "he"}
 
 
 def fitting_operands(operator: str, value: int, scale: Scale) -> range | list[int]:
     """The numbers that a multiplication, division or subtraction of `value` may use."""
+    unit = scale.unit
     if operator == "*":
-        return range(2, min(9, scale.product // value) + 1) if value <= 99 else []
+        return range(2, min(9, scale.product * unit // value) + 1) if value <= 99 * unit else []
     if operator == "/":
-        return [k for k in range(2, 10) if value % k == 0 and 2 <= value // k <= 99]
-    return range(2, min(value - 2, scale.summand) + 1)
+        units = value // unit
+        return [k for k in range(2, 10) if units % k == 0 and 2 <= units // k <= 99]
+    return range(2 * unit, min(value - 2 * unit, scale.summand * unit) + 1, unit)
 
 
 def draw_operand(rng: random.Random, operator: str, value: int, scale: Scale) -> int:
     """A number that `value` can be combined with exactly; raises `DeadEnd` if there is none."""
     if operator == "+":
-        return draw_summand(rng, scale)
+        return scale.draw(rng, 2, scale.summand)
     operands = fitting_operands(operator, value, scale)
     if not operands:
         raise DeadEnd(f"nothing fits {value} {operator}")
@@ -82,8 +77,9 @@ def draw_operand(rng: random.Random, operator: str, value: int, scale: Scale) ->
 
 
 def draw_factors(rng: random.Random, scale: Scale) -> tuple[int, int]:
-    """A count and what each one holds."""
-    return rng.randint(2, scale.count), rng.randint(3, scale.price)
+    """A count of 2 to 9 and what each one holds; the product stays in bounds."""
+    count = rng.randint(2, 9)
+    return count, scale.draw(rng, 2, min(scale.price, scale.product // count))
 
 
 def tell_chain(family: ChainFamily, rng: random.Random, level: int) -> Problem:
@@ -91,12 +87,11 @@ def tell_chain(family: ChainFamily, rng: random.Random, level: int) -> Problem:
     story = Story(rng, family.name)
     words = {**draw_people(rng), "obj": rng.choice(family.objects)}
     if rng.random() < 0.4:
-        sentence, step = rng.choice(family.product_openings)
         a, b = draw_factors(rng, story.scale)
-        story.say(sentence.format(**words, a=a, b=b))
-        value = story.compute(Value(a), "*", Value(b), step.format(**words, eq="{eq}"))
+        sentence = rng.choice(family.product_openings).format(**words, a=a, b=b)
+        value = story.tell(sentence, Value(a), "*", Value(b))
     else:
-        value = Value(rng.randint(12, story.scale.opening))
+        value = Value(story.scale.draw(rng, 10, story.scale.opening))
         story.say(rng.choice(family.openings).format(**words, n=value.number))
     unused = list(family.events)
     while len(story.steps) < level:
@@ -110,7 +105,7 @@ def _draw_event(story: Story, unused: list[Event], value: int, room: int) -> Eve
     """An unused event that fits; multiplication and division are preferred where possible."""
     fitting = []
     for event in unused:
-        if event.cost > room or (event.kind == "-*" and value < 20):
+        if event.cost > room or (event.kind == "-*" and value < 20 * story.scale.unit):
             continue
         if event.kind in "*/-" and not fitting_operands(event.kind, value, story.scale):
             continue
@@ -122,19 +117,16 @@ def _draw_event(story: Story, unused: list[Event], value: int, room: int) -> Eve
 
 
 def _tell_event(story: Story, event: Event, words: dict[str, str], value: Value) -> Value:
-    rng = story.rng
+    rng, scale = story.rng, story.scale
     sentence = rng.choice(event.sentences)
-    step = event.step.format(**words, eq="{eq}")
     if event.cost == 1:
-        n = draw_operand(rng, event.kind, value.number, story.scale)
-        story.say(sentence.format(**words, n=n))
-        return story.compute(value, event.kind, Value(n), step)
-    a, b = draw_factors(rng, story.scale)
+        n = draw_operand(rng, event.kind, value.number, scale)
+        return story.tell(sentence.format(**words, n=n), value, event.kind, Value(n))
+    a, b = draw_factors(rng, scale)
     if event.kind == "-*" and a * b >= value.number:
-        a, b = 2, rng.randint(2, (value.number - 2) // 2)
-    story.say(sentence.format(**words, a=a, b=b))
-    side = story.compute(Value(a), "*", Value(b), event.side_step.format(**words, eq="{eq}"))
-    return story.compute(value, event.kind[0], side, step)
+        a, b = 2, scale.draw(rng, 2, value.number // scale.unit // 2 - 1)
+    side = story.tell(sentence.format(**words, a=a, b=b), Value(a), "*", Value(b))
+    return story.compute(value, event.kind[0], side, SIDE_WORDS[event.kind[0]])
 
 
 def _family(table: ChainFamily) -> Family:

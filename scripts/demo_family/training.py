@@ -129,11 +129,12 @@ def train_language_model(
     seed: int,
     device: torch.device,
     render: Render = solution_sequences,
+    start_from: CausalLM | None = None,
     checkpoint_every_s: float = 120.0,
 ) -> CausalLM:
     """Train, or go on training, the model kept in `work/name.pt`; returns it finished."""
     torch.manual_seed(seed)
-    model = CausalLM(shape).to(device)
+    model = (start_from or CausalLM(shape)).to(device).train()
     optimizers = Optimizers(model, plan.learning_rate)
     path, update, chunk, seconds = work / f"{name}.pt", 0, 0, 0.0
     if path.exists():

@@ -131,10 +131,10 @@ def write_run(
                 served_name=role,
                 model=role,
                 context=1024,
-                parameters=parameters.get(role),
             )
             for role in roles
         },
+        parameters={role: parameters.get(role) for role in PARAMETERS},
         prefix="tokens",
         seed=0,
         versions={"rsd": "0.1.0"},

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import pytest
 from analysis.made_up_runs import PARAMETERS, draft, solution, target, three_solutions
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsd.analysis.folds import Flops, flops, fold, reference_flops, total
@@ -74,6 +74,7 @@ def test_no_steps_fold_to_nothing():
     assert total([]).trajectories == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 9), st.integers(1, 9)), max_size=20))
 def test_once_never_exceeds_per_step_and_covers_what_was_kept(plan):
     """Random RSD solutions with exact prefixes: kept or not, draft tokens, target tokens."""

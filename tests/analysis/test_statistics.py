@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap
 
@@ -16,6 +16,7 @@ counts = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.j
 verdict_pairs = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(counts)
 def test_wilson_agrees_with_scipy_and_contains_the_proportion(count):
     successes, n = count
@@ -36,6 +37,7 @@ def test_wilson_refuses_what_is_no_proportion(successes, n):
         wilson_interval(successes, n)
 
 
+@settings(deadline=None)
 @given(verdict_pairs)
 def test_mcnemar_is_a_symmetric_probability(pairs):
     first, second = zip(*pairs, strict=True)
@@ -52,6 +54,7 @@ def test_mcnemar_counts_discordant_pairs_only():
     assert mcnemar_exact(first, second) == pytest.approx(0.125)
 
 
+@settings(deadline=None)
 @given(verdict_pairs)
 def test_bootstrap_interval_contains_the_difference_and_mirrors(pairs):
     first, second = zip(*pairs, strict=True)

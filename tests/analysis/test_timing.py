@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from analysis.made_up_runs import draft, solution, target
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsd.analysis.timing import active_seconds, busy_shares, session_seconds, union_length
@@ -14,6 +14,7 @@ spans = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(spans)
 def test_union_counts_each_second_once(spans):
     assert union_length(spans) == len({s for start, end in spans for s in range(start, end)})

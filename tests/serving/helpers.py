@@ -14,7 +14,7 @@ from rsd.serving import ServerCommand
 from rsd.types import ROLES, Role
 
 HERE = Path(__file__).parent
-PATIENCE_S = 90
+PATIENCE_S = 240
 
 
 def config(**draft: Any) -> Config:

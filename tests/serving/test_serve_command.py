@@ -47,7 +47,7 @@ def test_mistakes_are_told_before_anything_starts(
     assert told in str(result.exception)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_all_and_exits_130(
     config_file: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -55,6 +55,22 @@ def test_the_target_writes_the_solution_and_the_draft_errs_in_about_half() -> No
 
 
 @pytest.mark.parametrize("reasoner", [KNOWING, MAKING_UP])
+def test_a_corrected_draft_goes_on_rightly(reasoner: ToyReasoner) -> None:
+    corrected = 0
+    for question in QUESTIONS:
+        prompt = render("plain", question)
+        right = reasoner.target(prompt, GREEDY).split("\n\n")
+        drafted = reasoner.draft(prompt, GREEDY).split("\n\n")
+        if drafted != right:
+            wrong_at = next(k for k, step in enumerate(drafted) if step != right[k])
+            done = "".join(f"{step}\n\n" for step in right[: wrong_at + 1])
+            if wrong_at + 1 < len(right):
+                assert reasoner.draft(prompt + done, GREEDY).split("\n\n") == right[wrong_at + 1 :]
+                corrected += 1
+    assert corrected
+
+
+@pytest.mark.parametrize("reasoner", [KNOWING, MAKING_UP])
 def test_who_goes_on_from_a_wrong_step_ends_wrong(reasoner: ToyReasoner) -> None:
     for question in QUESTIONS:
         prompt = render("plain", question)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import json
 import os
@@ -30,6 +31,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2Model
 
 VOCABULARY = 256
 START_SECONDS = 300.0
+PR_SET_PDEATHSIG = 1
 SERVER_ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
@@ -132,6 +134,11 @@ def _wait_until_ready(process: subprocess.Popen[bytes], server: Server) -> None:
     pytest.fail(f"vLLM did not become ready:\n{server.log.read_text()[-4000:]}")
 
 
+def _end_with_parent() -> None:
+    """Have Linux send SIGTERM to this process when the test run is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
@@ -160,6 +167,7 @@ def serve(checkpoint: Path, *arguments: str) -> Iterator[Server]:
             stderr=subprocess.STDOUT,
             env=os.environ | SERVER_ENVIRONMENT,
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
     try:
         _wait_until_ready(process, server)

@@ -14,7 +14,7 @@ from typing import Any
 
 from mpmath.ctx_mp import MPContext
 
-from rsd.grading.tree import Call, Node, Num, Quantity, Seq, Sym
+from rsd.grading.formula.tree import Call, Node, Num, Quantity, Seq, Sym
 
 PRECISION = 60  # decimal digits
 MAX_BITS = 60_000
@@ -101,6 +101,17 @@ def _exact_root(value: Fraction, degree: int) -> Fraction | None:
             return None
         parts.append(guess)
     return Fraction(parts[0], parts[1])
+
+
+def _root(value: Value, degree: Value) -> Value:
+    """The real root where there is one: the cube root of -8 is -2."""
+    if not isinstance(degree, Fraction):
+        return power(value, 1 / as_float(degree))
+    odd = degree.denominator == 1 and degree.numerator % 2 == 1
+    real = isinstance(value, Fraction) or mp.im(value) == 0
+    if odd and real and mp.re(as_float(value)) < 0:
+        return -power(-value, 1 / degree)
+    return power(value, 1 / degree)
 
 
 def _factorial(n: Value) -> Value:
@@ -207,7 +218,7 @@ class _Evaluator:
             case "^", [a, b]:
                 return power(a, b)
             case "root", [a, b]:
-                return power(a, 1 / b if isinstance(b, Fraction) else 1 / as_float(b))
+                return _root(a, b)
             case "!", [a]:
                 return _factorial(a)
             case "%", [a]:

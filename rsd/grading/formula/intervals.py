@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rsd.grading.algebra import close, same_value, symbols
-from rsd.grading.evaluate import CannotEvaluate, Value, as_float, evaluate
-from rsd.grading.tree import Call, Node, Num, Rel, Seq, Sym
+from rsd.grading.formula.algebra import close, same_value, symbols
+from rsd.grading.formula.evaluate import CannotEvaluate, Value, as_float, evaluate
+from rsd.grading.formula.tree import Call, Node, Num, Rel, Seq, Sym
 
 _INFINITY = Sym("infty")
 _MINUS_INFINITY = Call("neg", (_INFINITY,))

@@ -34,7 +34,7 @@ GREEK = frozenset(
 )
 _WORDS = FUNCTIONS | GREEK | {"oo", "inf", "infty", "infinity", "deg", "mod"}
 _SPACING = frozenset(
-    "quad qquad left right middle displaystyle textstyle scriptstyle limits nolimits enspace "
+    "left right middle displaystyle textstyle scriptstyle limits nolimits enspace "
     "thinspace medspace thickspace hspace hfill bigl bigr Bigl Bigr biggl biggr Biggl Biggr big "
     "Big bigg Bigg hline rm bf it cal mathstrut mathop bigm".split()
 )
@@ -108,7 +108,7 @@ def _command(text: str, position: int, name: str, spaced: bool) -> tuple[int, li
         return position, []
     for spacing in ("qquad", "quad"):
         if name.startswith(spacing):
-            return position, _word(name[len(spacing) :], True)
+            return position, [Token("sep", ","), *_word(name[len(spacing) :], True)]
     if name in _TEXTS or name in _FONTS:
         start = position + len(text[position:]) - len(text[position:].lstrip())
         if text[start : start + 1] == "{":
@@ -160,6 +160,8 @@ def _styled(content: str, is_text: bool) -> list[Token]:
 
 def _word(run: str, spaced: bool) -> list[Token]:
     """Tokens of a run of letters: one word, a name inside a product, or single symbols."""
+    if not run:
+        return []
     if run in _WORDS or run.lower() in ("and", "or", "infinity"):
         low = run.lower()
         return [Token("sep", low)] if low in ("and", "or") else [Token("word", run, spaced)]

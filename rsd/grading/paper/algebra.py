@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 
-from rsd.grading.algebra import same_value, symbols
-from rsd.grading.evaluate import CannotEvaluate, as_float, evaluate, mp
-from rsd.grading.paper_parse import parse_beginning
-from rsd.grading.parser import parse
-from rsd.grading.tokens import CannotParse
-from rsd.grading.tree import Call, Node, Rel, Seq
+from rsd.grading.formula.algebra import same_value, symbols
+from rsd.grading.formula.evaluate import CannotEvaluate, as_float, evaluate, mp
+from rsd.grading.formula.parser import parse
+from rsd.grading.formula.tokens import CannotParse
+from rsd.grading.formula.tree import Call, Node, Rel, Seq
+from rsd.grading.paper.parse import parse_beginning
 
 _RELATIVE = 1e-4
 

@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 
-from rsd.grading.evaluate import CannotEvaluate, Value, as_float, evaluate, is_constant, mp
-from rsd.grading.tree import Call, Node, Num, Rel, Sym, walk
+from rsd.grading.formula.evaluate import CannotEvaluate, Value, as_float, evaluate, is_constant, mp
+from rsd.grading.formula.tree import Call, Node, Num, Rel, Sym, walk
 
 _TOLERANCE = mp.mpf(10) ** -40
 _MAX_SYMBOLS = 24
@@ -32,13 +32,14 @@ def long_decimal(node: Node, least: int) -> int:
     return digits if least and digits >= least else 0
 
 
-def points(names: list[str]) -> Iterator[Mapping[str, Value]]:
+def points(names: list[str], scale: int = 1) -> Iterator[Mapping[str, Value]]:
     """Rational points: three positive ones, then two of mixed signs. Always the same ones."""
     for seed in range(5):
         rng = random.Random(seed)  # noqa: S311 (no secret: the points must only be generic)
         least = 1 if seed < 3 else -1
         yield {
-            name: Fraction(rng.randint(23, 997) * (rng.choice((1, least))), rng.choice((499, 613)))
+            name: scale
+            * Fraction(rng.randint(23, 997) * (rng.choice((1, least))), rng.choice((499, 613)))
             for name in names
         }
 
@@ -54,12 +55,19 @@ def same_value(a: Node, b: Node, decimal_digits: int = 10) -> bool | None:
     if not names:
         return _same_at({}, a, b, tolerance)
     verdicts = []
-    for index, point in enumerate(points(names)):
+    for index, point in enumerate(points(names, _scale(a, b))):
         verdict = _same_at(point, a, b, tolerance, reals_only=index >= 3)
         if verdict is False:
             return False
         verdicts.append(verdict)
     return True if verdicts.count(True) >= 2 else None
+
+
+def _scale(*nodes: Node) -> int:
+    """Rounding down tells large numbers apart only."""
+    steps = {"lfloor", "lceil", "floor", "ceil"}
+    parts = (part for node in nodes for part in walk(node))
+    return 97 if any(isinstance(p, Call) and p.name in steps for p in parts) else 1
 
 
 def _tolerance(a: Node, b: Node, decimal_digits: int) -> Value:
@@ -120,7 +128,7 @@ def same_relation(a: Rel, b: Rel) -> bool | None:
 
 def _links(relation: Rel) -> list[tuple[str, Node]]:
     """Each link of a chain as (op, f), meaning `f op 0`, with < and <= turned round."""
-    links = []
+    links: list[tuple[str, Node]] = []
     for op, left, right in zip(relation.ops, relation.sides, relation.sides[1:], strict=False):
         if op in _FLIPPED:
             op, left, right = _FLIPPED[op], right, left

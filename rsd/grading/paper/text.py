@@ -149,9 +149,7 @@ def _words_to_number(text: str) -> str:
     if text.isdecimal():
         return str(int(text)) if len(text) < 4_000 else text
     words = text.replace("-", " ").lower().split()
-    known = [
-        w for w in words if w in _NUMBER_WORDS or w in _SCALES or w in ("hundred", "point")
-    ]
+    known = [w for w in words if w in _NUMBER_WORDS or w in _SCALES or w in ("hundred", "point")]
     if not known or any(known.count(scale) > 1 for scale in (*_SCALES, "point")):
         return text
     whole, _, decimals = " ".join(known).partition("point")

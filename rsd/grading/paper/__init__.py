@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 
-from rsd.grading.paper_text import choice_letter, last_letter, normalise, stated_answer
+from rsd.grading.paper.text import choice_letter, last_letter, normalise, stated_answer
 
 _CHOICES = ("A", "B", "C", "D", "E")
 _CHOICE_TASKS = frozenset({"mmlu_stem", "sat_math", "aqua", "gpqa"})
@@ -87,7 +87,7 @@ def _equations(answer: str, gold: str, algebra: bool, depth: int) -> bool:
 def _symbolic(a: str, b: str, algebra: bool) -> bool:
     if not algebra:
         raise _NeedsAlgebra
-    from rsd.grading.paper_algebra import same_formula
+    from rsd.grading.paper.algebra import same_formula
 
     return same_formula(a, b)
 

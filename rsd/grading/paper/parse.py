@@ -1,8 +1,8 @@
 """Reads a formula as Qwen2.5-Math's evaluation does: as far as it can be read.
 
 Its first parser takes the longest beginning that is a formula and ignores the rest (`1,2` is 1),
-takes every letter for a symbol (`pi` is p times i, and even `\\pi` has no value), `f(x)` for a function of any letter, and
-knows neither mixed numbers nor number bases.
+takes every letter for a symbol (`pi` is p times i, and even `\\pi` has no value), takes `f(x)` for
+a function whatever the letter, and knows neither mixed numbers nor number bases.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from rsd.grading.tokens import CannotParse
-from rsd.grading.tree import Call, Node, Num, Rel, Sym
+from rsd.grading.formula.tokens import CannotParse
+from rsd.grading.formula.tree import Call, Node, Num, Rel, Sym
 
 MAX_DEPTH = 30
 MAX_LENGTH = 1_500

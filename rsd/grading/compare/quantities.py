@@ -1,0 +1,102 @@
+"""Numbers with a base, ratios, units, words."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from rsd.grading.compare.sequences import Same, all_of
+from rsd.grading.formula.algebra import same_value
+from rsd.grading.formula.tree import Based, Call, Matrix, Node, Num, Quantity, Rel, Seq, Text
+from rsd.grading.units import same_unit, unit_key
+from rsd.grading.verdict import Options
+
+
+def same_based(answer: Node, gold: Node, options: Options) -> bool:
+    """Numbers in a base, by digits and base."""
+    if isinstance(answer, Based) and isinstance(gold, Based):
+        return answer == gold
+    based, other = (answer, gold) if isinstance(answer, Based) else (gold, answer)
+    assert isinstance(based, Based)
+    negative = isinstance(other, Call) and other.name == "neg"
+    if negative or not isinstance(other, Num) or other.value.denominator != 1:
+        return False
+    return options.omitted_base and based.digits == str(other.value)
+
+
+def is_ratio(node: Node) -> bool:
+    """Whether `node` is written `a:b`."""
+    return isinstance(node, Call) and node.name == "ratio"
+
+
+def same_ratios(answer: Node, gold: Node) -> bool | None:
+    """Ratios of equally many parts, in proportion."""
+    assert isinstance(answer, Call)
+    assert isinstance(gold, Call)
+    if len(answer.args) != len(gold.args):
+        return False
+    cross = (
+        same_value(Call("*", (a, gold.args[0])), Call("*", (g, answer.args[0])))
+        for a, g in zip(answer.args[1:], gold.args[1:], strict=True)
+    )
+    return all_of(cross)
+
+
+def measured(node: Node) -> tuple[Node, str]:
+    """Value and unit: of `5 cm`, `90^\\circ`, `\\$36`, `28\\%`."""
+    match node:
+        case Quantity(value, unit):
+            inner, other = measured(value)
+            return inner, other if not unit_key(unit) else unit
+        case Call("%", (value,)):
+            return value, "%"
+        case Call("deg", (value,)):
+            return value, "degree"
+        case Call("$", (value,)):
+            return value, "dollar"
+        case Call("neg", (Call("$" | "%" | "deg") as inner_call,)):
+            value, unit = measured(inner_call)
+            return Call("neg", (value,)), unit
+        case Call("*" | "/" | "+" | "-", (Call("$", (value,)), other_side)):
+            assert isinstance(node, Call)
+            return Call(node.name, (value, other_side)), "dollar"
+    return node, ""
+
+
+def same_quantities(answer: Node, gold: Node, options: Options, same: Same) -> bool | None:
+    """Values with or without units; a unit that one side leaves out agrees with any."""
+    value, unit = measured(answer)
+    wanted, gold_unit = measured(gold)
+    if isinstance(value, Text) or isinstance(wanted, Text):
+        return same_text(value, wanted)
+    if (value, wanted) != (answer, gold) and not _is_scalar(value, wanted):
+        return same_unit(unit, gold_unit) and same(value, wanted)
+    keys = (unit_key(unit), unit_key(gold_unit))
+    if "degree" in keys and keys != ("degree", "degree"):
+        turned = same_value(_radians(answer, keys[0]), _radians(gold, keys[1]))
+        if turned or keys[0] == "radian" or keys[1] == "radian":
+            return turned
+    if not same_unit(unit, gold_unit):
+        return False
+    verdict = same_value(value, wanted, options.decimal_digits)
+    if verdict is False and options.percent_scale and "percent" in keys and keys[0] != keys[1]:
+        hundred = Num(Fraction(100))
+        scaled = value if keys[0] else Call("*", (value, hundred))
+        target = wanted if keys[1] else Call("*", (wanted, hundred))
+        return same_value(scaled, target, options.decimal_digits)
+    return verdict
+
+
+def _is_scalar(*nodes: Node) -> bool:
+    return not any(isinstance(n, (Seq, Rel, Matrix, Based)) for n in nodes)
+
+
+def _radians(node: Node, unit: str) -> Node:
+    value, _ = measured(node)
+    return Call("deg", (value,)) if unit == "degree" else value
+
+
+def same_text(answer: Node, gold: Node) -> bool:
+    """Words, whatever their case."""
+    if isinstance(answer, Text) and isinstance(gold, Text):
+        return answer.words.casefold() == gold.words.casefold()
+    return False

@@ -1,0 +1,185 @@
+"""Lists in any order, tuples and matrices in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from rsd.grading.compare.names import value_of
+from rsd.grading.formula.tree import Call, Matrix, Node, Num, Quantity, Rel, Seq, Sym
+
+Same = Callable[[Node, Node], bool | None]
+MAX_ITEMS = 100
+
+
+def is_list(node: Node) -> bool:
+    if isinstance(node, Seq):
+        return node.brackets in ("", "{}")
+    if isinstance(node, Rel):
+        value = value_of(node)
+        return value is not None and is_list(value)
+    return has_two_signs(node)
+
+
+def has_two_signs(node: Node) -> bool:
+    """Whether the value of `node` has two signs."""
+    if isinstance(node, Quantity):
+        return has_two_signs(node.value)
+    if not isinstance(node, Call):
+        return False
+    return node.name in ("pm", "mp") or any(has_two_signs(a) for a in node.args)
+
+
+def items_of(node: Node) -> list[Node]:
+    """What a list contains: plus-or-minus spelled out, the name before the values dropped."""
+    if isinstance(node, Rel):
+        value = value_of(node)
+        return items_of(value) if value is not None and is_list(value) else [node]
+    if isinstance(node, Seq) and node.brackets in ("", "{}"):
+        out: list[Node] = []
+        for item in node.items:
+            out += items_of(item) if not isinstance(item, Seq) else [item]
+        return out
+    if has_two_signs(node):
+        return [_signed(node, 1), _signed(node, -1)]
+    return [node]
+
+
+def _signed(node: Node, sign: int) -> Node:
+    if not isinstance(node, Call):
+        if isinstance(node, Quantity):
+            return Quantity(_signed(node.value, sign), node.unit)
+        return node
+    args = tuple(_signed(a, sign) for a in node.args)
+    if node.name in ("pm", "mp"):
+        plus = (sign > 0) == (node.name == "pm")
+        if args[0] == Num(Fraction(0)):
+            return args[1] if plus else Call("neg", (args[1],))
+        return Call("+" if plus else "-", args)
+    return Call(node.name, args)
+
+
+def unlabelled(items: list[Node]) -> list[Node]:
+    """Items without their names where all are named alike (`x=1, x=2`, `x_1=1, x_2=2`)."""
+    values = [value_of(item) for item in items]
+    if values[0] is not None and len(items) > 1 and all(v is None for v in values[1:]):
+        return [values[0], *items[1:]]
+    names = {
+        _stem(item.sides[0])
+        for item, value in zip(items, values, strict=True)
+        if value is not None and isinstance(item, Rel)
+    }
+    if len(names) == 1 and all(v is not None for v in values):
+        return [v for v in values if v is not None]
+    return items
+
+
+def _stem(node: Node) -> str:
+    return node.name.split("_")[0] if isinstance(node, Sym) else repr(node)
+
+
+def _distinct(items: list[Node], same: Same) -> list[Node]:
+    if len(items) > 12:
+        return list(dict.fromkeys(items))
+    kept: list[Node] = []
+    for item in items:
+        if not any(same(item, other) for other in kept):
+            kept.append(item)
+    return kept
+
+
+def same_lists(answer: Node, gold: Node, same: Same) -> bool | None:
+    if is_tuple(answer) or is_tuple(gold):
+        # Names do not say the order: `a=1, b=2` is no tuple.
+        if any(isinstance(i, Rel) for i in (*items_of(answer), *items_of(gold))):
+            named = any(len(items_of(n)) > 1 for n in (answer, gold) if not is_tuple(n))
+            if named:
+                return False
+        return same_tuples(answer, gold, same)
+    left, right = items_of(answer), items_of(gold)
+    if len(left) > MAX_ITEMS or len(right) > MAX_ITEMS:
+        return left == right
+    if not left or not right:
+        return not left and not right
+    verdict = _matched(left, right, same)
+    if not verdict:
+        bare_left, bare_right = unlabelled(left), unlabelled(right)
+        if (bare_left, bare_right) != (left, right) and (bare_left == left) != (
+            bare_right == right
+        ):
+            left, right = bare_left, bare_right
+            verdict = _matched(left, right, same)
+    if not verdict and len(left) != len(right):
+        verdict = _matched(_distinct(left, same), _distinct(right, same), same)
+    return verdict
+
+
+def _matched(left: list[Node], right: list[Node], same: Same) -> bool | None:
+    """Whether the items pair off, in any order; a shared unit may stand on the last one only."""
+    if len(left) != len(right):
+        return False
+    remaining = list(right)
+    undecided = False
+    for item in left:
+        for other in remaining:
+            verdict = same(item, other)
+            if verdict:
+                remaining.remove(other)
+                break
+            undecided = undecided or verdict is None
+        else:
+            return None if undecided else False
+    return True
+
+
+def is_tuple(node: Node) -> bool:
+    return isinstance(node, Seq) and node.brackets not in ("", "{}") and len(node.items) != 1
+
+
+def same_tuples(answer: Node, gold: Node, same: Same) -> bool | None:
+    """In order, item by item. For pairs the brackets count: they may be intervals."""
+    first, second = _as_row(answer), _as_row(gold)
+    if first is None or second is None or len(first.items) != len(second.items):
+        return False
+    kinds = {first.brackets, second.brackets}
+    if "{}" in kinds and len(kinds) > 1:
+        return False
+    pair = len(first.items) == 2
+    if pair and len(kinds) > 1 and not kinds & {"", "<>", "row"}:
+        return False
+    if not pair and len(kinds - {"()", "[]", "<>", "", "row"}) > 0 and len(kinds) > 1:
+        return False
+    return all_of(same(a, g) for a, g in zip(first.items, second.items, strict=True))
+
+
+def _as_row(node: Node) -> Seq | None:
+    if isinstance(node, Seq):
+        return node
+    if isinstance(node, Matrix) and node.kind == "matrix":
+        if all(len(row) == 1 for row in node.rows):
+            return Seq("row", tuple(row[0] for row in node.rows))
+        if len(node.rows) == 1:
+            return Seq("row", node.rows[0])
+        return Seq("row", tuple(Seq("", row) for row in node.rows))
+    return None
+
+
+def all_of(verdicts: object) -> bool | None:
+    undecided = False
+    for verdict in verdicts:  # type: ignore[attr-defined]
+        if verdict is False:
+            return False
+        undecided = undecided or verdict is None
+    return None if undecided else True
+
+
+def same_matrices(answer: Node, gold: Node, same: Same) -> bool | None:
+    if not isinstance(answer, Matrix) or not isinstance(gold, Matrix) or answer.kind != gold.kind:
+        return False
+    if [len(r) for r in answer.rows] != [len(r) for r in gold.rows]:
+        return False
+    return all_of(
+        same(a, g)
+        for left, right in zip(answer.rows, gold.rows, strict=True)
+        for a, g in zip(left, right, strict=True)
+    )

@@ -1,0 +1,43 @@
+"""The README's promises that can be checked without a server."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_a_strategy_runs_as_printed() -> None:
+    (code,) = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", README, re.S)
+        if "asyncio.run" in block
+    ]
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
+    )
+    assert shown.stdout.splitlines() == [
+        "draft rejected 1 + 1 = 3. 0.1",
+        "target kept 1 + 1 = 2. None",
+        "draft kept 3 + 1 = 4. 0.9",
+    ]
+
+
+def test_the_loop_in_the_readme_is_the_loop_in_the_code() -> None:
+    loop = (ROOT / "rsd" / "decoding" / "speculative.py").read_text(encoding="utf-8")
+    (shown,) = [b for b in re.findall(r"```python\n(.*?)```", README, re.S) if "while ends" in b]
+    for line in shown.splitlines():
+        wanted = line.strip().replace("(response.prefix, ...)", "(")
+        for name in ("draft", "target", "scorer", "weighting"):
+            wanted = re.sub(rf"\b{name}(?=[.(])", f"self._{name}", wanted)
+        assert wanted in loop
+
+
+def test_every_file_that_the_readme_links_exists() -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
