@@ -93,7 +93,7 @@ rsd_install_torch() {
   [ "torch==$installed" = "$pin" ] && return 0
   rsd_pip --no-deps "$pin" ||
     rsd_pip --no-deps --retries 2 --timeout 30 --index-url "$RSD_TORCH_INDEX" "$pin" ||
-    rsd_fail "no wheel of $pin in pip's indexes nor at $RSD_TORCH_INDEX ($(rsd_why)); with a wheel at hand: PIP_FIND_LINKS=/its/folder (log: $RSD_VENV/install.log)"
+    rsd_fail "$pin came neither from pip's indexes nor from $RSD_TORCH_INDEX: $(rsd_why); with a wheel at hand set PIP_FIND_LINKS=/its/folder (log: $RSD_VENV/install.log)"
 }
 
 rsd_install_all() {
@@ -137,9 +137,13 @@ rsd_environment() {
   if [ -x "$RSD_VENV/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     return 0
   fi
-  rsd_make_venv && rsd_install_all && rsd_check_conflicts || return 1
+  # A subshell, so that Ctrl-C ends the installation and not only the pip that runs.
+  (
+    trap 'rsd_say "interrupted; the next call goes on from here"; exit 130' INT TERM
+    rsd_make_venv && rsd_install_all && rsd_check_conflicts
+  ) || return
   printf '%s\n' "$wanted" > "$stamp"
   rsd_say "ready: $RSD_VENV"
 }
 
-rsd_environment || { return 1 2>/dev/null || exit 1; }
+rsd_environment || { RSD_STATUS=$?; return "$RSD_STATUS" 2>/dev/null || exit "$RSD_STATUS"; }

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import cast
 
-import click
 import typer
 
 from rsd import __version__
@@ -23,10 +23,12 @@ from rsd.cli.serve import serve
 from rsd.cli.tasks import tasks
 from rsd.errors import ConfigError, RsdError
 
+# Typer brings its own copy of click or uses the installed one, by version; this is either's base.
+_USAGE_ERROR: type[Exception] = cast("type[Exception]", typer.BadParameter.__mro__[1])
+
 app = typer.Typer(
     name="rsd",
     help="Reward-guided speculative decoding on vLLM servers: run it, measure it.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )
@@ -60,19 +62,19 @@ def main() -> None:
 
 def _exit_code() -> int:
     try:
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], prog_name="rsd", standalone_mode=False)
     except ConfigError as error:
         return _fail(str(error), 2)
     except RsdError as error:
         return _fail(str(error), 1)
     except ExceptionGroup as group:
         return _fail(str(_first_leaf(group)), 1)
-    except click.ClickException as error:
-        return _fail(error.format_message(), error.exit_code)
+    except _USAGE_ERROR as error:
+        return _fail(f"{str(error).rstrip('.')}; see rsd --help", 2)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted; what was finished is kept, the same command resumes", 130)
     return code if isinstance(code, int) else 0
 

@@ -11,8 +11,9 @@ _LABELLED = re.compile(r"(?:\(\s*([A-J])\s*\)|([A-J])\s*[).:])(?=\s|\\|\$|[^A-Za
 _LABELLED_TEXT = re.compile(r"(?:\(([A-J])\)|([A-J])\s?[).:])\s*\S")
 _NAMED = re.compile(r"(?:[Oo]ption|[Cc]hoice|[Aa]nswer)(?:\s+is)?:?\s*\(?([A-J])\b\)?(?![a-z'])")
 _STATED = re.compile(
-    r"(?:[Aa]nswers?|ANSWER)\**\s*(?:is|:|=)\s*:?\s*(?:(?:option|choice)\s*)?"
-    r"[\s*$\\({]*(?:(?:text|mathrm|textbf|mathbf|boxed)\s*\{\s*)*\(?([A-J])(?![A-Za-z'])"
+    r"(?:[Aa]nswers?|ANSWER)\*{0,3}\s{0,3}(?:is|:|=)[\s:]{0,4}(?:(?:option|choice)\s{0,3})?"
+    r"[\s*$\\({]{0,10}(?:(?:text|mathrm|textbf|mathbf|boxed)\s?\{\s?){0,3}"
+    r"\(?([A-J])(?![A-Za-z'])"
 )
 _STYLED = re.compile(
     r"\\(?:text|textbf|mathbf|mathrm|bf)\s*\{\s*\(?([A-J])[).]*\s*\}(?!\s*[-+*/^=])"
@@ -62,7 +63,7 @@ def gold_letter(gold: str) -> str | None:
     match = _WHOLE.fullmatch(unwrap(gold)) or _LABELLED_TEXT.match(unwrap(gold))
     if match:
         return next(g for g in match.groups() if g)
-    found = re.findall(r"(?:^|\n)\s*\(?([A-J])[).]?(?=\s)", gold)
+    found = re.findall(r"(?:^|\n)[ \t]*\(?([A-J])[).]?(?=\s)", gold)
     return found[-1] if found else None
 
 

@@ -143,6 +143,11 @@ class Worker:
                     pipe.close()
 
     @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
     def gone(self) -> bool:
         """Whether the process has ended."""
         return self._process.returncode is not None

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from rsd.grading.choices import last_letter
-from rsd.grading.normalize import closing_brace, fold_unicode, unwrap
+from rsd.grading.normalize import brace_pairs, fold_unicode, unwrap
 from rsd.grading.verdict import AnswerKind
 
 MAX_SCANNED = 50_000
@@ -85,8 +85,9 @@ def _boxed(text: str) -> str | None:
     """The content of the last balanced box; neighbouring boxes are joined to a list."""
     found: list[tuple[int, int, str]] = []
     unbalanced: str | None = None
+    pairs = brace_pairs(text)
     for match in reversed(list(_BOX.finditer(text))[-_MAX_BOXES:]):
-        box = _box_at(text, match)
+        box = _box_at(text, match, pairs)
         if box is None:
             if unbalanced is None:
                 unbalanced = re.split(r"\n|\$", text[match.end() + 1 :], maxsplit=1)[0]
@@ -101,7 +102,7 @@ def _boxed(text: str) -> str | None:
     return ", ".join(c for c in contents if c)
 
 
-def _box_at(text: str, match: re.Match[str]) -> tuple[int, str] | None:
+def _box_at(text: str, match: re.Match[str], pairs: dict[int, int]) -> tuple[int, str] | None:
     """End and content of the box that begins at `match`, or None if it never closes."""
     start = match.end()
     if start >= len(text):
@@ -109,8 +110,8 @@ def _box_at(text: str, match: re.Match[str]) -> tuple[int, str] | None:
     if text[start] != "{":
         bare = re.compile(r"[^\s$]+").match(text, start) if match[0][-1:].isspace() else None
         return (bare.end(), bare[0]) if bare else None
-    end = closing_brace(text, start)
-    return None if end < 0 else (end + 1, text[start + 1 : end])
+    end = pairs.get(start)
+    return None if end is None else (end + 1, text[start + 1 : end])
 
 
 def _unboxed(text: str, kind: AnswerKind) -> Extraction | None:

@@ -75,23 +75,32 @@ def _drop_invisible(text: str) -> str:
     return "".join(kept)
 
 
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+
+
 def closing_brace(text: str, start: int) -> int:
     """Index of the brace that closes the one at `start`, or -1; escaped braces do not count."""
     depth = 0
-    i = start
-    while i < len(text):
-        char = text[i]
-        if char == "\\":
-            i += 2
-            continue
-        if char == "{":
+    for match in _BRACE.finditer(text, start):
+        if match[0] == "{":
             depth += 1
-        elif char == "}":
+        elif match[0] == "}":
             depth -= 1
             if depth == 0:
-                return i
-        i += 1
+                return match.start()
     return -1
+
+
+def brace_pairs(text: str) -> dict[int, int]:
+    """Index of each opening brace that is closed, and of the brace that closes it."""
+    pairs: dict[int, int] = {}
+    open_: list[int] = []
+    for match in _BRACE.finditer(text):
+        if match[0] == "{":
+            open_.append(match.start())
+        elif match[0] == "}" and open_:
+            pairs[open_.pop()] = match.start()
+    return pairs
 
 
 _WRAPPER = re.compile(
@@ -100,15 +109,26 @@ _WRAPPER = re.compile(
 )
 _DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"),
                ('"', '"'), ("'", "'"))  # fmt: skip
-_TRAILING = re.compile(r"(?:\\\\|\\,|\\;|\\!|\\ |[\s,;:=]|(?<![.\\])\.)+$")
+
+
+def _without_tail(text: str) -> str:
+    """`text` without the spaces and punctuation after it; `...` and `!` belong to an answer."""
+    while True:
+        before = text
+        text = text.rstrip(" \t\r\n,;:=~")
+        for mark in ("\\\\", "\\,", "\\;", "\\!", "\\"):
+            text = text.removesuffix(mark)
+        if text.endswith(".") and not text.endswith(".."):
+            text = text[:-1]
+        if text == before:
+            return text
 
 
 def unwrap(text: str) -> str:
     """Strip what only wraps an answer: spaces, math delimiters, `\\text{...}`, a final stop."""
     for _ in range(12):
         before = text
-        text = text.strip().rstrip("~")
-        text = _TRAILING.sub("", text) if text[-1:] in ".,;:= \\!" else text
+        text = _without_tail(text.strip())
         for opening, closing in _DELIMITERS:
             inner = text[len(opening) : len(text) - len(closing)]
             if (
@@ -138,7 +158,7 @@ _SAME = (
     (re.compile(r"\\(?:ge|geqslant)(?![a-zA-Z])"), r"\\geq"),
     (re.compile(r"\\ne(?![a-zA-Z])"), r"\\neq"),
     (re.compile(r"\\(?:text|mbox|hbox|mathrm|textrm|textbf|mathbf)(?=\{)"), ""),
-    (re.compile(r"(?<![\\A-Za-z}])\{\s*([A-Za-z ]+)\s*\}"), r"\1"),
+    (re.compile(r"(?<![\\A-Za-z}])\{([A-Za-z ]+)\}"), r"\1"),
 )
 
 

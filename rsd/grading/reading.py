@@ -26,6 +26,9 @@ _SPACE_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _COMMA_GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _DECIMAL_COMMA = re.compile(r"([-+]?)(?:(0),(\d+)|(\d+),(\d\d|\d{4,}))")
 _UNION = re.compile(r"(?<=[)\]])\s*[Uu]\s*(?=[(\[]|\\left)")
+_WHOLE_PARAMETER = re.compile(
+    r"(?<=\S)\s*[,(;]?\s*(?:(?:where|for|with)\s+)?[a-z]\s*\\in\s*\\mathbb\s*\{?\s*[ZN]\s*\}?\)?$"
+)
 _SEGMENT = re.compile(r"\$\$?([^$]+)\$\$?")
 _JOIN = re.compile(r"(?:\s|,|;|\.|and|or|&|\\\\|\\q?quad)*")
 
@@ -77,6 +80,7 @@ def tidy(text: str) -> str:
     text = _THIN_GROUPS.sub("", text)
     if _SPACE_GROUPS.fullmatch(text):
         text = text.replace(" ", "")
+    text = _WHOLE_PARAMETER.sub("", text)
     return _UNION.sub(r" \\cup ", text)
 
 

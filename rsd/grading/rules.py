@@ -77,7 +77,7 @@ def _may_agree_otherwise(answer: str, gold: str) -> bool:
 def _words(answer: str, gold: str) -> tuple[bool, str] | None:
     """Verdict on a gold answer of words; None if it is mathematics."""
     wanted, given = _folded(gold), _folded(answer)
-    if wanted == given and wanted:
+    if wanted == given and len(wanted) > 1:
         return True, "text"
     if wanted in _VERDICT_WORDS:
         return bool(re.match(rf"{wanted}(?![\w+*/=^-])", given)), "text"

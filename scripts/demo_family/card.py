@@ -91,10 +91,12 @@ remakes all of it from seed {seed} and skips what is done:
   drills, Muon for matrices and AdamW for the rest. The target is first trained with
   {target_small_parameters:,} parameters, then grown into its full size without changing what it
   computes, then trained on.
-- PRM: first a language model on the same solutions, then binary cross-entropy on steps sampled
-  from the draft and the target at temperatures from 0 to 1 ({labelled_solutions:,} solutions with
-  {labelled_steps:,} steps, {labelled_right} of them right), each labelled by checking its equation
-  against the problem's own.
+- PRM: first a language model on the same solutions; then, with two more layers, practice on
+  worked solutions with a step spoiled; then steps sampled from the draft and the target at
+  temperatures from 0 to 1 ({labelled_solutions:,} solutions with {labelled_steps:,} steps,
+  {labelled_right} of them right), each labelled by checking its equation against the problem's
+  own, mixed with more practice. The loss is binary cross-entropy at every blank-line token, with
+  a smaller weight inside the steps, plus the next-token loss of what is right.
 
 `--smoke` runs every stage in about a minute, for testing only.
 
@@ -128,7 +130,7 @@ def surroundings(work: Path, seed: int, device: torch.device) -> dict[str, Any]:
     hardware = f"{os.cpu_count()} cores of {_processor()}"
     if device.type == "cuda":
         hardware = torch.cuda.get_device_name(device)
-    stages = ("target_small", "target", "draft", "prm_language", "prm")
+    stages = ("target_small", "target", "draft", "prm_language", "prm_practice", "prm")
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "seed": seed,

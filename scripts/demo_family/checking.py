@@ -31,6 +31,12 @@ class SolutionChecker:
         self.failed = self.failed or self.finished or not self._accept(text)
         return not self.failed
 
+    @property
+    def expected(self) -> str:
+        """The text of the next step in the order of the worked solution."""
+        open_steps = [i for i in range(len(self.problem.steps)) if i not in self.done]
+        return self.problem.step_texts[open_steps[0] if open_steps else -1]
+
     def _accept(self, text: str) -> bool:
         equations, boxes = EQUATION.findall(text), BOXED.findall(text)
         if boxes:

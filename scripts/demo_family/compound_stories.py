@@ -127,9 +127,9 @@ def tell_ages(rng: random.Random, level: int) -> Problem:
     last = people[links]
     if not adds_up:
         return story.finish(f"How old is {last}?")
-    first = rng.choice((0, links - 1))
-    story.compute(ages[first], "+", ages[-1], f"{people[first]} and {last} together")
-    return story.finish(f"How old are {people[first]} and {last} together?")
+    before = people[links - 1]
+    story.compute(ages[-2], "+", ages[-1], f"{before} and {last} together")
+    return story.finish(f"How old are {before} and {last} together?")
 
 
 def _tell_age(story: Story, before: str, person: str, age: Value) -> Value:
@@ -150,7 +150,7 @@ def _tell_age(story: Story, before: str, person: str, age: Value) -> Value:
             "{person} is {n} times as old as {before}.",
         )
     else:
-        n, relation = rng.choice(divisors), "{before} is {n} times as old as {person}."
+        n, relation = rng.choice(divisors), "{before} has {n} times the age of {person}."
     sentence = relation.format(n=n, before=before, person=person)
     return story.tell(sentence, age, operator, Value(n))
 

@@ -59,9 +59,8 @@ def _mean_tokens(trajectories: list[Trajectory]) -> dict[str, float]:
 @torch.inference_mode()
 def step_rewards(prm: RewardModel, tokenizer: Tokenizer, solution: LabelledSolution) -> list[float]:
     """The reward of every step of one solution."""
-    ids, verdicts = encode_solution(tokenizer, solution)
-    scored = [position for position, verdict in enumerate(verdicts) if verdict >= 0]
-    rewards: list[float] = prm(torch.tensor([ids]))[0, scored].sigmoid().tolist()
+    item = encode_solution(tokenizer, solution)
+    rewards: list[float] = prm(torch.tensor([item.ids]))[0, item.scored].sigmoid().tolist()
     return rewards
 
 

@@ -35,7 +35,7 @@ def grow(small: CausalLM, shape: ModelShape) -> CausalLM:
     # Zeros in the new places of the residual stream lower its mean square by this factor.
     norm_scale = (old.hidden_size / shape.hidden_size) ** 0.5
     _copy_norm(large.model.norm.weight, small.model.norm.weight, norm_scale)
-    places = [index * shape.layers // old.layers for index in range(old.layers)]
+    places = list(range(old.layers))
     for index, layer in enumerate(large.model.layers):
         layer.self_attn.o_proj.weight.zero_()
         layer.mlp.down_proj.weight.zero_()

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import copy
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import torch
 from tokenizers import Tokenizer
@@ -29,6 +31,8 @@ CAPACITY = 480
 class LabelledSolution:
     """Steps as the model wrote them (ids without separator) with a verdict for each.
 
+    `first_errors` has, for each step, how many of its tokens come before its first error: the
+    number of its tokens for a right step, 0 for all that follows a wrong one.
     `writers` says who wrote each step, "draft" or "target". The steps before `first_new` stand in
     another solution of the same problem too.
     """
@@ -36,8 +40,15 @@ class LabelledSolution:
     question: str
     steps: tuple[tuple[int, ...], ...]
     verdicts: tuple[bool, ...]
+    first_errors: tuple[int, ...]
     writers: tuple[str, ...]
     first_new: int = 0
+
+
+def tokens_before_error(step: Sequence[int], expected: Sequence[int]) -> int:
+    """How many first tokens of a wrong step agree with the expected one."""
+    pairs = zip(step, expected, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 @dataclass
@@ -50,6 +61,7 @@ class _Row:
     text: list[int]
     steps: list[tuple[int, ...]]
     verdicts: list[bool]
+    first_errors: list[int]
     writers: list[str]
     finished: bool = False
 
@@ -58,11 +70,20 @@ class _Row:
             self.problem.question,
             tuple(self.steps),
             tuple(self.verdicts),
+            tuple(self.first_errors),
             tuple(self.writers),
             first_new,
         )
 
-    def append(self, step: GeneratedStep, verdict: bool, writer: str, separator: int) -> None:
+    def append(
+        self, step: GeneratedStep, expected: list[int], verdict: bool, writer: str, separator: int
+    ) -> None:
+        """Add a step; `expected` is what the worked solution has in its place."""
+        right = len(step.ids)
+        if not verdict:
+            broken = bool(self.verdicts) and not self.verdicts[-1]
+            right = 0 if broken else tokens_before_error(step.ids, expected)
+        self.first_errors.append(right)
         self.steps.append(tuple(step.ids))
         self.verdicts.append(verdict)
         self.writers.append(writer)
@@ -110,26 +131,28 @@ class Labeller:
             by_draft = [index for index in going if not alone[index]]
             for index, step in self._write("draft", caches, rows, by_draft):
                 row, decoded = rows[index], self.tokenizer.decode(step.ids)
+                expected = self.tokenizer.encode(row.checker.expected).ids
                 checker = copy.deepcopy(row.checker)
                 verdict = checker.check(decoded)
                 if verdict or self.rng.random() < keep_wrong or row.checker.failed:
                     row.checker = checker
-                    row.append(step, verdict, "draft", caches["draft"].separator)
+                    row.append(step, expected, verdict, "draft", caches["draft"].separator)
                     continue
                 branch = copy.deepcopy(row)
-                branch.append(step, verdict, "draft", caches["draft"].separator)
+                branch.append(step, expected, verdict, "draft", caches["draft"].separator)
                 found.append(branch.labelled(first_new=len(row.steps)))
                 caches["draft"].rewind(index, len(row.text))
                 rejected.append(index)
             for index, step in self._write("target", caches, rows, rejected):
                 row = rows[index]
+                expected = self.tokenizer.encode(row.checker.expected).ids
                 verdict = row.checker.check(self.tokenizer.decode(step.ids))
-                row.append(step, verdict, "target", caches["target"].separator)
+                row.append(step, expected, verdict, "target", caches["target"].separator)
 
     def _row(self, problem: Problem) -> _Row:
         text = self.tokenizer.encode(prompt_of(problem.question)).ids
         temperature = self.rng.choice(self.temperatures)
-        return _Row(problem, temperature, SolutionChecker(problem), text, [], [], [])
+        return _Row(problem, temperature, SolutionChecker(problem), text, [], [], [], [])
 
     def _write(
         self, name: str, caches: dict[str, CachedModel], rows: list[_Row], indices: list[int]

@@ -24,7 +24,7 @@ from demo_family.data import Render, reward_sequences, solution_sequences
 from demo_family.evaluation import measure, reward_quality
 from demo_family.growth import grow
 from demo_family.labelling import LabelledSolution, Labeller
-from demo_family.modeling import CausalLM, ModelShape, parameter_count
+from demo_family.modeling import CausalLM, ModelShape, RewardModel, parameter_count
 from demo_family.prm import train_reward_model
 from demo_family.problems import Problem, problems_of_split
 from demo_family.tokenizer import (
@@ -36,8 +36,17 @@ from demo_family.tokenizer import (
 )
 from demo_family.training import TrainingPlan, train_language_model
 
-STAGES = ("problems", "tokenizer", "target", "draft", "prm_language", "prm", "evaluate")
-TRAININGS = ("tokenizer", "target", "draft", "prm_language", "prm", "target_small")
+STAGES = (
+    "problems",
+    "tokenizer",
+    "target",
+    "draft",
+    "prm_language",
+    "prm_practice",
+    "prm",
+    "evaluate",
+)
+TRAININGS = ("tokenizer", "target", "draft", "prm_language", "prm", "target_small", "prm_practice")
 """What is trained; a place in this list sets a training's seed."""
 
 LABEL_BATCH = 384
@@ -45,7 +54,8 @@ LABEL_BATCH = 384
 DRAFT_SHAPE = ModelShape(VOCABULARY_SIZE, 64, 3, 2, 1, 192)
 TARGET_SMALL_SHAPE = ModelShape(VOCABULARY_SIZE, 128, 4, 4, 2, 352)
 TARGET_SHAPE = ModelShape(VOCABULARY_SIZE, 256, 6, 8, 4, 832)
-PRM_SHAPE = ModelShape(VOCABULARY_SIZE, 128, 3, 4, 2, 320)
+PRM_LANGUAGE_SHAPE = ModelShape(VOCABULARY_SIZE, 128, 3, 4, 2, 320)
+PRM_SHAPE = ModelShape(VOCABULARY_SIZE, 128, 5, 4, 2, 320)
 
 
 @dataclass(frozen=True)
@@ -56,30 +66,34 @@ class FamilyPlan:
     target_small: TrainingPlan
     target: TrainingPlan
     prm_language: TrainingPlan
-    prm_reward: TrainingPlan
+    prm_practice: TrainingPlan
+    prm: TrainingPlan
     tokenizer_problems: int = 20_000
-    labelled_problems: int = 3_840
+    labelled_problems: int = 7_680
     reward_problems: int = 400
     test_problems: int = 200
     draft_shape: ModelShape = DRAFT_SHAPE
     target_small_shape: ModelShape = TARGET_SMALL_SHAPE
     target_shape: ModelShape = TARGET_SHAPE
+    prm_language_shape: ModelShape = PRM_LANGUAGE_SHAPE
     prm_shape: ModelShape = PRM_SHAPE
 
 
 FULL = FamilyPlan(
-    draft=TrainingPlan(1_400, 4_096, 5e-3, decay_share=0.6),
-    target_small=TrainingPlan(3_000, 4_096, 4e-3, decay_share=0.6),
+    draft=TrainingPlan(1_550, 4_096, 5e-3, decay_share=0.6),
+    target_small=TrainingPlan(2_700, 4_096, 4e-3, decay_share=0.7),
     target=TrainingPlan(200, 4_096, 6e-4, warmup=20, decay_share=0.9),
-    prm_language=TrainingPlan(1_800, 4_096, 4e-3, decay_share=0.5),
-    prm_reward=TrainingPlan(600, 6_144, 2e-3, decay_share=0.8),
+    prm_language=TrainingPlan(1_400, 4_096, 4e-3, decay_share=0.5),
+    prm_practice=TrainingPlan(1_200, 4_096, 2.5e-3, decay_share=0.5),
+    prm=TrainingPlan(500, 4_096, 1e-3, warmup=20, decay_share=0.9),
 )
 SMOKE = FamilyPlan(
     draft=TrainingPlan(20, 2_048, 8e-3),
     target_small=TrainingPlan(20, 2_048, 5e-3),
     target=TrainingPlan(20, 2_048, 5e-3),
     prm_language=TrainingPlan(20, 2_048, 8e-3),
-    prm_reward=TrainingPlan(20, 2_048, 2e-3),
+    prm_practice=TrainingPlan(20, 2_048, 2e-3),
+    prm=TrainingPlan(20, 2_048, 2e-3),
     tokenizer_problems=2_000,
     labelled_problems=64,
     reward_problems=24,
@@ -87,7 +101,8 @@ SMOKE = FamilyPlan(
     draft_shape=ModelShape(VOCABULARY_SIZE, 32, 1, 1, 1, 32),
     target_small_shape=ModelShape(VOCABULARY_SIZE, 32, 1, 1, 1, 32),
     target_shape=ModelShape(VOCABULARY_SIZE, 64, 2, 2, 2, 64),
-    prm_shape=ModelShape(VOCABULARY_SIZE, 32, 1, 1, 1, 32),
+    prm_language_shape=ModelShape(VOCABULARY_SIZE, 32, 1, 1, 1, 32),
+    prm_shape=ModelShape(VOCABULARY_SIZE, 32, 2, 1, 1, 32),
 )
 
 
@@ -186,19 +201,33 @@ class Pipeline:
     def stage_prm_language(self) -> CausalLM:
         """The language model that the PRM starts from; it is not published."""
         plan = self.plan
-        return self._train("prm_language", plan.prm_shape, plan.prm_language, reward_sequences)
+        return self._train(
+            "prm_language", plan.prm_language_shape, plan.prm_language, reward_sequences
+        )
+
+    def stage_prm_practice(self) -> RewardModel:
+        """The PRM after practice on spoiled worked solutions; it is not published."""
+        grown = grow(self.stage_prm_language(), self.plan.prm_shape)
+        return self._train_reward("prm_practice", RewardModel(grown.model), [])
 
     def stage_prm(self) -> None:
-        model = train_reward_model(
-            self.stage_prm_language(),
-            self.plan.prm_reward,
+        model = self._train_reward("prm", self.stage_prm_practice(), self._labelled())
+        save_reward_model(model, self.tokenizer, self.out / "prm")
+
+    def _train_reward(
+        self, name: str, start_from: RewardModel, sampled: list[LabelledSolution]
+    ) -> RewardModel:
+        plan: TrainingPlan = getattr(self.plan, name)
+        return train_reward_model(
+            name,
+            start_from,
+            plan,
             self.tokenizer,
-            self._labelled(),
+            sampled,
             self.work,
-            self._seed_of("prm"),
+            self._seed_of(name),
             self.device,
         )
-        save_reward_model(model, self.tokenizer, self.out / "prm")
 
     def _labelled(self) -> list[LabelledSolution]:
         """Labelled solutions of training problems that no model has been trained on."""
@@ -209,6 +238,7 @@ class Pipeline:
                     item["question"],
                     tuple(tuple(step) for step in item["steps"]),
                     tuple(item["verdicts"]),
+                    tuple(item["first_errors"]),
                     tuple(item["writers"]),
                 )
                 for item in json.loads(path.read_text())
@@ -219,11 +249,12 @@ class Pipeline:
         found: list[LabelledSolution] = []
         start = time.monotonic()
         for done in range(0, self.plan.labelled_problems, LABEL_BATCH):
-            found += labeller.label(list(islice(stream, LABEL_BATCH)))
+            count = min(LABEL_BATCH, self.plan.labelled_problems - done)
+            found += labeller.label(list(islice(stream, count)))
             right = sum(sum(item.verdicts) for item in found)
             steps = sum(len(item.verdicts) for item in found)
             print(
-                f"labelling: {done + LABEL_BATCH}/{self.plan.labelled_problems} problems, "
+                f"labelling: {done + count}/{self.plan.labelled_problems} problems, "
                 f"{len(found)} solutions, {right / steps:.3f} of {steps} steps right, "
                 f"{time.monotonic() - start:.0f} s",
                 flush=True,

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -13,9 +14,12 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn import functional as F
 
+from demo_family.compound_stories import FAMILIES
+from demo_family.corruption import worked_solution
 from demo_family.data import group_by_length, padded_size
 from demo_family.labelling import LabelledSolution
-from demo_family.modeling import CausalLM, RewardModel
+from demo_family.modeling import RewardModel
+from demo_family.problems import problems_of_split
 from demo_family.tokenizer import END_OF_TEXT, reward_prompt_of, separator_id
 from demo_family.training import (
     Optimizers,
@@ -26,80 +30,145 @@ from demo_family.training import (
     schedule,
 )
 
+INNER_WEIGHT = 0.2
+SPOILED_SHARE = 0.6
+CHUNK_SOLUTIONS = 1_024
+
 
 @dataclass(frozen=True)
 class RewardBatch:
-    """Ids [rows, length]; verdicts of the same shape, -1 where nothing is scored."""
+    """Ids, verdicts, and the weights of each verdict and of predicting each token.
+
+    All are [rows, length].
+    """
 
     ids: torch.Tensor
     verdicts: torch.Tensor
+    weights: torch.Tensor
+    language_weights: torch.Tensor
 
 
-def encode_solution(
-    tokenizer: Tokenizer, solution: LabelledSolution
-) -> tuple[list[int], list[float]]:
-    """A solution as the PRM reads it: every step followed by the separator, where it is scored."""
+@dataclass(frozen=True)
+class EncodedSolution:
+    """A solution as the PRM reads it, and what it should say at every token."""
+
+    ids: list[int]
+    verdicts: list[float]
+    weights: list[float]
+    language_weights: list[float]
+    scored: list[int]
+
+
+def encode_solution(tokenizer: Tokenizer, solution: LabelledSolution) -> EncodedSolution:
+    """Every step followed by the separator, where it is scored (`scored` has the places).
+
+    Inside a step the verdict is whether it is right so far. Those places weigh less, but they
+    tell the model where an error is, from which it learns much faster. What is right is also
+    learned as language, so that the model goes on knowing what should come.
+    """
     separator = separator_id(tokenizer)
-    ids = tokenizer.encode(reward_prompt_of(solution.question)).ids
-    verdicts = [-1.0] * len(ids)
-    for step, verdict in zip(solution.steps, solution.verdicts, strict=True):
-        ids += [*step, separator]
-        verdicts += [-1.0] * len(step) + [float(verdict)]
-    return ids, verdicts
+    ids: list[int] = tokenizer.encode(reward_prompt_of(solution.question)).ids
+    nothing = [0.0] * len(ids)
+    verdicts, weights, language_weights = [*nothing], [*nothing], [*nothing]
+    scored = []
+    for step, verdict, right in zip(
+        solution.steps, solution.verdicts, solution.first_errors, strict=True
+    ):
+        so_far = [1.0] * right + [0.0] * (len(step) - right) + [float(verdict)]
+        scored.append(len(ids) + len(step))
+        ids = [*ids, *step, separator]
+        verdicts += so_far
+        weights += [INNER_WEIGHT] * len(step) + [1.0]
+        language_weights += so_far
+    return EncodedSolution(ids, verdicts, weights, language_weights, scored)
+
+
+def collate(items: list[EncodedSolution], pad: int, tokens: int) -> RewardBatch:
+    rows, length = padded_size(max(len(item.ids) for item in items), tokens)
+    ids = torch.full((rows, length), pad, dtype=torch.long)
+    verdicts, weights = torch.zeros(rows, length), torch.zeros(rows, length)
+    language_weights = torch.zeros(rows, length)
+    for row, item in enumerate(items):
+        used = slice(len(item.ids))
+        ids[row, used] = torch.tensor(item.ids)
+        verdicts[row, used] = torch.tensor(item.verdicts)
+        weights[row, used] = torch.tensor(item.weights)
+        language_weights[row, used] = torch.tensor(item.language_weights)
+    return RewardBatch(ids, verdicts, weights, language_weights)
 
 
 def reward_batches(
-    encoded: list[tuple[list[int], list[float]]], pad: int, tokens: int, seed: int
-) -> Iterator[RewardBatch]:
-    """Endless batches over the solutions, reshuffled in every epoch."""
-    rng = random.Random(f"{seed}:reward")
+    tokenizer: Tokenizer,
+    seed: int,
+    tokens: int,
+    sampled: list[LabelledSolution],
+    first_chunk: int,
+) -> Iterator[tuple[int, RewardBatch]]:
+    """Endless batches with the number of the chunk they come from.
+
+    A chunk has fresh worked solutions, many with a spoiled step, and, where solutions sampled
+    from the models are given, twice as many of those. Chunk k depends on (seed, k) alone.
+    """
+    pad = tokenizer.token_to_id(END_OF_TEXT)
+    written = [encode_solution(tokenizer, solution) for solution in sampled]
+    chunk = first_chunk
     while True:
-        for group in group_by_length([len(ids) for ids, _ in encoded], tokens, rng):
-            rows, length = padded_size(max(len(encoded[index][0]) for index in group), tokens)
-            ids = torch.full((rows, length), pad, dtype=torch.long)
-            verdicts = torch.full((rows, length), -1.0)
-            for row, index in enumerate(group):
-                row_ids, row_verdicts = encoded[index]
-                ids[row, : len(row_ids)] = torch.tensor(row_ids)
-                verdicts[row, : len(row_verdicts)] = torch.tensor(row_verdicts)
-            yield RewardBatch(ids, verdicts)
+        rng = random.Random(f"{seed}:reward:{chunk}")
+        stream = problems_of_split("train", seed * 1_000_003 + chunk, FAMILIES)
+        items = [
+            encode_solution(tokenizer, worked_solution(rng, tokenizer, problem, SPOILED_SHARE))
+            for problem in islice(stream, CHUNK_SOLUTIONS)
+        ]
+        items += rng.sample(written, min(len(written), 2 * CHUNK_SOLUTIONS))
+        for group in group_by_length([len(item.ids) for item in items], tokens, rng):
+            yield chunk, collate([items[index] for index in group], pad, tokens)
+        chunk += 1
 
 
 def reward_loss(model: RewardModel, batch: RewardBatch, device: torch.device) -> torch.Tensor:
-    logits = model(batch.ids.to(device)).float()
-    verdicts = batch.verdicts.to(device)
-    scored = verdicts >= 0
-    return F.binary_cross_entropy_with_logits(logits[scored], verdicts[scored])
+    """Binary cross-entropy of the verdicts plus next-token loss of what is right."""
+    ids = batch.ids.to(device)
+    hidden = model.model(ids)
+    weights = batch.weights.to(device)
+    judged = F.binary_cross_entropy_with_logits(
+        model.summary(hidden).squeeze(-1).float(),
+        batch.verdicts.to(device),
+        weight=weights,
+        reduction="sum",
+    )
+    logits = F.linear(hidden[:, :-1], model.model.embed_tokens.weight).float()
+    language_weights = batch.language_weights[:, 1:].to(device)
+    losses = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+    language = (losses * language_weights.flatten()).sum() / language_weights.sum()
+    return judged / weights.sum() + language
 
 
 def train_reward_model(
-    start_from: CausalLM,
+    name: str,
+    model: RewardModel,
     plan: TrainingPlan,
     tokenizer: Tokenizer,
-    solutions: list[LabelledSolution],
+    sampled: list[LabelledSolution],
     work: Path,
     seed: int,
     device: torch.device,
-    name: str = "prm",
     checkpoint_every_s: float = 120.0,
 ) -> RewardModel:
     """Train, or go on training, the model kept in `work/{name}.pt`; returns it finished."""
     torch.manual_seed(seed)
-    model = RewardModel(start_from.model).to(device).train()
+    model = model.to(device).train()
     optimizers = Optimizers(model, plan.learning_rate)
-    path, update, seconds = work / f"{name}.pt", 0, 0.0
+    path, update, chunk, seconds = work / f"{name}.pt", 0, 0, 0.0
     if path.exists():
         state = torch.load(path, map_location=device, weights_only=True)
         model.load_state_dict(state["model"])
         optimizers.load(state["optimizers"])
-        update, seconds = state["update"], state["seconds"]
-    encoded = [encode_solution(tokenizer, solution) for solution in solutions]
-    pad = tokenizer.token_to_id(END_OF_TEXT)
-    batches = reward_batches(encoded, pad, plan.tokens_per_update, seed + update)
+        update, chunk, seconds = state["update"], state["chunk"] + 1, state["seconds"]
+    batches = reward_batches(tokenizer, seed, plan.tokens_per_update, sampled, chunk)
     progress = Progress(name, plan.updates, update)
     start = saved = time.monotonic()
     while update < plan.updates:
-        batch = next(batches)
+        chunk, batch = next(batches)
         with autocast(device):
             loss = reward_loss(model, batch, device)
         loss.backward()
@@ -113,6 +182,7 @@ def train_reward_model(
                 "model": model.state_dict(),
                 "optimizers": optimizers.state(),
                 "update": update,
+                "chunk": chunk,
                 "seconds": seconds + saved - start,
             }
             save_atomically(state, path)

@@ -11,7 +11,7 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
     centre = share + z * z / (2 * trials)
     spread = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
-    return (centre - spread) / scale, (centre + spread) / scale
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
 def mcnemar_exact(first: list[bool], second: list[bool]) -> float:

@@ -18,7 +18,7 @@ from rsd.grading.compare.quantities import (
     same_text,
 )
 from rsd.grading.compare.sequences import is_list, same_lists, same_matrices, same_tuples
-from rsd.grading.formula.tree import Based, Call, Matrix, Node, Rel, Seq, Text
+from rsd.grading.formula.tree import Based, Matrix, Node, Rel, Seq, Text
 from rsd.grading.verdict import Options
 
 __all__ = ["same"]
@@ -51,14 +51,12 @@ def same(answer: Node, gold: Node, options: Options) -> bool | None:
     if isinstance(answer, Text) or isinstance(gold, Text):
         return same_text(answer, gold)
     if is_ratio(answer) and is_ratio(gold):
-        return same_ratios(answer, gold)
+        return same_ratios(answer, gold, again)
     return same_quantities(answer, gold, options, again)
 
 
 def _bare(node: Node) -> Node:
     """A lone item out of its square or curly brackets."""
     while isinstance(node, Seq) and node.brackets in _UNBOXED_BRACKETS and len(node.items) == 1:
-        if isinstance(node.items[0], Call) and node.items[0].name == "where":
-            return node
         node = node.items[0]
     return node

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from rsd.grading.compare.sequences import Same, all_of
 from rsd.grading.formula.algebra import same_value
-from rsd.grading.formula.tree import Based, Call, Matrix, Node, Num, Quantity, Rel, Seq, Text
+from rsd.grading.formula.tree import Based, Call, Matrix, Node, Num, Quantity, Rel, Seq, Sym, Text
 from rsd.grading.units import same_unit, unit_key
 from rsd.grading.verdict import Options
 
@@ -28,17 +28,19 @@ def is_ratio(node: Node) -> bool:
     return isinstance(node, Call) and node.name == "ratio"
 
 
-def same_ratios(answer: Node, gold: Node) -> bool | None:
-    """Ratios of equally many parts, in proportion."""
+def same_ratios(answer: Node, gold: Node, same: Same) -> bool | None:
+    """Ratios of equally many parts, in proportion; times of day part by part."""
     assert isinstance(answer, Call)
     assert isinstance(gold, Call)
     if len(answer.args) != len(gold.args):
         return False
-    cross = (
-        same_value(Call("*", (a, gold.args[0])), Call("*", (g, answer.args[0])))
-        for a, g in zip(answer.args[1:], gold.args[1:], strict=True)
-    )
-    return all_of(cross)
+    pairs = list(zip(answer.args, gold.args, strict=True))
+    if all(same(a, g) for a, g in pairs):
+        return True
+    if any(isinstance(p, Quantity) or p == Num(Fraction(0)) for pair in pairs for p in pair):
+        return False
+    first, wanted = pairs[0]
+    return all_of(same_value(Call("*", (a, wanted)), Call("*", (g, first))) for a, g in pairs[1:])
 
 
 def measured(node: Node) -> tuple[Node, str]:
@@ -70,6 +72,9 @@ def same_quantities(answer: Node, gold: Node, options: Options, same: Same) -> b
         return same_text(value, wanted)
     if (value, wanted) != (answer, gold) and not _is_scalar(value, wanted):
         return same_unit(unit, gold_unit) and same(value, wanted)
+    if bool(unit) != bool(gold_unit):
+        value, unit = _with_letter(value, unit, gold_unit)
+        wanted, gold_unit = _with_letter(wanted, gold_unit, unit)
     keys = (unit_key(unit), unit_key(gold_unit))
     if "degree" in keys and keys != ("degree", "degree"):
         turned = same_value(_radians(answer, keys[0]), _radians(gold, keys[1]))
@@ -84,6 +89,14 @@ def same_quantities(answer: Node, gold: Node, options: Options, same: Same) -> b
         target = wanted if keys[1] else Call("*", (wanted, hundred))
         return same_value(scaled, target, options.decimal_digits)
     return verdict
+
+
+def _with_letter(value: Node, unit: str, other_unit: str) -> tuple[Node, str]:
+    """`5 m` as five metres, where the other side says that metres are meant."""
+    match value:
+        case Call("*", (number, Sym(letter))) if not unit and unit_key(other_unit) == letter:
+            return number, letter
+    return value, unit
 
 
 def _is_scalar(*nodes: Node) -> bool:

@@ -99,15 +99,18 @@ class Atoms(TokenStream):
             return Call("abs", (inner,))
         if opening not in _CLOSING:
             raise CannotParse(f"unexpected {opening!r}")
-        bars, self.bars = self.bars, 0
+        outside = self.bars, self.in_set
+        self.in_set = opening == "\\{"
+        self.bars = int(self.in_set)
         inner = self.listing()
         if opening == "{" and self.is_cmd("choose"):
             self.take()
             inner = Call("binom", (inner, self.listing()))
         if opening == "\\{" and (self.is_op("|", ":")):
             self.take()
+            self.bars, self.in_set = 0, False
             inner = Call("where", (inner, self.listing()))
-        self.bars = bars
+        self.bars, self.in_set = outside
         closing = self.expect(*_CLOSING[opening])
         return _bracketed(opening, closing, inner)
 

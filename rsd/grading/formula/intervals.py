@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from rsd.grading.formula.algebra import close, same_value, symbols
 from rsd.grading.formula.evaluate import CannotEvaluate, Value, as_float, evaluate
@@ -32,6 +33,8 @@ def intervals_of(node: Node) -> list[Interval] | None:
             return [_interval(low, high, brackets[0] == "[", brackets[1] == "]")]
         case Call("cup", (left, right)):
             return _joined(intervals_of(left), intervals_of(right))
+        case Call("setminus", (Sym(name), Seq("{}", points))) if name in _ALL:
+            return _without(points)
         case Sym(name) if name in _ALL:
             return [Interval(_MINUS_INFINITY, _INFINITY, False, False)]
         case Rel(ops, sides) if len(sides) == 2 and ops[0] == "in":
@@ -48,6 +51,16 @@ def intervals_of(node: Node) -> list[Interval] | None:
                 parts = _joined(parts, intervals_of(item))
             return parts
     return None
+
+
+def _without(points: tuple[Node, ...]) -> list[Interval] | None:
+    """All real numbers but a few."""
+    try:
+        ends = sorted(points, key=lambda p: as_float(evaluate(p, {})))
+    except (CannotEvaluate, TypeError):
+        return None
+    edges: list[Node] = [_MINUS_INFINITY, *ends, _INFINITY]
+    return [Interval(low, high, False, False) for low, high in pairwise(edges)]
 
 
 def _joined(a: list[Interval] | None, b: list[Interval] | None) -> list[Interval] | None:

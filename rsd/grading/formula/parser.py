@@ -17,6 +17,8 @@ _RELATIONS = {
     "notin": "notin", "iff": "iff", "approx": "approx",
 }  # fmt: skip
 _SET_OPERATORS = {"cup": "cup", "cap": "cap", "setminus": "setminus"}
+_BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7",
+          "eight": "8", "nine": "9", "ten": "10", "twelve": "12", "sixteen": "16"}  # fmt: skip
 _NO_UNIT = re.compile(
     r"(?i)\b(?:with|without|remainder|more|less|than|if|when|for|where|not|plus|minus|least|most)\b"
 )
@@ -26,8 +28,13 @@ def parse(text: str) -> Node:
     """The tree of `text`. Raises CannotParse for whatever is not read to its end."""
     parser = Parser(tokenize(text))
     node = parser.listing()
+    if parser.is_cmd("choose"):
+        parser.take()
+        node = Call("binom", (node, parser.listing()))
     if parser.next.kind != "end":
         raise CannotParse(f"unexpected {parser.next.value!r}")
+    if node == Seq("", ()):
+        raise CannotParse("nothing to read")
     return node
 
 
@@ -67,13 +74,12 @@ class Parser(Atoms):
 
     def closing(self) -> bool:
         token = self.next
-        if token.kind in ("end", "cmd") and token.value in ("", "rfloor", "rceil", "rangle"):
-            return True
-        if token.kind in ("end", "amp"):
-            return True
-        if token.kind == "op" and token.value == "|" and self.bars:
-            return True
-        return token.kind == "op" and token.value in (")", "]", "}", "\\}", "&")
+        if token.kind == "cmd":
+            return token.value in ("rfloor", "rceil", "rangle", "rVert", "choose")
+        if token.kind == "op":
+            stops = (")", "]", "}", "\\}", "&", *("|" * bool(self.bars)), *(":" * self.in_set))
+            return token.value in stops
+        return token.kind == "end"
 
     def relation(self) -> Node:
         sides, ops = [self.side()], []
@@ -84,7 +90,7 @@ class Parser(Atoms):
 
     def side(self) -> Node:
         parts = [self.with_unit()]
-        while self.is_op(":"):
+        while self.is_op(":") and not self.in_set:
             self.take()
             parts.append(self.with_unit())
         return parts[0] if len(parts) == 1 else Call("ratio", tuple(parts))
@@ -154,6 +160,8 @@ class Parser(Atoms):
     def _juxtaposed(self, left: Node) -> Node:
         """A product without a sign, or a mixed number such as `1 1/2` and `2\\frac58`."""
         previous = self.tokens[self.at - 1]
+        if isinstance(left, Call) and left.name == "neg" and isinstance(left.args[0], Num):
+            return Call("neg", (self._juxtaposed(left.args[0]),))
         whole = isinstance(left, Num) and previous.kind == "num" and previous.value.isdigit()
         if self.next.kind == "num" and previous.kind == "num":
             slash = self.peek().value == "/" and self.peek(2).kind == "num"
@@ -263,7 +271,7 @@ def _divisor(digits: str) -> Fraction:
 
 def _subscripted(base: Node, subscript: str) -> Node:
     if isinstance(base, Num) and base.value.denominator == 1 and not base.digits:
-        return Based(str(base.value), subscript)
+        return Based(str(base.value), _BASES.get(subscript, subscript))
     if isinstance(base, Sym):
         return Sym(f"{base.name}_{subscript}")
     return Call("_", (base, Sym(subscript)))

@@ -8,13 +8,15 @@ _END = Token("end", "")
 
 
 class TokenStream:
-    """What every part of the parser reads from. `bars` counts the open `|...|`."""
+    """What every part of the parser reads from. `bars` counts the open `|...|`;
+    `in_set` says that a bar or colon begins the condition of a set."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens = tokens
         self.at = 0
         self.depth = 0
         self.bars = 0
+        self.in_set = False
 
     @property
     def next(self) -> Token:

@@ -64,7 +64,8 @@ _SCANNER = re.compile(
     r"|(?P<op>\*\*|<=|>=|!=|<>|==|->|\.\.\.|.)",
     re.DOTALL,
 )
-_RUN_OF_SYMBOLS = re.compile(r"(?:[a-dk-nx-z]{3,5}|[A-Z]{3,6})$")
+_RUN_OF_SYMBOLS = re.compile(r"[a-dk-nx-z]{3,5}$")
+_LABEL = re.compile(r"[A-Z]{3,6}$")  # points of a figure: ABC is not CBA
 _NAMES_INSIDE = re.compile("|".join(sorted(_WORDS - {"oo", "deg"}, key=len, reverse=True)))
 
 
@@ -165,8 +166,10 @@ def _word(run: str, spaced: bool) -> list[Token]:
     if run in _WORDS or run.lower() in ("and", "or", "infinity"):
         low = run.lower()
         return [Token("sep", low)] if low in ("and", "or") else [Token("word", run, spaced)]
+    if _LABEL.match(run):
+        return [Token("word", run, spaced)]
     if len(run) <= 2 or _RUN_OF_SYMBOLS.match(run):
-        if run in _UNIT_RUNS:
+        if run in _UNIT_RUNS or run in ("AM", "PM"):
             return [Token("text", run, spaced)]
         return [Token("word", c, spaced and i == 0) for i, c in enumerate(run)]
     names = list(_NAMES_INSIDE.finditer(run))

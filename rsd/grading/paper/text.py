@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+MAX_NORMALISED = 3_000  # characters
+
 _UNITS = frozenset(
     # Places and directions; units of length, area, volume, mass, time, angle, money, speed.
     "east west m cm mm km dm ft feet inch inches yard mile metre meter mtr mt rd "
@@ -93,8 +95,8 @@ def _last_box(rest: str) -> str:
 
 
 def normalise(text: str, keep_units: bool = False) -> str:
-    """The spelling under which that evaluation compares answers."""
-    text = text.strip().replace("\n", "").rstrip(".").replace("\\!", "")
+    """The spelling under which that evaluation compares answers; of long ones, the beginning."""
+    text = text[:MAX_NORMALISED].strip().replace("\n", "").rstrip(".").replace("\\!", "")
     text = re.sub(r"\\begin\{array\}\{[^}]*\}", r"\\begin{pmatrix}", text)
     text = text.replace("\\end{array}", "\\end{pmatrix}").replace("bmatrix", "pmatrix")
     text = text.replace("tfrac", "frac").replace("dfrac", "frac")
