@@ -53,8 +53,12 @@ _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{4,}")
 
 
 def _is_latex(text: str) -> bool:
-    """Whether math-verify could make sense of `text`: balanced, and no prose."""
-    if text.count("{") != text.count("}") or text.count("(") != text.count(")"):
+    """Whether math-verify could make sense of `text`: balanced, no prose, no matrices."""
+    if (
+        r"\begin" in text
+        or text.count("{") != text.count("}")
+        or text.count("(") != text.count(")")
+    ):
         return False
     return not _WORD.search(
         re.sub(r"\\(?:text|mathrm|operatorname|begin|end)\s*\{[^{}]*\}", "", text)

@@ -33,7 +33,7 @@ def quick(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[b
         if not _may_agree_otherwise(answer, gold):
             return False, "number"
     if is_label(gold):
-        letter, wanted = letter_of(answer), letter_of(gold)
+        letter, wanted = letter_of(answer) or _lone_letter(answer), letter_of(gold)
         if letter is not None:
             return letter == wanted, "choice"
     small = _small_letter(gold)
@@ -48,6 +48,12 @@ def _small_letter(text: str) -> str | None:
     """The letter of an option labelled `(a)`; the parentheses tell it from a variable."""
     match = re.fullmatch(r"\(\s*([a-j])\s*\)\.?", unwrap(text))
     return match[1] if match else None
+
+
+def _lone_letter(text: str) -> str | None:
+    """An answer that is one small letter and nothing else names an option, too."""
+    text = unwrap(text)
+    return text.upper() if re.fullmatch("[a-j]", text) else None
 
 
 def _choice(answer: str, gold: str, options: Options) -> bool | None:

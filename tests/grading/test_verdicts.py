@@ -13,6 +13,7 @@ RIGHT = [
     ("B", r"\text{(B)}"),
     ("Option C", "$C$"),
     ("B", "(b)"),
+    ("{a}", r"\text{A}"),
     ("Yes, the function is constant.", "Yes."),
     # numbers, units, money, percent
     ("65/169", "5/13"),
@@ -85,7 +86,6 @@ WRONG = [
     ("Yes", "No"),
     ("C. Neither of them has", "A"),
     ("(c)", "(a)"),
-    ("a", "A"),
     ("(+5)(b+2)", "(a+5)(b+2)"),
     ("(0,1)", "[0,1)"),
     ("[1,2]", "(1,2)"),
@@ -122,6 +122,8 @@ WRONG = [
     ("6:00", "7:00"),
     ("4:3", "3:4"),
     ("n", "N"),
+    (r"\infty+1", r"\infty"),
+    ("0.0011_3", "0.0011_2"),
     ("not the 5", "5"),
     ("DCBA", "ABCD"),
 ]

@@ -49,7 +49,9 @@ def same_value(a: Node, b: Node, decimal_digits: int = 10) -> bool | None:
     if a == b:
         return True
     names = symbols(a, b)
-    if len(names) > _MAX_SYMBOLS or "infty" in names:
+    if "infty" in names:
+        return False
+    if len(names) > _MAX_SYMBOLS:
         return None
     tolerance = _tolerance(a, b, decimal_digits)
     if not names:

@@ -270,7 +270,7 @@ def _divisor(digits: str) -> Fraction:
 
 
 def _subscripted(base: Node, subscript: str) -> Node:
-    if isinstance(base, Num) and base.value.denominator == 1 and not base.digits:
+    if isinstance(base, Num):
         return Based(str(base.value), _BASES.get(subscript, subscript))
     if isinstance(base, Sym):
         return Sym(f"{base.name}_{subscript}")

@@ -1,0 +1,95 @@
+"""What a run shows while it works: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+from rsd.records import GradeRecord, TrajectoryRecord
+
+_PLAIN_INTERVAL_S = 15.0
+
+
+class Progress:
+    """Counts finished problems; shows accuracy, acceptance rate and generated tokens a second.
+
+    `done` are the pairs that earlier sessions left; they count for all but the speed.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        done: Iterable[tuple[TrajectoryRecord, GradeRecord]],
+        *,
+        label: str,
+    ) -> None:
+        self._graded = self._right = self._errors = 0
+        self._drafted = self._accepted = self._tokens = 0
+        self._start = self._last_line = time.monotonic()
+        self._label = label
+        self._terminal = sys.stderr.isatty()
+        for trajectory, grade in done:
+            self._count(trajectory, grade)
+        self._tokens = 0
+        self._total = total
+        self._bar = tqdm(
+            total=total,
+            initial=self._graded,
+            desc=label,
+            unit="problem",
+            disable=not self._terminal,
+            dynamic_ncols=True,
+        )
+
+    def __call__(self, trajectory: TrajectoryRecord, grade: GradeRecord) -> None:
+        """One more problem is finished and graded."""
+        self._count(trajectory, grade)
+        self._bar.set_postfix_str(self._summary(), refresh=False)
+        self._bar.update()
+        finished = self._graded == self._total
+        if not self._terminal and (finished or self._line_is_due()):
+            self._last_line = time.monotonic()
+            print(
+                f"{self._label}: {self._graded}/{self._total} problems, {self._summary()}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def _count(self, trajectory: TrajectoryRecord, grade: GradeRecord) -> None:
+        self._graded += 1
+        self._right += grade.correct is True
+        self._errors += trajectory.error is not None
+        for step in trajectory.steps:
+            self._tokens += step.tokens
+            if step.source == "draft" and step.reward is not None:
+                self._drafted += 1
+                self._accepted += step.accepted
+
+    def _summary(self) -> str:
+        parts = [f"accuracy {self._right / self._graded:.1%}"]
+        if self._drafted:
+            parts.append(f"acceptance {self._accepted / self._drafted:.1%}")
+        seconds = time.monotonic() - self._start
+        parts.append(f"{self._tokens / max(seconds, 1e-9):,.0f} tokens/s")
+        if self._errors:
+            parts.append(f"{self._errors} failed")
+        return ", ".join(parts)
+
+    def _line_is_due(self) -> bool:
+        return time.monotonic() - self._last_line >= _PLAIN_INTERVAL_S

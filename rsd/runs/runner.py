@@ -1,0 +1,127 @@
+"""Decode many problems at once, each at its own pace, and store each when it is finished.
+
+Concurrency lives here and nowhere else: a strategy decodes one problem and knows of no other,
+so no answer depends on which problems run beside it. A problem that fails is a record with its
+error; only a store that cannot be written stops a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+
+from rsd.decoding.seeds import derive
+from rsd.errors import RsdError
+from rsd.grading import GraderPool
+from rsd.prompts import render
+from rsd.protocols import Strategy
+from rsd.records import GradeRecord, TrajectoryRecord
+from rsd.runs.store import RunStore
+from rsd.types import Problem, Query, Step, StopReason, Trajectory
+
+log = logging.getLogger(__name__)
+
+OnGraded = Callable[[TrajectoryRecord, GradeRecord], None]
+
+
+async def decode_all(
+    problems: Iterable[Problem],
+    strategy: Strategy,
+    store: RunStore,
+    grader: GraderPool,
+    *,
+    template: str,
+    separator: str,
+    seed: int,
+    concurrency: int,
+    on_graded: OnGraded,
+) -> None:
+    """Decode `problems`, at most `concurrency` (>= 1) at a time; store and grade each.
+
+    Cancelling it cancels the requests in flight and keeps all that is stored. Raises
+    `StoreError`, and `GradingError` when no grading worker can be started.
+    """
+    queue = iter(problems)
+
+    async def grade(record: TrajectoryRecord) -> None:
+        verdicts = await grade_record(grader, record)
+        store.append(verdicts)
+        on_graded(record, verdicts)
+
+    async def worker(group: asyncio.TaskGroup) -> None:
+        for problem in queue:  # shared: each worker takes the next problem when it is free
+            query = Query(
+                prompt=render(template, problem.question),
+                question=problem.question,
+                seed=derive(seed, problem.task, problem.problem_id, 0),
+            )
+            trajectory = await decode_one(problem, query, strategy, separator)
+            record = TrajectoryRecord.of(trajectory)
+            store.append(record)
+            group.create_task(grade(record))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(concurrency):
+            group.create_task(worker(group))
+
+
+async def decode_one(
+    problem: Problem, query: Query, strategy: Strategy, separator: str
+) -> Trajectory:
+    """Collect the steps of one problem. An exception ends it as a failed trajectory."""
+    steps: list[Step] = []
+    error = None
+    started_at, clock = time.time(), time.perf_counter()
+    try:
+        async with aclosing(strategy.decode(query)) as decoding:  # type: ignore[type-var]
+            async for step in decoding:
+                steps.append(step)
+    except RsdError as failure:
+        error = str(failure)
+    except Exception as failure:  # a defect in a strategy costs its problem, not the run
+        log.debug("problem %s/%s failed", problem.task, problem.problem_id, exc_info=True)
+        error = f"{type(failure).__name__}: {failure}"
+    return Trajectory(
+        problem=problem,
+        sample=0,
+        steps=tuple(steps),
+        response=separator.join(step.text for step in steps if step.accepted),
+        stop_reason=_stop_reason(steps, error),
+        started_at=started_at,
+        seconds=time.perf_counter() - clock,
+        error=error,
+    )
+
+
+async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRecord:
+    """The verdicts on one trajectory; a failed one is wrong, with `how` "error"."""
+    task, problem_id, sample = record.key
+    if record.error is not None:
+        return GradeRecord(
+            task=task,
+            problem_id=problem_id,
+            sample=sample,
+            prediction=None,
+            correct=False,
+            correct_paper=False,
+            how="error",
+        )
+    verdict = await grader.grade(record.response, record.gold, record.task)
+    return GradeRecord(
+        task=task,
+        problem_id=problem_id,
+        sample=sample,
+        prediction=verdict.prediction,
+        correct=verdict.correct,
+        correct_paper=verdict.correct_paper,
+        how=verdict.how,
+    )
+
+
+def _stop_reason(steps: list[Step], error: str | None) -> StopReason:
+    if error is not None or not steps:
+        return StopReason.ERROR
+    return steps[-1].ends or StopReason.ERROR
