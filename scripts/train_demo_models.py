@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from demo_family.pipeline import FULL, SMOKE, STAGES, Pipeline
+from demo_family.pipeline import DEFAULT_SEED, FULL, SMOKE, STAGES, Pipeline
 from demo_family.training import prepare_process
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("data/demo"), help="published files")
     parser.add_argument("--work", type=Path, default=Path("runs/demo-training"), help="checkpoints")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads")
     parser.add_argument(
         "--stages",

@@ -29,23 +29,21 @@ def judge(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[b
 
 def _by_rules(answer: str, gold: str, options: Options) -> tuple[bool, str]:
     answers, golds = readings(answer), readings(gold)
-    undecided = False
     rule = "text"
     for target in golds:
         for tree in answers:
-            verdict = same(tree, target, options)
             rule = _name(target, tree)
-            if verdict:
+            if same(tree, target, options):
                 return True, rule
-            undecided = undecided or verdict is None
     unread = [text for text, trees in ((answer, answers), (gold, golds)) if not trees]
-    if undecided or any("\\" in text for text in unread):
+    # Of two equations math-verify compares the last sides alone.
+    equations = "=" in answer and "=" in gold
+    if not equations and any("\\" in text for text in unread):
         given, wanted = tidy(answer), tidy(gold)
-        opinion = (
-            math_verify_says(given, wanted) if _is_latex(given) and _is_latex(wanted) else None
-        )
-        if opinion is not None:
-            return opinion, "math-verify"
+        if _is_latex(given) and _is_latex(wanted):
+            opinion = math_verify_says(given, wanted)
+            if opinion is not None:
+                return opinion, "math-verify"
     return False, rule
 
 

@@ -158,8 +158,13 @@ def answer_in_prose(text: str) -> str | None:
     return numbers[-1] if numbers else (tail or None)
 
 
+_SIGNS = ("<", ">", "=", "+", "-")  # answers of their own
+
+
 def is_broken(gold: str) -> bool:
     """Whether a gold answer is empty, or breaks off inside a group."""
+    if gold.strip().strip("$") in _SIGNS:
+        return False
     bare = unwrap(gold)
     if not re.search(r"[\w\\%$]", bare) or re.fullmatch(
         r"\\(?:text|boxed|mathrm|mbox)\s*\{?\s*\}?", bare

@@ -67,9 +67,9 @@ def autocast_dtype(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
-def causal_mask(length: int, dtype: torch.dtype) -> Tensor:
+def causal_mask(length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Additive mask [length, length] that hides later positions."""
-    return torch.full((length, length), -1e9, dtype=dtype).triu(1)
+    return torch.full((length, length), -1e9, dtype=dtype, device=device).triu(1)
 
 
 @dataclass
@@ -172,7 +172,7 @@ class Qwen2Backbone(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         cos, sin = rotary_table(ids.shape[1], self.shape.head_dim, ids.device)
         x = self.embed_tokens(ids)
-        mask = causal_mask(ids.shape[1], autocast_dtype(x))
+        mask = causal_mask(ids.shape[1], autocast_dtype(x), ids.device)
         for layer in self.layers:
             x = layer(x, cos, sin, mask)
         return self.norm(x)

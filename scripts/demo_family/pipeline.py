@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
+from demo_family.card import surroundings, write_card
 from demo_family.checkpoints import (
     load_language_model,
     load_reward_model,
@@ -46,6 +47,7 @@ STAGES = (
     "prm",
     "evaluate",
 )
+DEFAULT_SEED = 0
 TRAININGS = ("tokenizer", "target", "draft", "prm_language", "prm", "target_small", "prm_practice")
 """What is trained; a place in this list sets a training's seed."""
 
@@ -275,8 +277,6 @@ class Pipeline:
         return draft.to(self.device), target.to(self.device)
 
     def stage_evaluate(self) -> None:
-        from demo_family.card import surroundings, write_card
-
         draft, target = (load_language_model(self.out / name) for name in ("draft", "target"))
         prm, tokenizer = load_reward_model(self.out / "prm"), self.tokenizer
         parameters = {

@@ -15,7 +15,7 @@ from demo_family.checkpoints import (
     read_shape,
     stored_parameters,
 )
-from demo_family.pipeline import benchmark_line, benchmark_problems
+from demo_family.pipeline import DEFAULT_SEED, benchmark_line, benchmark_problems
 from demo_family.tokenizer import (
     END_OF_TEXT,
     IM_END,
@@ -57,10 +57,9 @@ def test_gold_values_equal_the_boxed_ones(rows: list[dict[str, Any]]) -> None:
         assert row["answer"].count(" = ") == row["level"]
 
 
-def test_the_benchmark_follows_from_its_seed(
-    family_directory: Path, metrics: dict[str, Any]
-) -> None:
-    lines = [benchmark_line(i, p) for i, p in enumerate(benchmark_problems(metrics["seed"], 200))]
+def test_the_benchmark_follows_from_its_seed(family_directory: Path) -> None:
+    problems = benchmark_problems(DEFAULT_SEED, 200)
+    lines = [benchmark_line(index, problem) for index, problem in enumerate(problems)]
     assert "".join(lines) == (family_directory / "test.jsonl").read_text()
 
 
@@ -123,12 +122,16 @@ def test_any_text_can_be_encoded(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_sizes_stay_under_their_caps(
-    family_directory: Path, metrics: dict[str, Any], name: str
+def test_sizes_stay_under_their_caps(family_directory: Path, name: str) -> None:
+    assert stored_parameters(family_directory / name) <= PARAMETER_CAPS[name]
+
+
+def test_the_measured_models_are_the_committed_ones(
+    family_directory: Path, metrics: dict[str, Any]
 ) -> None:
-    parameters = stored_parameters(family_directory / name)
-    assert parameters <= PARAMETER_CAPS[name]
-    assert parameters == metrics["parameters"][name]
+    stored = {name: stored_parameters(family_directory / name) for name in MODELS}
+    assert metrics["parameters"] == stored
+    assert metrics["seed"] == DEFAULT_SEED
 
 
 def test_all_weights_together_stay_under_the_cap(family_directory: Path) -> None:
@@ -181,8 +184,8 @@ def test_the_prm_tells_a_right_step_from_a_wrong_one(
     right, wrong = [], []
     for row in rows[:40]:
         step = row["answer"].splitlines()[0]
-        result = step.split(" = ")[1].split()[0]
-        spoiled = step.replace(f" = {result}", f" = {int(result) + 7}")
+        result = step.split(" = ")[1].rstrip(".")
+        spoiled = step.replace(f" = {result}.", f" = {int(result) + 7}.")
         right.append(reward(row["question"], step))
         wrong.append(reward(row["question"], spoiled))
     assert sum(reward >= 0.7 for reward in right) >= 34
