@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from rsd.grading.choices import last_letter
-from rsd.grading.normalize import brace_pairs, fold_unicode, unwrap
+from rsd.grading.normalize import brace_pairs, fold_unicode, repair, unwrap
 from rsd.grading.verdict import AnswerKind
 
 MAX_SCANNED = 50_000
@@ -53,12 +53,12 @@ _BETWEEN_BOXES = re.compile(
 
 def extract(response: str, kind: AnswerKind = AnswerKind.MATH) -> Extraction | None:
     """The answer that `response` states, or None where it states none."""
-    text = fold_unicode(_scanned(response))
+    text = repair(_scanned(response))
     boxed = _boxed(text)
     if boxed is not None:
         return _as_kind(boxed, "box", kind) if boxed.strip() else None
     if kind is AnswerKind.CHOICE:
-        letter = last_letter(text)
+        letter = last_letter(fold_unicode(text))
         return Extraction(letter, "letter") if letter else None
     return _unboxed(text, kind)
 
@@ -76,7 +76,7 @@ def _scanned(response: str) -> str:
 
 def _as_kind(text: str, source: str, kind: AnswerKind) -> Extraction:
     if kind is AnswerKind.CHOICE:
-        letter = last_letter(text)
+        letter = last_letter(fold_unicode(text))
         return Extraction(letter or text, source)
     return Extraction(text, source)
 
@@ -154,7 +154,7 @@ def _plain(text: str) -> str:
 
 def _last(text: str, kind: AnswerKind) -> Extraction | None:
     """The last number; or the formula that holds it or follows it."""
-    tail = text[-6_000:]
+    tail = fold_unicode(text[-6_000:])
     number = None
     for match in _NUMBER.finditer(tail):
         number = match

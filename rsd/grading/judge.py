@@ -15,12 +15,13 @@ from rsd.grading.verdict import AnswerKind, Options
 def judge(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[bool, str]:
     """Whether `answer` equals `gold`, and the rule that decided."""
     verdict = quick(answer, gold, kind, options)
-    if verdict is not None:
+    # Of a gold answer that is a sentence itself, no part may stand for the whole.
+    inner = None if answer_in_prose(gold) else answer_in_prose(answer)
+    if verdict is not None and (verdict[0] or inner is None):
         return verdict
     right, rule = _by_rules(answer, gold, options)
     if right:
         return True, rule
-    inner = answer_in_prose(answer)
     if inner is not None and inner != answer:
         verdict = quick(inner, gold, kind, options) or _by_rules(inner, gold, options)
         return verdict[0], "prose-" + verdict[1]

@@ -50,17 +50,22 @@ _SUB_RUN = re.compile("[" + "".join(_SUBSCRIPT) + "]+")
 _BROKEN_ESCAPES = {"\x0crac": r"\frac", "\x08oxed": r"\boxed", "\x08frac": r"\frac"}
 
 
-def fold_unicode(text: str) -> str:
-    """`text` with Unicode mathematics spelled in LaTeX and invisible characters removed."""
+def repair(text: str) -> str:
+    """`text` without invisible characters, and with commands that a bad escape broke."""
     for broken, meant in _BROKEN_ESCAPES.items():
         text = text.replace(broken, meant)
+    return _drop_invisible(text)
+
+
+def fold_unicode(text: str) -> str:
+    """`text` repaired, its Unicode mathematics spelled in LaTeX."""
+    text = repair(text)
     if text.isascii():
-        return _drop_invisible(text)
+        return text
     text = _GROUPED.sub("", text)
     text = _SUPER_RUN.sub(lambda m: "^{" + "".join(_SUPERSCRIPT[c] for c in m[0]) + "}", text)
     text = _SUB_RUN.sub(lambda m: "_{" + "".join(_SUBSCRIPT[c] for c in m[0]) + "}", text)
-    text = unicodedata.normalize("NFKC", text.translate(_TABLE)).translate(_TABLE)
-    return _drop_invisible(text)
+    return unicodedata.normalize("NFKC", text.translate(_TABLE)).translate(_TABLE)
 
 
 def _drop_invisible(text: str) -> str:

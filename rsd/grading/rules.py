@@ -18,6 +18,7 @@ def quick(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[b
 
     Takes time linear in the texts, so it needs no worker process.
     """
+    answer, gold = fold_unicode(answer), fold_unicode(gold)
     if answer.strip() == gold.strip() or squeeze(answer) == squeeze(gold):
         return True, "string"
     if kind is AnswerKind.CHOICE:

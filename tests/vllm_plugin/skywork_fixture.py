@@ -30,7 +30,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2Model
 
 VOCABULARY = 256
-START_SECONDS = 300.0
+START_SECONDS = 420.0
 PR_SET_PDEATHSIG = 1
 SERVER_ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
