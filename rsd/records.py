@@ -15,6 +15,8 @@ unknown fields, so that an older rsd can read a newer run. Seconds are wall-cloc
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -258,6 +260,28 @@ def read_lines(path: Path, record: type[R]) -> Iterator[R]:
             except ValidationError as error:
                 reason = " ".join(str(error).split())
                 raise StoreError(f"{path}:{number}: not a {record.__name__}: {reason}") from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace `path` by `text` (UTF-8), so that a reader or a crash sees the old file or the new
+    one. Raises `StoreError` if it cannot be written."""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be written: {error.strerror}; name a writable place"
+        ) from error
 
 
 def _fields(usage: Usage) -> dict[str, int]:

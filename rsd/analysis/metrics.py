@@ -13,12 +13,19 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from rsd.analysis.files import write_atomically
 from rsd.analysis.folds import Flops, Fold, flops, fold, reference_flops, total
 from rsd.analysis.outcomes import Outcome, failed, outcome, outcome_paper
 from rsd.analysis.statistics import Percentiles, percentiles, wilson_interval
 from rsd.analysis.timing import active_seconds, busy_shares, session_seconds
-from rsd.records import METRICS, GradeRecord, Key, RunRecord, TrajectoryRecord, read_run
+from rsd.records import (
+    METRICS,
+    GradeRecord,
+    Key,
+    RunRecord,
+    TrajectoryRecord,
+    read_run,
+    write_atomically,
+)
 from rsd.types import ROLES, Role
 
 

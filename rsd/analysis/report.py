@@ -15,7 +15,6 @@ from jinja2 import Environment, StrictUndefined
 
 from rsd import __version__
 from rsd.analysis.details import models, per_task, provenance, servers, tokens
-from rsd.analysis.files import write_atomically
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, outcome
 from rsd.analysis.present import (
@@ -25,7 +24,7 @@ from rsd.analysis.present import (
     paired,
     tokens_and_speed,
 )
-from rsd.records import GradeRecord, Key, TrajectoryRecord
+from rsd.records import GradeRecord, Key, TrajectoryRecord, write_atomically
 
 PROBLEMS = 200
 """Problems listed with their steps; more would make the page slow to open."""

@@ -7,7 +7,6 @@ the records of failed problems, which are owed again; everything else stands.
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Self
@@ -26,6 +25,7 @@ from rsd.records import (
     Manifest,
     TrajectoryRecord,
     read_lines,
+    write_atomically,
 )
 
 _LOCK = ".lock"
@@ -118,16 +118,6 @@ class RunStore:
         kept = {g.key: g for g in read_lines(path, GradeRecord) if g.key in self.trajectories}
         _rewrite(path, kept)
         return kept
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` by `text`, so that a reader or a crash sees the old file or the new one."""
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _rewrite(path: Path, records: dict[Key, TrajectoryRecord] | dict[Key, GradeRecord]) -> None:
