@@ -4,4 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
 bash scripts/check.sh
-exec "$RSD_VENV/bin/python" -m pytest "$@"
+# Two processes: while servers start, other tests run.
+exec "$RSD_VENV/bin/python" -m pytest --numprocesses 2 --dist loadgroup "$@"
