@@ -6,17 +6,44 @@
     ├── BackendError    a generator's server did not give a usable answer
     │   └── ContextError    the prompt no longer fits the model's context
     ├── ScorerError     the reward model's server did not give a usable reward
+    ├── UnusableAnswerError a server, of either kind, answered what cannot be used
+    ├── ServerLostError     a server, of either kind, is down, overloaded or stuck
+    ├── ServerChangedError  a server serves another model than before; ends a run
     ├── GradingError    the grading workers cannot run (never: an answer is hard to grade)
     └── StoreError      a run directory cannot be read or written, or is in use
 
-Every message names the thing, the place and the mend, in one line.
+Every message names the thing, the place and the mend, in one line. It may repeat what a server
+or a file says: control characters in it are shown as escapes, so that a terminal obeys none.
 """
 
 from __future__ import annotations
 
+import unicodedata
+
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))  # control, format, surrogate, line breaks
+
+
+def printable(text: str, keep: str = "") -> str:
+    """`text` with escapes in the place of characters that steer a terminal, reverse the direction
+    of writing or cannot be encoded; line breaks and tabs become spaces, unless `keep` has them."""
+    if text.isprintable():
+        return text
+    return "".join(char if char in keep else _shown(char) for char in text)
+
+
+def _shown(char: str) -> str:
+    if char in "\n\r\t":
+        return " "
+    if unicodedata.category(char) not in _UNSEEN:
+        return char
+    return char.encode("unicode_escape").decode("ascii")
+
 
 class RsdError(Exception):
-    """Base of all errors that rsd raises on purpose."""
+    """Base of all errors that rsd raises on purpose. Its text is printable."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigError(RsdError):
@@ -37,6 +64,27 @@ class ContextError(BackendError):
 
 class ScorerError(RsdError):
     """The reward model's server failed, or its reward is not a finite number."""
+
+
+class UnusableAnswerError(BackendError, ScorerError):
+    """An answer that no result can be read from, such as a torn body or a reward that is no
+    number. Asked again, the server may do better."""
+
+
+class ServerLostError(BackendError, ScorerError):
+    """A server cannot be reached, refuses all work or does not answer in time: what was asked may
+    be asked again, of another replica or when the server is back.
+
+    `reached` tells whether it may have begun the work, which may be what brought it down.
+    """
+
+    def __init__(self, message: str, *, reached: bool = False) -> None:
+        super().__init__(message)
+        self.reached = reached
+
+
+class ServerChangedError(RsdError):
+    """A server serves another model than it did: no answer of it may join the others."""
 
 
 class GradingError(RsdError):

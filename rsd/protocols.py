@@ -6,11 +6,11 @@ method is a new `Strategy`; none needs to know the others.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from rsd.types import Completion, Likelihood, Prefix, Query, Score, Step
+from rsd.types import Chunk, Completion, Likelihood, Prefix, Query, Score, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,22 @@ class Generator(Protocol):
 
         It reads prefix and completion and needs room for one token more. Raises as `generate`
         does, and `BackendError` where the two models exchange no token ids.
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingGenerator(Generator, Protocol):
+    """A generator that can show what it writes while it writes."""
+
+    def stream(
+        self, prefix: Prefix, *, max_tokens: int, unless_busy: bool = False
+    ) -> AsyncGenerator[Chunk, None]:
+        """Continue `prefix` greedily by at most `max_tokens` (>= 1) tokens, past any separator.
+
+        It may end before its last chunk, or bring nothing at all, as it should with `unless_busy`
+        where others wait for the model: `generate` then tells the rest. Closing it cancels the
+        request at the server. Raises as `generate` does.
         """
         ...
 

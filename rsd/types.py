@@ -58,8 +58,8 @@ class Usage:
     """Tokens of one or more requests to one model, as its server counted them.
 
     `prompt_tokens` counts the whole prompt of each request; `cached_tokens` of these came from
-    the server's prefix cache; `completion_tokens` were generated; `wasted_tokens` were generated
-    or read by work that was cancelled.
+    the server's prefix cache; `completion_tokens` were generated; `wasted_tokens` came beside
+    them, written ahead in vain.
     """
 
     requests: int = 0
@@ -105,6 +105,8 @@ class Completion:
     where the generator works in text. `logprob`, if `Sampling.logprobs` asked for it, is the sum
     of the natural log-probabilities of everything generated, the tokens of the stop string or
     the end of sequence included, by the model as it is, before temperature and top_p.
+    `from_cache`: the step cache gave the answer; `usage` is then what the server counted when it
+    was asked, times are those of the look-up.
     """
 
     text: str
@@ -116,17 +118,31 @@ class Completion:
     prompt_token_ids: tuple[int, ...] | None = None
     token_ids: tuple[int, ...] | None = None
     logprob: float | None = None
+    from_cache: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next tokens of a stream that continues `prompt_token_ids`: one token as a rule, several
+    where they came too fast to be told apart. `text` is what they add to the text; it excludes
+    the end of sequence. `finish_reason` is set on the last."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    prompt_token_ids: tuple[int, ...]
+    finish_reason: Literal["stop", "length"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """How probable a model finds what another one wrote: `logprob` as in `Completion`, and what
-    it cost to read."""
+    """How probable a model finds what another one wrote: `logprob` and `from_cache` as in
+    `Completion`, and what it cost to read."""
 
     logprob: float
     usage: Usage
     started_at: float
     seconds: float
+    from_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +151,7 @@ class Score:
 
     `step_tokens` is the share of the scored input that belongs to the newest step alone; the
     rest is its prefix. `extra_tokens` of `usage.prompt_tokens` were read by further requests,
-    those for earlier steps that an aggregated reward needs.
+    those for earlier steps that an aggregated reward needs. `from_cache` is as in `Completion`.
     """
 
     reward: float
@@ -145,6 +161,7 @@ class Score:
     seconds: float
     role: Role = "prm"
     extra_tokens: int = 0
+    from_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +201,9 @@ class Trajectory:
     """How one sample of one problem was decoded; the unit of the store.
 
     `response` is the accepted steps joined by the step separator. A failed problem has
-    `stop_reason` ERROR, the steps until then, and `error` in one line.
+    `stop_reason` ERROR, the steps until then, and `error` in one line. `retries` are requests
+    that were asked again, `lost_seconds` what went into attempts without an answer and into
+    waiting for servers, summed over the requests.
     """
 
     problem: Problem
@@ -195,3 +214,5 @@ class Trajectory:
     started_at: float
     seconds: float
     error: str | None = None
+    retries: int = 0
+    lost_seconds: float = 0.0

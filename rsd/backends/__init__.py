@@ -1,10 +1,13 @@
 """The only code that talks to servers.
 
 `Server` is one vLLM server; `CompletionsGenerator` and the scorers turn it into a `Generator`
-or a `Scorer`; `connect` opens what a configuration describes.
+or a `Scorer`; `Replicas` are the servers of one role; `connect` opens what a configuration
+describes.
 """
 
 from rsd.backends.aggregation import AGGREGATIONS, AggregatedScorer
+from rsd.backends.cache import CachedGenerator, CachedScorer, StepCache
+from rsd.backends.cache_store import StepStore
 from rsd.backends.connect import (
     REWARD_MODELS,
     TOKENIZER_PROBES,
@@ -19,7 +22,11 @@ from rsd.backends.connect import (
 from rsd.backends.generator import CompletionsGenerator
 from rsd.backends.judge import JudgeScorer
 from rsd.backends.math_shepherd import MathShepherdScorer
+from rsd.backends.metrics import ServerMetrics, parse_metrics, read_metrics
 from rsd.backends.qwen25_math import Qwen25MathScorer
+from rsd.backends.recovery import RecoveringGenerator, RecoveringScorer, Recovery
+from rsd.backends.replicas import Replicas, differing, one_problem
+from rsd.backends.retries import Backoff, Setbacks, noting
 from rsd.backends.rewards import load_tokenizer, plain_encode
 from rsd.backends.rlhflow import RlhflowScorer
 from rsd.backends.server import Server, ServerInfo
@@ -32,19 +39,35 @@ __all__ = [
     "TOKENIZER_PROBES",
     "AggregatedScorer",
     "Backends",
+    "Backoff",
+    "CachedGenerator",
+    "CachedScorer",
     "CompletionsGenerator",
     "JudgeScorer",
     "MathShepherdScorer",
     "Qwen25MathScorer",
+    "RecoveringGenerator",
+    "RecoveringScorer",
+    "Recovery",
+    "Replicas",
     "RlhflowScorer",
     "Server",
     "ServerInfo",
+    "ServerMetrics",
+    "Setbacks",
     "SkyworkScorer",
+    "StepCache",
+    "StepStore",
     "connect",
+    "differing",
     "load_tokenizer",
+    "noting",
+    "one_problem",
     "open_scorer",
     "parameter_count",
+    "parse_metrics",
     "plain_encode",
+    "read_metrics",
     "read_speculation",
     "scoring_role",
     "speculative_parameter_count",

@@ -42,6 +42,7 @@ class AggregatedScorer:
         """See `rsd.protocols.Scorer.score`. Usage and seconds include the requests for earlier
         steps, made one after the other, so that each finds the one before it in the cache."""
         rewards, usage, seconds, started_at = [], Usage(), 0.0, None
+        from_cache = False
         for count in range(1, len(steps)):
             key = (question, tuple(steps[:count]))
             reward = self._remembered.get(key)
@@ -49,6 +50,7 @@ class AggregatedScorer:
                 score = await self._scorer.score(question, steps[:count])
                 reward, usage, seconds = score.reward, usage + score.usage, seconds + score.seconds
                 started_at = started_at or score.started_at
+                from_cache = from_cache or score.from_cache
             self._remember(key, reward)
             rewards.append(reward)
         newest = await self._scorer.score(question, steps)
@@ -60,6 +62,7 @@ class AggregatedScorer:
             seconds=seconds + newest.seconds,
             started_at=started_at or newest.started_at,
             extra_tokens=usage.prompt_tokens,
+            from_cache=from_cache or newest.from_cache,
         )
 
     def _remember(self, key: tuple[str, tuple[str, ...]], reward: float) -> None:

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rsd.backends.aggregation import AGGREGATIONS, AggregatedScorer
+from rsd.backends.cache import (
+    CachedGenerator,
+    CachedScorer,
+    Identity,
+    StepCache,
+    generator_identity,
+    scorer_identity,
+)
+from rsd.backends.cache_store import StepStore
 from rsd.backends.checkpoint import count_parameters
 from rsd.backends.generator import CompletionsGenerator
 from rsd.backends.judge import JudgeScorer
 from rsd.backends.math_shepherd import MathShepherdScorer
 from rsd.backends.qwen25_math import Qwen25MathScorer
+from rsd.backends.recovery import RecoveringGenerator, RecoveringScorer, Recovery
+from rsd.backends.replicas import (
+    Replicas,
+    ReplicatedGenerator,
+    ReplicatedScorer,
+    open_replicas,
+)
 from rsd.backends.rewards import load_tokenizer
 from rsd.backends.rlhflow import RlhflowScorer
 from rsd.backends.server import Server, ServerInfo
@@ -43,12 +60,21 @@ REWARD_MODELS: dict[str, Callable[[Server, Any, Config], Scorer]] = {
 @dataclass(frozen=True, slots=True)
 class Backends:
     """The servers of a run and what they said of themselves. `use_token_ids` tells whether
-    draft and target exchange token ids or text; `context` is the smallest context length."""
+    draft and target exchange token ids or text; `context` is the smallest context length.
+    `identities` are what the step cache, where there is one, knows the generators by. A role that
+    has one of `recoveries` waits for servers that are lost; any other fails."""
 
-    servers: Mapping[Role, Server]
-    infos: Mapping[Role, ServerInfo]
+    servers: Mapping[Role, Replicas]
     use_token_ids: bool
     scorer: Scorer | None
+    cache: StepCache | None = field(default=None, kw_only=True)
+    identities: Mapping[Role, Identity] = field(default_factory=dict, kw_only=True)
+    recoveries: Mapping[Role, Recovery] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def infos(self) -> dict[Role, ServerInfo]:
+        """What the servers of each role serve."""
+        return {role: replicas.info for role, replicas in self.servers.items()}
 
     @property
     def context(self) -> int:
@@ -56,44 +82,53 @@ class Backends:
 
     def generator(self, role: Role) -> Generator:
         """The generator in the role `role`."""
-        return CompletionsGenerator(
-            self.servers[role],
-            context=self.infos[role].context,
+        replicas = self.servers[role]
+        context, ids = replicas.info.context, self.use_token_ids
+        generator: Generator = ReplicatedGenerator(
+            replicas,
+            [
+                CompletionsGenerator(server, context=context, use_token_ids=ids)
+                for server in replicas.servers
+            ],
+        )
+        if role in self.recoveries:
+            generator = RecoveringGenerator(generator, self.recoveries[role])
+        if self.cache is None:
+            return generator
+        return CachedGenerator(
+            generator,
+            self.cache,
+            model=self.identities[role],
             use_token_ids=self.use_token_ids,
         )
 
 
 @asynccontextmanager
-async def connect(config: Config) -> AsyncIterator[Backends]:
+async def connect(
+    config: Config, *, cache: Path | None = None, wait: bool = False
+) -> AsyncIterator[Backends]:
     """Reach the servers that the strategy needs, and check that each serves the right model.
 
-    Raises `BackendError` or `ScorerError` for a server that does not answer as it must, and
-    `ConfigError` for settings that contradict the servers.
+    `cache` is the file of a step cache to put before them. With `wait`, requests wait for a role
+    whose servers are all lost, as `Recovery` does. Raises `BackendError` or `ScorerError`
+    for a server that does not answer as it must, `ConfigError` for settings that contradict the
+    servers, and `StoreError` for a damaged cache.
     """
     async with AsyncExitStack() as stack:
-        servers = {role: Server(role, config.models.role(role)) for role in config.roles}
-        for server in servers.values():
-            stack.push_async_callback(server.aclose)
-        infos = {role: await checked_info(server) for role, server in servers.items()}
-        scored_by = scoring_role(config)
+        servers = {role: await _open(config, role, stack) for role in config.roles}
+        recoveries = {role: Recovery(its.servers) for role, its in servers.items() if wait}
+        steps = StepCache(stack.enter_context(StepStore(cache))) if cache else None
         yield Backends(
             servers=servers,
-            infos=infos,
             use_token_ids=await _use_token_ids(config, servers),
-            scorer=_aggregated(config, servers[scored_by]) if scored_by else None,
+            scorer=_scorer(config, servers, recoveries, steps),
+            cache=steps,
+            identities={
+                role: generator_identity(config, role, replicas.info)
+                for role, replicas in servers.items()
+            },
+            recoveries=recoveries,
         )
-
-
-async def checked_info(server: Server) -> ServerInfo:
-    """The server's description. Raises if it serves another model than the configuration says."""
-    info = await server.info()
-    wanted = server.config
-    if wanted.served_name not in info.served_names:
-        raise server.error(
-            f"serves {', '.join(info.served_names)}, not {wanted.served_name!r}; "
-            f"check served_name and endpoints"
-        )
-    return info
 
 
 def scoring_role(config: Config) -> Role | None:
@@ -108,12 +143,7 @@ def open_scorer(config: Config, server: Server) -> Scorer:
 
     Raises `ConfigError` for a tokenizer that cannot be loaded or is of another kind.
     """
-    prm = config.models.prm
-    if prm.kind == "judge":
-        return JudgeScorer(
-            server, template=config.decoding.prompt, separator=config.decoding.step_separator
-        )
-    return REWARD_MODELS[prm.kind](server, load_tokenizer(prm.tokenizer or prm.model), config)
+    return _open_scorers(config, [server])[0]
 
 
 def parameter_count(config: Config, role: Role) -> int | None:
@@ -144,13 +174,23 @@ async def tokenizers_agree(left: Server, right: Server) -> bool:
     return True
 
 
-async def _use_token_ids(config: Config, servers: Mapping[Role, Server]) -> bool:
+async def _open(config: Config, role: Role, stack: AsyncExitStack) -> Replicas:
+    """The servers of `role`, closed by `stack`."""
+    servers = [Server(role, model) for model in config.models.role(role).replicas]
+    for server in servers:
+        stack.push_async_callback(server.aclose)
+    replicas = await open_replicas(servers)
+    stack.push_async_callback(replicas.aclose)
+    return replicas
+
+
+async def _use_token_ids(config: Config, servers: Mapping[Role, Replicas]) -> bool:
     choice = config.decoding.prefix
     if choice == "text":
         return False
     if "draft" not in servers or "target" not in servers:
         return True
-    agree = await tokenizers_agree(servers["draft"], servers["target"])
+    agree = await tokenizers_agree(servers["draft"].present[0], servers["target"].present[0])
     if choice == "tokens" and not agree:
         raise ConfigError(
             "decoding.prefix: tokens needs draft and target to share a tokenizer, and they "
@@ -159,7 +199,33 @@ async def _use_token_ids(config: Config, servers: Mapping[Role, Server]) -> bool
     return agree
 
 
-def _aggregated(config: Config, server: Server) -> Scorer:
-    scorer = open_scorer(config, server)
+def _open_scorers(config: Config, servers: Sequence[Server]) -> list[Scorer]:
+    prm, decoding = config.models.prm, config.decoding
+    if prm.kind == "judge":
+        return [
+            JudgeScorer(server, template=decoding.prompt, separator=decoding.step_separator)
+            for server in servers
+        ]
+    tokenizer = load_tokenizer(prm.tokenizer or prm.model)
+    return [REWARD_MODELS[prm.kind](server, tokenizer, config) for server in servers]
+
+
+def _scorer(
+    config: Config,
+    servers: Mapping[Role, Replicas],
+    recoveries: Mapping[Role, Recovery],
+    cache: StepCache | None,
+) -> Scorer | None:
+    """What rewards steps, if the strategy asks. Rewards are cached one by one, before they are
+    aggregated."""
+    role = scoring_role(config)
+    if role is None:
+        return None
+    replicas = servers[role]
+    scorer: Scorer = ReplicatedScorer(replicas, _open_scorers(config, replicas.servers))
+    if role in recoveries:
+        scorer = RecoveringScorer(scorer, recoveries[role])
+    if cache is not None:
+        scorer = CachedScorer(scorer, cache, model=scorer_identity(config, replicas.info))
     how = config.models.prm.aggregation
     return scorer if how == "last" else AggregatedScorer(scorer, AGGREGATIONS[how])

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from rsd.backends.rewards import measured, next_token_logprobs, probability, softmax
+from rsd.backends.rewards import NextToken, measured, probability, softmax
 from rsd.backends.server import Server
 from rsd.errors import ConfigError
 from rsd.prompts import render
@@ -54,14 +54,20 @@ class JudgeScorer:
             _NO_TURNS,
         )
         self._tail = user + _REQUEST + assistant + _ANSWER
+        self._grade: NextToken | None = None
         self._remembered: dict[str, list[int]] = {}
 
     async def score(self, question: str, steps: Sequence[str]) -> Score:
         """See `rsd.protocols.Scorer.score`. Raises `BackendError`: the server is a generator's."""
         prefix, newest = await self._input(question, steps)
-        digits = await self._digits()
+        if self._grade is None:
+            self._grade = NextToken(self._server, await self._digits())
+        grade = self._grade
         return await measured(
-            self._ask(prefix + newest, digits), step_tokens=len(newest), role="target"
+            self._server,
+            lambda: self._ask(grade, prefix + newest),
+            step_tokens=len(newest),
+            role="target",
         )
 
     async def input_ids(self, question: str, steps: Sequence[str]) -> list[int]:
@@ -76,10 +82,10 @@ class JudgeScorer:
         tail = await self._encode(self._tail)
         return [*head, *(token for ids in earlier for token in ids)], [*newest, *tail]
 
-    async def _ask(self, ids: Sequence[int], digits: Sequence[int]) -> tuple[float, Usage]:
-        logprobs, usage = await next_token_logprobs(self._server, ids, digits)
-        expected = sum(grade * share for grade, share in enumerate(softmax(logprobs)))
-        return probability(self._server, expected / (len(digits) - 1)), usage
+    async def _ask(self, grade: NextToken, ids: Sequence[int]) -> tuple[float, Usage]:
+        logprobs, usage = await grade(ids)
+        expected = sum(digit * share for digit, share in enumerate(softmax(logprobs)))
+        return probability(self._server, expected / (len(_DIGITS) - 1)), usage
 
     async def _digits(self) -> list[int]:
         """The ids of the digits. Raises `ConfigError` for a tokenizer that has no such tokens."""

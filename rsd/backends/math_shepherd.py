@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rsd.backends.rewards import (
+    NextToken,
     measured,
-    next_token_logprobs,
     plain_encode,
     probability,
     softmax,
@@ -37,9 +37,10 @@ class MathShepherdScorer:
         self._server = server
         self._tokenizer = tokenizer
         self._encode = encode
-        self._candidates = encode(_CANDIDATES)
+        candidates = encode(_CANDIDATES)
+        self._next_token = NextToken(server, candidates)
         self._tag = encode(_TAG)[-1]
-        known = len(self._candidates) == 2 and self._tag != tokenizer.unk_token_id
+        known = len(candidates) == 2 and self._tag != tokenizer.unk_token_id
         if not known or tokenizer.bos_token_id is None:
             raise ConfigError(
                 f"models.prm.tokenizer: {tokenizer.name_or_path} has no tokens for {_TAG!r} and "
@@ -50,7 +51,7 @@ class MathShepherdScorer:
         """See `rsd.protocols.Scorer.score`."""
         step_tokens = len(self._encode(steps[-1].strip())) + 1
         ids = self.input_ids(question, steps)
-        return await measured(self._ask(ids), step_tokens=step_tokens)
+        return await measured(self._server, lambda: self._ask(ids), step_tokens=step_tokens)
 
     def input_ids(self, question: str, steps: Sequence[str]) -> list[int]:
         """What the reward model reads; the input of k steps begins that of k + 1."""
@@ -64,7 +65,7 @@ class MathShepherdScorer:
         return ids
 
     async def _ask(self, ids: Sequence[int]) -> tuple[float, Usage]:
-        logprobs, usage = await next_token_logprobs(self._server, ids, self._candidates)
+        logprobs, usage = await self._next_token(ids)
         return probability(self._server, softmax(logprobs)[0]), usage
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from rsd.backends.rewards import classify, measured, plain_encode, probability, single_token
+from rsd.backends.rewards import Classes, measured, plain_encode, probability, single_token
 from rsd.backends.server import Server
 from rsd.types import Score, Usage
 
@@ -30,6 +30,7 @@ class Qwen25MathScorer:
     def __init__(self, server: Server, tokenizer: Any) -> None:
         encode = plain_encode(tokenizer)
         self._server = server
+        self._classes = Classes(server, 2)
         self._tokenizer = tokenizer
         self._encode = lru_cache(maxsize=1 << 16)(lambda text: tuple(encode(text)))
         self._step_end = single_token(tokenizer, _STEP_END, "qwen25-math")
@@ -38,7 +39,7 @@ class Qwen25MathScorer:
         """See `rsd.protocols.Scorer.score`."""
         step_tokens = len(self._encode(steps[-1])) + 1
         ids = self.input_ids(question, steps)
-        return await measured(self._ask(ids), step_tokens=step_tokens)
+        return await measured(self._server, lambda: self._ask(ids), step_tokens=step_tokens)
 
     def input_ids(self, question: str, steps: Sequence[str]) -> list[int]:
         """What the reward model reads; the input of k steps begins that of k + 1."""
@@ -54,5 +55,5 @@ class Qwen25MathScorer:
         return ids
 
     async def _ask(self, ids: Sequence[int]) -> tuple[float, Usage]:
-        (_, right), usage = await classify(self._server, ids, classes=2)
+        (_, right), usage = await self._classes(ids)
         return probability(self._server, right), usage

@@ -1,7 +1,8 @@
 """What the scorers share: the two requests that a reward can be read from, its check, its timing,
 and the tokenizer that prepares its input.
 
-Both requests cost one forward pass over what the server's prefix cache does not hold.
+Both requests cost one forward pass over what the server's prefix cache does not hold, and take
+several inputs.
 """
 
 from __future__ import annotations
@@ -9,80 +10,96 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
+from rsd.backends.coalescing import Coalescing
 from rsd.backends.server import Server
+from rsd.clock import unix_time
 from rsd.errors import ConfigError
 from rsd.types import Role, Score, Usage
 
 Encode = Callable[[str], list[int]]
 
 
-async def classify(
-    server: Server, ids: Sequence[int], *, classes: int
-) -> tuple[list[float], Usage]:
-    """The probabilities of the `classes` classes at the last of `ids`, by vLLM's `/classify`.
+Answer = tuple[list[float], Usage]
 
-    Raises `ScorerError`.
+
+class Classes:
+    """The probabilities of `classes` classes at the last of some token ids, by vLLM's
+    `/classify`. Calls that wait for the server go together in one request. Raises `ScorerError`.
     """
-    body = {"model": server.config.served_name, "input": [list(ids)]}
-    answer = await server.post("/classify", body)
-    try:
-        (item,) = answer["data"]
-        values = list(item["probs"])
-        if len(values) != classes:
-            raise ValueError(f"{len(values)} classes instead of {classes}")
-    except (KeyError, TypeError, ValueError) as error:
-        raise server.error(
-            f"/classify did not answer one reward ({error!r}); is the model of the configured "
-            f"kind, and served without a pooler override?"
-        ) from error
-    return values, Usage(requests=1, prompt_tokens=len(ids), cached_tokens=_cached(answer))
+
+    def __init__(self, server: Server, classes: int) -> None:
+        self._server = server
+        self._classes = classes
+        self._together = Coalescing(self._ask)
+
+    async def __call__(self, ids: Sequence[int]) -> Answer:
+        return await self._together(ids)
+
+    async def _ask(self, inputs: Sequence[Sequence[int]]) -> list[Answer]:
+        body = {"model": self._server.config.served_name, "input": inputs}
+        answer = await self._server.post("/classify", body)
+        try:
+            values = [list(item["probs"]) for item in _in_order(answer["data"], inputs)]
+            for each in values:
+                if len(each) != self._classes:
+                    raise ValueError(f"{len(each)} classes instead of {self._classes}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._server.unusable(
+                f"/classify did not answer one reward ({error!r}); is the model of the configured "
+                f"kind, and served without a pooler override?"
+            ) from error
+        return list(zip(values, _usages(answer, inputs), strict=True))
 
 
-async def next_token_logprobs(
-    server: Server, ids: Sequence[int], tokens: Sequence[int]
-) -> tuple[list[float], Usage]:
-    """The natural log-probability of each of `tokens` as the token after `ids`.
+class NextToken:
+    """The natural log-probability of each of `tokens` as the token after some token ids.
 
-    One completion of one token. The tokens are named in the request, so that none is lost
-    however improbable it is. Raises `ScorerError`, or `BackendError` if `server` is a generator.
+    One completion of one token. The tokens are named in the request, so that none is lost however
+    improbable it is. Calls that wait for the server go together in one request. Raises
+    `ScorerError`, or `BackendError` if `server` is a generator.
     """
-    body = {
-        "model": server.config.served_name,
-        "prompt": list(ids),
-        "max_tokens": 1,
-        "temperature": 0,
-        "logprobs": len(tokens),
-        "logprob_token_ids": list(tokens),
-        "return_tokens_as_token_ids": True,
-    }
-    answer = await server.post("/v1/completions", body)
-    try:
-        (choice,) = answer["choices"]
-        (found,) = choice["logprobs"]["top_logprobs"]
-        values = [float(found[f"token_id:{token}"]) for token in tokens]
-        generated = int(answer["usage"]["completion_tokens"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise server.error(
-            f"no log-probabilities of the tokens {list(tokens)} in its completion ({error!r}); "
-            f"it must be vLLM 0.32 or later"
-        ) from error
-    usage = Usage(
-        requests=1,
-        prompt_tokens=len(ids),
-        cached_tokens=_cached(answer),
-        completion_tokens=generated,
-    )
-    return values, usage
+
+    def __init__(self, server: Server, tokens: Sequence[int]) -> None:
+        self._server = server
+        self._tokens = list(tokens)
+        self._together = Coalescing(self._ask)
+
+    async def __call__(self, ids: Sequence[int]) -> Answer:
+        return await self._together(ids)
+
+    async def _ask(self, prompts: Sequence[Sequence[int]]) -> list[Answer]:
+        body = {
+            "model": self._server.config.served_name,
+            "prompt": prompts,
+            "max_tokens": 1,
+            "temperature": 0,
+            "logprobs": len(self._tokens),
+            "logprob_token_ids": self._tokens,
+            "return_tokens_as_token_ids": True,
+        }
+        answer = await self._server.post("/v1/completions", body)
+        try:
+            values = []
+            for choice in _in_order(answer["choices"], prompts):
+                (found,) = choice["logprobs"]["top_logprobs"]
+                values.append([float(found[f"token_id:{token}"]) for token in self._tokens])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._server.unusable(
+                f"no log-probabilities of the tokens {self._tokens} in its completion "
+                f"({error!r}); it must be vLLM 0.32 or later"
+            ) from error
+        return list(zip(values, _usages(answer, prompts, generated=1), strict=True))
 
 
 def probability(server: Server, value: object) -> float:
     """`value` if it is a number in [0, 1]. Raises `ScorerError` otherwise."""
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise server.error(f"reward is {value}; try --dtype bfloat16 or float32")
+        raise server.unusable(f"reward is {value}; try --dtype bfloat16 or float32")
     if not 0 <= value <= 1:
-        raise server.error(f"reward {value:g} is outside [0, 1]: it is no probability")
+        raise server.unusable(f"reward {value:g} is outside [0, 1]: it is no probability")
     return float(value)
 
 
@@ -94,13 +111,22 @@ def softmax(logprobs: Sequence[float]) -> list[float]:
 
 
 async def measured(
-    asked: Awaitable[tuple[float, Usage]], *, step_tokens: int, role: Role = "prm"
+    server: Server,
+    ask: Callable[[], Awaitable[tuple[float, Usage]]],
+    *,
+    step_tokens: int,
+    role: Role = "prm",
 ) -> Score:
-    """Await a reward and its usage, and note how long that took."""
-    started_at, clock = time.time(), time.perf_counter()
-    reward, usage = await asked
-    seconds = time.perf_counter() - clock
-    return Score(reward, usage, step_tokens, started_at, seconds, role)
+    """The reward and the usage that `ask()` gives, asked again as `server` persists, with the
+    seconds of the attempt that was answered."""
+
+    async def attempt() -> Score:
+        started_at, clock = unix_time(), time.perf_counter()
+        reward, usage = await ask()
+        seconds = time.perf_counter() - clock
+        return Score(reward, usage, step_tokens, started_at, seconds, role)
+
+    return await server.persist(attempt)
 
 
 def load_tokenizer(name: str, *, key: str = "models.prm.tokenizer") -> Any:
@@ -111,7 +137,7 @@ def load_tokenizer(name: str, *, key: str = "models.prm.tokenizer") -> Any:
     from transformers import AutoTokenizer  # slow to import
 
     try:
-        return AutoTokenizer.from_pretrained(name)
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"{key}: cannot load {name!r}: {reason}") from error
@@ -133,6 +159,25 @@ def single_token(tokenizer: Any, text: str, kind: str) -> int:
     return int(ids[0])
 
 
-def _cached(answer: dict[str, Any]) -> int:
+def _in_order(items: Sequence[Any], inputs: Sequence[Sequence[int]]) -> list[Any]:
+    """One item an input, in the order of the inputs. Raises `ValueError` where there is another
+    number of them, or one does not say of which input it is."""
+    by_index = {int(item["index"]): item for item in items}
+    if len(items) != len(inputs) or by_index.keys() != set(range(len(inputs))):
+        raise ValueError(f"answers {[item['index'] for item in items]} to {len(inputs)} inputs")
+    return [by_index[place] for place in range(len(inputs))]
+
+
+def _usages(
+    answer: dict[str, Any], inputs: Sequence[Sequence[int]], generated: int = 0
+) -> list[Usage]:
+    """What each input cost. A server tells the cached tokens of a request as a whole; each input
+    is given its share of them by length."""
     details = (answer.get("usage") or {}).get("prompt_tokens_details") or {}
-    return int(details.get("cached_tokens") or 0)
+    cached = int(details.get("cached_tokens") or 0)
+    ends = list(accumulate(len(ids) for ids in inputs))
+    bounds = [0, *(cached * end // ends[-1] for end in ends)]
+    return [
+        Usage(1, len(ids), upper - lower, generated)
+        for ids, (lower, upper) in zip(inputs, pairwise(bounds), strict=True)
+    ]

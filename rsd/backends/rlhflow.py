@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rsd.backends.rewards import (
+    NextToken,
     measured,
-    next_token_logprobs,
     plain_encode,
     probability,
     single_token,
@@ -39,7 +39,8 @@ class RlhflowScorer:
         self._server = server
         self._tokenizer = tokenizer
         self._encode = plain_encode(tokenizer)
-        self._candidates = [single_token(tokenizer, text, "rlhflow") for text in (_GOOD, _BAD)]
+        candidates = [single_token(tokenizer, text, "rlhflow") for text in (_GOOD, _BAD)]
+        self._next_token = NextToken(server, candidates)
         asked, unasked = (self._render([_turn("x")], answered=a) for a in (False, True))
         self._closing = len(asked) - len(unasked) + 1  # end of turn, then the assistant's header
 
@@ -47,7 +48,7 @@ class RlhflowScorer:
         """See `rsd.protocols.Scorer.score`."""
         step_tokens = len(self._encode(steps[-1].strip())) + self._closing
         ids = self.input_ids(question, steps)
-        return await measured(self._ask(ids), step_tokens=step_tokens)
+        return await measured(self._server, lambda: self._ask(ids), step_tokens=step_tokens)
 
     def input_ids(self, question: str, steps: Sequence[str]) -> list[int]:
         """What the reward model reads; the input of k steps begins that of k + 1."""
@@ -65,7 +66,7 @@ class RlhflowScorer:
         return self._encode(text)
 
     async def _ask(self, ids: Sequence[int]) -> tuple[float, Usage]:
-        logprobs, usage = await next_token_logprobs(self._server, ids, self._candidates)
+        logprobs, usage = await self._next_token(ids)
         return probability(self._server, softmax(logprobs)[0]), usage
 
 

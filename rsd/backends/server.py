@@ -3,20 +3,40 @@ into rsd's errors."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import openai
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, AsyncStream
 
+try:
+    from httpx2 import Limits
+except ImportError:  # an older SDK
+    from httpx import Limits  # type: ignore[assignment, no-redef, unused-ignore]
+
+from rsd.backends.failures import as_rsd_error, is_timeout, wished_pause
+from rsd.backends.retries import Backoff, note
 from rsd.config import ModelConfig
-from rsd.errors import BackendError, ContextError, RsdError, ScorerError
+from rsd.errors import (
+    BackendError,
+    RsdError,
+    ScorerError,
+    ServerChangedError,
+    ServerLostError,
+    UnusableAnswerError,
+)
 from rsd.types import Role
 
-_CONNECT_TIMEOUT_S = 10.0
-_CONTEXT_PARAMETERS = ("input_tokens", "max_tokens")  # what vLLM blames for a full context
+T = TypeVar("T")
+
+_RETRIES = 2
+_UNLIMITED = Limits()  # the SDK keeps 100 connections, and opens and closes all others each time
+_IDLE_S = 10.0  # a server cannot end, start again and load a model in less
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,57 +47,78 @@ class ServerInfo:
     served_names: tuple[str, ...]
     model: str
     context: int
-    version: str | None
+    version: str | None = None
 
 
 class Server:
     """A client of the server that `config` describes, in the role `role`.
 
-    Requests are retried by the SDK (twice, with backoff) when the connection fails or the server
-    answers 408, 409, 429 or 5xx. What remains is raised as `BackendError`, for the reward model
-    as `ScorerError`, naming role, endpoint and mend.
+    What fails is raised naming role, endpoint and mend: `ServerLostError` if it is the server
+    that is down, overloaded or stuck, `UnusableAnswerError` if it is this answer, and otherwise
+    `BackendError`, or `ScorerError` for the reward model. `persist` repeats what may pass; the
+    SDK's own retries are off, because they cannot be counted, would be part of a request's time,
+    know nothing of an answer that cannot be used, and wait three times for a server that is stuck.
 
     `cache_salt`, where it is set, goes with each `post`: requests share the server's prefix
-    cache only with others of the same salt.
+    cache only with others of the same salt. `under_way` counts the requests that this client has
+    at the server.
     """
+
+    backoff = Backoff(first_s=0.5, most_s=8.0)
 
     def __init__(self, role: Role, config: ModelConfig) -> None:
         self.role = role
         self.config = config
         self.cache_salt: str | None = None
+        self.under_way = 0
+        timeout = openai.Timeout(config.timeout_s, connect=config.connect_timeout_s)
         key = config.api_key.get_secret_value() if config.api_key else "none"
         self.client = AsyncOpenAI(
             base_url=config.endpoint,
             api_key=key,
-            timeout=openai.Timeout(config.timeout_s, connect=_CONNECT_TIMEOUT_S),
+            timeout=timeout,
+            max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(timeout=timeout, limits=_UNLIMITED),
         )
+        self._first_info: ServerInfo | None = None
+        self._sure_until = 0.0
+
+    async def persist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Await `ask()`, and again, after pauses, if it fails in a way that may pass: twice for a
+        lost server, and twice for an unusable answer.
+
+        What was not answered within `timeout_s` is not asked again here: whoever called decides
+        whether to wait as long once more. After a failure, and when nothing was asked for a
+        while, the server must first `confirm` what it serves.
+        """
+        failures: Counter[type[RsdError]] = Counter()
+        while True:
+            clock = time.perf_counter()
+            try:
+                async with self._sure():
+                    return await ask()
+            except (ServerLostError, UnusableAnswerError) as error:
+                number = failures[type(error)]
+                failures[type(error)] += 1
+                if number == _RETRIES or is_timeout(error):
+                    note(seconds=time.perf_counter() - clock)
+                    raise
+                await asyncio.sleep(max(self.backoff.pause(number), wished_pause(error)))
+                note(retries=1, seconds=time.perf_counter() - clock)
 
     @asynccontextmanager
     async def translating(self) -> AsyncIterator[None]:
-        """Turn what the SDK raises inside the block into rsd's errors."""
+        """Turn what the SDK raises inside the block, a single request, into rsd's errors, and end
+        it after `timeout_s`. (The SDK's own limit is for each read, and a trickle has no end.)"""
+        self.under_way += 1
         try:
-            yield
-        except openai.APITimeoutError as error:
-            raise self.error(f"no answer within {self.config.timeout_s:g} s") from error
-        except openai.APIConnectionError as error:
-            cause = error.__cause__ or error
-            raise self.error(f"cannot be reached ({cause}); is it running?") from error
-        except openai.NotFoundError as error:
-            if _is_missing_route(error):
-                mend = "is it the server of another role, or of another kind of reward model?"
-                raise self.error(f"has no {error.request.url.path}; {mend}") from error
-            raise self.error(f"{_message(error)}; check served_name and endpoints") from error
-        except openai.BadRequestError as error:
-            message = _message(error)
-            if self.role != "prm" and error.param in _CONTEXT_PARAMETERS:
-                raise ContextError(f"{self}: {message}") from error
-            if "not JSON compliant" in message:  # how vLLM fails on a reward that is NaN
-                message = f"the reward is not finite, try another serve.dtype ({message})"
-            raise self.error(message) from error
-        except openai.APIStatusError as error:
-            raise self.error(f"answered {error.status_code}: {_message(error)}") from error
-        except (openai.APIError, ValueError) as error:  # ValueError: a body that is not JSON
-            raise self.error(f"unusable answer: {' '.join(str(error).split())}") from error
+            async with asyncio.timeout(self.config.timeout_s):
+                yield
+        except (TimeoutError, openai.OpenAIError, ValueError) as error:  # ValueError: no JSON
+            name, limit = str(self), self.config.timeout_s
+            raise as_rsd_error(error, name, self.role, limit) from error
+        finally:
+            self.under_way -= 1
 
     async def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """POST `body` to one of vLLM's own routes, such as `/classify`."""
@@ -86,6 +127,28 @@ class Server:
         async with self.translating():
             answer = await self.client.post(self._root + path, cast_to=object, body=body)
         return self._as_object(answer)
+
+    async def stream(
+        self, path: str, body: Mapping[str, object]
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """POST `body`, once, and give each event of the answer as it comes. Closing it ends the
+        request at the server. Who asks for a stream asks for the rest when it fails."""
+        clock = time.perf_counter()
+        try:
+            async with self._sure(), self.translating():
+                events = await self.client.post(
+                    self._root + path,
+                    cast_to=object,
+                    body={**body, "stream": True},
+                    stream=True,
+                    stream_cls=AsyncStream[object],
+                )
+                async with aclosing(events):
+                    async for event in events:
+                        yield self._as_object(event)
+        except (ServerLostError, UnusableAnswerError):
+            note(retries=1, seconds=time.perf_counter() - clock)
+            raise
 
     async def get(self, path: str) -> dict[str, Any]:
         """GET one of vLLM's own routes that answers JSON."""
@@ -100,34 +163,53 @@ class Server:
 
     async def info(self) -> ServerInfo:
         """Ask the server what it serves."""
-        listing = await self.get("/v1/models")
+        info = await self.persist(self._described)
+        with suppress(RsdError, KeyError):  # a server that is not vLLM has none
+            info = replace(info, version=str((await self.get("/version"))["version"]))
+        self._first_info = self._first_info or info
+        return info
+
+    async def confirm(self) -> None:
+        """Make sure that the server answers, is well, and serves what it did when it was first
+        asked. Raises `ServerLostError`, `ServerChangedError`."""
         try:
-            cards = {card["id"]: card for card in listing["data"]}
-            names = tuple(cards)
-            card = cards.get(self.config.served_name, listing["data"][0])
-            model, context = str(card["root"]), int(card["max_model_len"])
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise self.error(f"/v1/models is not as vLLM answers it: {error!r}") from error
-        try:
-            version = str((await self.get("/version"))["version"])
-        except (RsdError, KeyError):
-            version = None
-        return ServerInfo(names, model, context, version)
+            await self.get_text("/health")
+        except ServerLostError:
+            raise
+        except RsdError:
+            pass  # it is not vLLM
+        now = await self._described()
+        first = self._first_info or now
+        if (now.model, now.context) != (first.model, first.context):
+            raise ServerChangedError(
+                f"{self}: serves {now.model} with a context of {now.context}, and served "
+                f"{first.model} with {first.context} when the run began; start it as it was"
+            )
+        self._sure_until = time.monotonic() + _IDLE_S
 
     async def tokenize(self, text: str, *, special: bool = False) -> list[int]:
         """Token ids of `text` by the server's own tokenizer; with `special`, after the special
         tokens that it puts before a prompt."""
         body = {"model": self.config.served_name, "prompt": text, "add_special_tokens": special}
-        answer = await self.post("/tokenize", body)
-        try:
-            return [int(token) for token in answer["tokens"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise self.error(f"/tokenize is not as vLLM answers it: {error!r}") from error
+
+        async def ask() -> list[int]:
+            answer = await self.post("/tokenize", body)
+            try:
+                return [int(token) for token in answer["tokens"]]
+            except (KeyError, TypeError, ValueError) as error:
+                what = f"/tokenize is not as vLLM answers it: {error!r}"
+                raise self.unusable(what) from error
+
+        return await self.persist(ask)
 
     def error(self, what: str) -> RsdError:
-        """An error of this server's kind about `what`."""
+        """An error of this server's kind about `what`, which no repetition mends."""
         kind = ScorerError if self.role == "prm" else BackendError
         return kind(f"{self}: {what}")
+
+    def unusable(self, what: str) -> UnusableAnswerError:
+        """An error about an answer of this server, which may do better when asked again."""
+        return UnusableAnswerError(f"{self}: {what}")
 
     def __str__(self) -> str:
         return f"{self.role} server at {self.config.endpoint}"
@@ -139,22 +221,31 @@ class Server:
     def _root(self) -> str:
         return self.config.endpoint.removesuffix("/v1")
 
+    @asynccontextmanager
+    async def _sure(self) -> AsyncIterator[None]:
+        """Ask in the block what may only be asked of the server that it was at first."""
+        if self._first_info is not None and time.monotonic() > self._sure_until:
+            await self.confirm()
+        try:
+            yield
+        except (ServerLostError, UnusableAnswerError):
+            self._sure_until = 0.0
+            raise
+        self._sure_until = time.monotonic() + _IDLE_S
+
+    async def _described(self) -> ServerInfo:
+        listing = await self.get("/v1/models")
+        try:
+            cards = {card["id"]: card for card in listing["data"]}
+            names = tuple(cards)
+            card = cards.get(self.config.served_name, listing["data"][0])
+            model, context = str(card["root"]), int(card["max_model_len"])
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            what = f"/v1/models is not as vLLM answers it: {error!r}"
+            raise self.unusable(what) from error
+        return ServerInfo(names, model, context)
+
     def _as_object(self, answer: object) -> dict[str, Any]:
         if not isinstance(answer, dict):
-            raise self.error(f"expected a JSON object, got {type(answer).__name__}")
+            raise self.unusable(f"expected a JSON object, got {type(answer).__name__}")
         return answer
-
-
-def _is_missing_route(error: openai.NotFoundError) -> bool:
-    """Whether the server lacks the route asked for, and not the model."""
-    return error.body == {"detail": "Not Found"}
-
-
-def _message(error: openai.APIStatusError) -> str:
-    """vLLM's own message out of an error body, in one line."""
-    body = error.body
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        if isinstance(inner, dict) and inner.get("message"):
-            return " ".join(str(inner["message"]).split())[:500]
-    return " ".join(str(error).split())[:500]

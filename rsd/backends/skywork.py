@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from rsd.backends.rewards import classify, measured, plain_encode, probability
+from rsd.backends.rewards import Classes, measured, plain_encode, probability
 from rsd.backends.server import Server
 from rsd.types import Score, Usage
 
@@ -25,6 +25,7 @@ class SkyworkScorer:
     def __init__(self, server: Server, tokenizer: Any, *, separator: str) -> None:
         encode = plain_encode(tokenizer)
         self._server = server
+        self._classes = Classes(server, 1)
         self._encode = lru_cache(maxsize=1 << 16)(lambda text: tuple(encode(text)))
         self._bos = tokenizer.bos_token or ""
         self._separator_id = encode(separator)[-1]
@@ -33,7 +34,7 @@ class SkyworkScorer:
         """See `rsd.protocols.Scorer.score`."""
         step_tokens = len(self._encode(steps[-1])) + 1
         ids = self.input_ids(question, steps)
-        return await measured(self._ask(ids), step_tokens=step_tokens)
+        return await measured(self._server, lambda: self._ask(ids), step_tokens=step_tokens)
 
     def input_ids(self, question: str, steps: Sequence[str]) -> list[int]:
         """What the reward model reads; the input of k steps begins that of k + 1."""
@@ -44,5 +45,5 @@ class SkyworkScorer:
         return ids
 
     async def _ask(self, ids: Sequence[int]) -> tuple[float, Usage]:
-        (value,), usage = await classify(self._server, ids, classes=1)
+        (value,), usage = await self._classes(ids)
         return probability(self._server, value), usage

@@ -14,6 +14,7 @@ from rsd.config.models import (
     RewardModelConfig,
     ServeConfig,
     SpeculativeConfig,
+    server_name,
 )
 from rsd.config.schema import Config, DecodingConfig, RunConfig, TasksConfig
 from rsd.config.strategies import STRATEGY_KEYS, StrategyUses, load_class, strategy_uses
@@ -39,5 +40,6 @@ __all__ = [
     "load_class",
     "load_sweep",
     "parse",
+    "server_name",
     "strategy_uses",
 ]

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from rsd.config.plain import read_yaml
 from rsd.config.schema import Config
 from rsd.errors import ConfigError
 
@@ -76,9 +76,9 @@ def read_mapping(path: Path | str, sections: str, source: str | None = None) -> 
             f"{source}: cannot be read: {getattr(error, 'strerror', error)}"
         ) from error
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
+        values = read_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"{source}: not valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{source}: expected a mapping with {sections}")
     return values
@@ -110,8 +110,8 @@ def _override(values: dict[str, Any], override: str) -> None:
     if not equals or not all(parts):
         raise ConfigError(f"-o {override}: expected key=value, such as decoding.threshold=0.8")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = read_yaml(text)
+    except ValueError:
         raise ConfigError(f"-o {override}: {text!r} is not a YAML value") from None
     for part in parts[:-1]:
         section = values.get(part, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -9,6 +10,14 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from rsd.config.strict import PositiveInt, Strict
 from rsd.types import Role
+
+SECRET_NAME = re.compile(r"(?:TOKEN|KEY|SECRET|PASSWORD)$", re.IGNORECASE)
+"""What the name of an environment variable ends with that holds a secret."""
+
+_SECRET_FLAGS = {
+    "api-key": "write the model's api_key: ${NAME}",
+    "hf-token": "set HF_TOKEN in the environment",
+}
 
 
 class SpeculativeConfig(Strict):
@@ -39,7 +48,10 @@ class ServeConfig(Strict):
     `speculative`, which says how the target's server decodes whoever started it."""
 
     device: Literal["cuda", "cpu"] = "cuda"
-    devices: str | None = Field(None, description="CUDA_VISIBLE_DEVICES, such as '0' or '0,1'")
+    devices: str | tuple[str, ...] | None = Field(
+        None,
+        description="CUDA_VISIBLE_DEVICES, such as '0' or '0,1'; a list has one for each endpoint",
+    )
     tensor_parallel: PositiveInt = 1
     memory_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="share of the GPU's memory (--gpu-memory-utilization)"
@@ -56,20 +68,47 @@ class ServeConfig(Strict):
     flags: tuple[str, ...] = Field((), description="further vLLM flags, passed as they are")
     env: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The names in `env` that are secrets by what they are called, such as HF_TOKEN."""
+        return frozenset(name for name in self.env if SECRET_NAME.search(name))
+
+    @field_validator("flags")
+    @classmethod
+    def _hold_no_secret(cls, flags: tuple[str, ...]) -> tuple[str, ...]:
+        """It would show in the process list, and in the configuration that a run stores."""
+        for flag in flags:
+            name = flag.split("=")[0]
+            if mend := _SECRET_FLAGS.get(name.lstrip("-").replace("_", "-")):
+                raise ValueError(f"{name} would show in the process list; {mend} instead")
+        return flags
+
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _may_be_numbers(cls, devices: Any) -> Any:
+        if isinstance(devices, list):
+            return [str(each) if type(each) is int else each for each in devices]
+        return str(devices) if type(devices) is int else devices
+
 
 class ModelConfig(Strict):
-    """One model and the server that answers for it."""
+    """One model and the servers that answer for it, each as good as the others."""
 
     model: str = Field(description="checkpoint: a local directory or a name on the hub")
     served_name: str = Field(description="the name that requests use (--served-model-name)")
     endpoints: tuple[str, ...] = Field(
-        min_length=1, max_length=1, description="base URL of the server, ending in /v1"
+        min_length=1, description="base URLs of the server and its replicas, ending in /v1"
     )
     parameters: PositiveInt | None = Field(
         None, description="parameter count for FLOPs; None: counted in a local checkpoint"
     )
     api_key: SecretStr | None = Field(None, description="only as ${NAME} of the environment")
-    timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    timeout_s: Annotated[float, Field(gt=0)] = Field(
+        600.0, description="for the whole of a request; a server that takes longer is stuck"
+    )
+    connect_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="for the connection alone"
+    )
     serve: ServeConfig = ServeConfig()
 
     @field_validator("endpoints")
@@ -77,11 +116,27 @@ class ModelConfig(Strict):
     def _are_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
         for url in urls:
             parts = urlsplit(url)
+            if "@" in parts.netloc or parts.query:  # it would be stored and shown with the URL
+                raise ValueError("a URL holds a key or a query; write api_key: ${NAME} instead")
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:8001/v1")
             if not parts.path.rstrip("/").endswith("/v1"):
                 raise ValueError(f"{url!r} must end in /v1")
-        return tuple(url.rstrip("/") for url in urls)
+        urls = tuple(url.rstrip("/") for url in urls)
+        for url in urls:
+            if urls.count(url) > 1:
+                raise ValueError(f"{url} is named twice; each is a server of its own")
+        return urls
+
+    @model_validator(mode="after")
+    def _each_has_its_devices(self) -> Self:
+        devices, count = self.serve.devices, len(self.endpoints)
+        if isinstance(devices, tuple) and len(devices) != count:
+            raise ValueError(
+                f"serve.devices: {len(devices)} for {count} endpoints; name one for each, or "
+                f"write a single text for all"
+            )
+        return self
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
@@ -93,8 +148,23 @@ class ModelConfig(Strict):
 
     @property
     def endpoint(self) -> str:
-        """The base URL of the server, ending in /v1."""
+        """The base URL of the first server, ending in /v1."""
         return self.endpoints[0]
+
+    @property
+    def replicas(self) -> tuple[Self, ...]:
+        """This model on each of its endpoints alone."""
+        devices = self.serve.devices
+        each = devices if isinstance(devices, tuple) else (devices,) * len(self.endpoints)
+        return tuple(
+            self.model_copy(
+                update={
+                    "endpoints": (endpoint,),
+                    "serve": self.serve.model_copy(update={"devices": own}),
+                }
+            )
+            for endpoint, own in zip(self.endpoints, each, strict=True)
+        )
 
 
 class RewardModelConfig(ModelConfig):
@@ -104,7 +174,7 @@ class RewardModelConfig(ModelConfig):
     model: str = Field("", description=ModelConfig.model_fields["model"].description)
     served_name: str = Field("", description=ModelConfig.model_fields["served_name"].description)
     endpoints: tuple[str, ...] = Field(
-        (), max_length=1, description=ModelConfig.model_fields["endpoints"].description
+        (), description=ModelConfig.model_fields["endpoints"].description
     )
     kind: Literal["skywork", "qwen25-math", "math-shepherd", "rlhflow", "judge"] = "skywork"
     tokenizer: str | None = Field(None, description="None: the tokenizer beside the model")
@@ -139,3 +209,8 @@ class ModelsConfig(Strict):
 
     def role(self, role: Role) -> ModelConfig:
         return {"draft": self.draft, "target": self.target, "prm": self.prm}[role]
+
+
+def server_name(role: str, number: int) -> str:
+    """What the server at endpoint `number` of a role, from 1, is called: `draft`, `draft-2`."""
+    return role if number == 1 else f"{role}-{number}"

@@ -21,6 +21,8 @@ from rsd.config.strict import PositiveInt, Share, Strict
 from rsd.prompts import TEMPLATES
 from rsd.types import Role, Source
 
+STEP_CACHE = "steps.sqlite"
+
 
 class DecodingConfig(Strict):
     """How a solution is written. See `rsd.decoding`; which keys a strategy reads is in
@@ -54,6 +56,9 @@ class DecodingConfig(Strict):
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: int = 0
+    lookahead: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
+        "auto", description="steps that the draft may write before the reward of the last is known"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -108,8 +113,8 @@ class DecodingConfig(Strict):
 
     def determinants(self) -> dict[str, Any]:
         """What of this decides the answers: all but the keys that the strategy or the profile
-        does not read."""
-        unread = _STRATEGY_SPECIFIC - set(strategy_uses(self.strategy).keys)
+        does not read, and `lookahead`, which changes when a step is written and not which."""
+        unread = _STRATEGY_SPECIFIC - set(strategy_uses(self.strategy).keys) | {"lookahead"}
         if self.profile == "paper":
             unread |= {"max_repeats"}
         return self.model_dump(mode="json", exclude=unread)
@@ -129,7 +134,15 @@ class TasksConfig(Strict):
 class RunConfig(Strict):
     """How a run is carried out; nothing here changes an answer, but `limit` which are asked."""
 
-    concurrency: PositiveInt = Field(32, description="problems decoded at the same time")
+    concurrency: Literal["auto"] | PositiveInt = Field(
+        "auto", description="problems decoded at the same time; auto: as the servers can hold"
+    )
+    cache: bool | Path | None = Field(
+        None, description="step cache: its file, true, false; None: sweeps have one, runs have none"
+    )
+    on_server_loss: Literal["wait", "fail"] = Field(
+        "wait", description="wait for a server that is down, or let its problems fail"
+    )
     grading_workers: PositiveInt = 1
     output_dir: Path = Path("runs")
     limit: PositiveInt | None = Field(
@@ -195,9 +208,19 @@ class Config(Strict):
         """Where this run is stored: `<output_dir>/<name>-<digest>`."""
         return self.run.output_dir / f"{self.name}-{self.digest}"
 
+    @property
+    def step_cache(self) -> Path | None:
+        """The file of the run's step cache; None if it has none."""
+        wanted = self.run.cache
+        if isinstance(wanted, Path):
+            return wanted
+        return self.run.output_dir / STEP_CACHE if wanted else None
+
     def dump(self) -> str:
         """The resolved configuration as YAML; secrets are left out."""
         plain = self.model_dump(mode="json", exclude_none=True)
-        for model in plain["models"].values():
+        for role, model in plain["models"].items():
             model.pop("api_key", None)
+            for name in self.models.role(role).serve.secrets:
+                del model["serve"]["env"][name]
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

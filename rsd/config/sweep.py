@@ -27,23 +27,26 @@ class SweepFile(Strict):
 
     name: Annotated[str, Field(pattern=_NAME)]
     base: Path = Field(description="the configuration, relative to the sweep file")
+    overrides: dict[str, Any] = Field(
+        default_factory=dict, description="dotted keys that all points set, with their values"
+    )
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
     points: tuple[dict[str, Any], ...] = Field(
         (), description="dotted keys with their values, and optionally a label"
     )
 
-    @field_validator("grid")
+    @field_validator("overrides", "grid")
     @classmethod
-    def _has_dotted_keys(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        _require_dotted(grid)
-        return grid
+    def _has_dotted_keys(cls, values: dict[str, Any]) -> dict[str, Any]:
+        _require_dotted(values)
+        return values
 
     @field_validator("points")
     @classmethod
     def _are_labelled_well(cls, points: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
         labels = [point[_LABEL] for point in points if _LABEL in point]
         for label in labels:
-            if not isinstance(label, str) or not re.match(_NAME, label):
+            if not isinstance(label, str) or not re.fullmatch(_NAME, label):
                 raise ValueError(f"label {label!r}: use letters, digits and . _ - (at most 64)")
             if labels.count(label) > 1:
                 raise ValueError(f"label {label!r} stands twice; give each point its own")
@@ -56,6 +59,21 @@ class SweepFile(Strict):
         if not self.grid and not self.points:
             raise ValueError("no grid and no points; add one of them")
         return self
+
+    @model_validator(mode="after")
+    def _overrides_what_it_does_not_vary(self) -> Self:
+        for key in self.overrides:
+            if varied := self.varies(key):
+                raise ValueError(f"overrides.{key}: the sweep varies {varied}; keep one of them")
+        return self
+
+    def varies(self, key: str) -> str | None:
+        """The key of grid or points that sets `key`, a part of it, or what it is a part of."""
+        varied = (*self.grid, *(other for point in self.points for other in point))
+        for other in varied:
+            if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
+                return other
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +106,15 @@ def load_sweep(path: Path | str, overrides: Iterable[str] = ()) -> Sweep:
     Raises `ConfigError`, also for an override of a key that the sweep varies, and for a grid key
     that makes no difference.
     """
-    source, overrides = str(path), list(overrides)
+    source = str(path)
     raw = read_mapping(path, "name, base, and grid or points")
     try:
         file = SweepFile.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(explain(error, source, SweepFile)) from None
-    _refuse_varied(file, overrides)
+    given = list(overrides)
+    _refuse_varied(file, given)
+    overrides = [f"{key}={_as_yaml(value)}" for key, value in file.overrides.items()] + given
     base = Path(path).parent / file.base
     directory = _base(base, overrides, source).run.output_dir / file.name
     settings = [
@@ -130,7 +150,8 @@ def _point(
         config = load(base, [*overrides, *dumped])
     except ConfigError as error:
         raise ConfigError(f"{source}: point {label}: {error}") from None
-    run = config.run.model_copy(update={"output_dir": directory})
+    cache = True if config.run.cache is None else config.run.cache
+    run = config.run.model_copy(update={"output_dir": directory, "cache": cache})
     return config.model_copy(update={"name": label, "run": run})
 
 
@@ -147,14 +168,12 @@ def _distinct(configs: Iterable[Config], directory: Path) -> Iterator[SweepPoint
 
 
 def _refuse_varied(file: SweepFile, overrides: Iterable[str]) -> None:
-    varied = {*file.grid, *(key for point in file.points for key in point)}
     for override in overrides:
         key = override.partition("=")[0].strip()
         if key == "name":
             raise ConfigError("-o name: a sweep is named in its file, and its points by labels")
-        for other in varied:
-            if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
-                raise ConfigError(f"-o {override}: the sweep varies {other}; edit its file instead")
+        if varied := file.varies(key):
+            raise ConfigError(f"-o {override}: the sweep varies {varied}; edit its file instead")
 
 
 def _refuse_idle(

@@ -14,6 +14,7 @@ from rsd.decoding.acceptance import WEIGHTINGS, Weighting
 from rsd.decoding.confidence import ConfidenceRouting
 from rsd.decoding.controls import FirstSteps, Oracle, RandomRouting
 from rsd.decoding.guided import GuidedSpeculativeInference
+from rsd.decoding.lookahead import Lookahead
 from rsd.decoding.response import Rules
 from rsd.decoding.sampling import Answers, BestOfN, MajorityVote
 from rsd.decoding.search import BeamSearch, ProcessBestOfN
@@ -64,6 +65,11 @@ class Parts:
         return self.answers
 
     @property
+    def lookahead(self) -> Lookahead:
+        """How many steps may be drafted ahead; none under the published program's rules."""
+        return 0 if self.decoding.profile == "paper" else self.decoding.lookahead
+
+    @property
     def weighting(self) -> Weighting:
         """The weighting function that the configuration names."""
         return WEIGHTINGS[self.decoding.weighting](self.decoding)
@@ -86,6 +92,7 @@ def _rsd(parts: Parts) -> Strategy:
             parts.reward_model,
             weighting=parts.weighting,
             rules=parts.rules,
+            lookahead=parts.lookahead,
         )
     return BestDraftSpeculativeDecoding(
         parts.draft,

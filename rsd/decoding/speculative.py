@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from rsd.decoding.acceptance import Weighting
 from rsd.decoding.candidates import best, others, write_candidates
+from rsd.decoding.lookahead import Drafts, Lookahead
 from rsd.decoding.response import Rules
 from rsd.protocols import Generator, Scorer
 from rsd.types import Query, Step
@@ -21,7 +22,8 @@ from rsd.types import Query, Step
 class RewardGuidedSpeculativeDecoding:
     """Decode with draft, reward model and target.
 
-    A draft step is accepted with the probability that `weighting` gives its reward.
+    A draft step is accepted with the probability that `weighting` gives its reward. `lookahead`
+    is how many more steps may be drafted while a reward is awaited.
     """
 
     draft: Generator
@@ -29,18 +31,20 @@ class RewardGuidedSpeculativeDecoding:
     scorer: Scorer
     weighting: Weighting
     rules: Rules
+    lookahead: Lookahead = 0
 
     async def decode(self, query: Query) -> AsyncIterator[Step]:
         """Yield draft steps with their rewards, and after each rejected one the target's."""
         response = self.rules.start(query)
-        while not response.ended:
-            draft = await response.write(self.draft, "draft")
-            score = await self.scorer.score(query.question, response.with_candidate(draft))
-            if response.chance(self.weighting(score.reward)):
-                yield response.keep("draft", draft, score)
-            else:
-                yield response.drop("draft", draft, score)
-                yield response.keep("target", await response.write(self.target, "target"))
+        async with Drafts(self.draft, self.lookahead) as drafts:
+            while not response.ended:
+                draft = await drafts.next_step(response)
+                score = await self.scorer.score(query.question, response.with_candidate(draft))
+                if response.chance(self.weighting(score.reward)):
+                    yield response.keep("draft", draft, score)
+                else:
+                    yield response.drop("draft", await drafts.give_up(draft), score)
+                    yield response.keep("target", await response.write(self.target, "target"))
 
 
 @dataclass(frozen=True, slots=True)

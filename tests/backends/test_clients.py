@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cluster import Cluster
 
-from rsd.backends import CompletionsGenerator, Server, connect
+from rsd.backends import CompletionsGenerator, Server, connect, open_scorer
 from rsd.backends.checkpoint import count_parameters
 from rsd.errors import BackendError, ConfigError, ContextError, ScorerError
 from rsd.prompts import render
@@ -99,7 +99,7 @@ def test_a_prompt_beyond_the_context_is_a_context_error(cluster: Cluster) -> Non
     [
         ({"status": 400}, "fault to order: 400"),
         ({"status": 503}, "answered 503"),
-        ({"drop": True}, "cannot be reached"),
+        ({"drop": True}, "broke the connection"),
     ],
 )
 def test_a_server_that_fails_is_named(
@@ -157,10 +157,13 @@ def test_the_reward_model_reads_the_model_cards_input(cluster: Cluster) -> None:
 
 def test_the_input_of_a_longer_solution_begins_with_the_shorter(cluster: Cluster) -> None:
     async def inputs() -> list[list[int]]:
-        async with connect(cluster.config()) as backends:
-            steps = ["a = 1", "b = 2\nc = 3", "", "done"]
-            scorer = backends.scorer
-            return [scorer.input_ids(QUESTION, steps[:n]) for n in range(1, 5)]  # type: ignore[union-attr]
+        server = Server("prm", cluster.config().models.prm)
+        scorer = open_scorer(cluster.config(), server)
+        steps = ["a = 1", "b = 2\nc = 3", "", "done"]
+        try:
+            return [scorer.input_ids(QUESTION, steps[:n]) for n in range(1, 5)]  # type: ignore[attr-defined]
+        finally:
+            await server.aclose()
 
     grown = asyncio.run(inputs())
     for shorter, longer in itertools.pairwise(grown):

@@ -153,7 +153,7 @@ def test_log_probabilities_are_asked_for_by_token(kind: str, tmp_path: Path) -> 
     assert tokens == [encode(text)[-1] for text in wanted]
     assert body == {
         "model": "served",
-        "prompt": ids,
+        "prompt": [ids],
         "max_tokens": 1,
         "temperature": 0,
         "logprobs": len(tokens),

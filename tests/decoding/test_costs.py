@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from decoding.worlds import EVERY, QUERY, World, collect, one_of_every, run
+from dataclasses import replace
+
+from decoding.worlds import EVERY, QUERY, World, collect, one_of_every, rsd, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,9 +22,12 @@ THOROUGH = settings(max_examples=80, deadline=None)
 def decoded(name: str, number: int) -> tuple[list[Step], Fold]:
     world = World(number, token_ids=True, unlike=True)
     steps = run(collect(one_of_every(world, name, limits=LIMITS)))
+    return steps, fold(recorded(steps))
+
+
+def recorded(steps: list[Step]) -> TrajectoryRecord:
     problem = Problem("demo", "1", QUERY.question, gold="1")
-    trajectory = Trajectory(problem, 0, tuple(steps), "", StopReason.EOS, 0.0, 0.0)
-    return steps, fold(TrajectoryRecord.of(trajectory))
+    return TrajectoryRecord.of(Trajectory(problem, 0, tuple(steps), "", StopReason.EOS, 0.0, 0.0))
 
 
 def positions(steps: list[Step], source: Source) -> int:
@@ -92,3 +97,19 @@ def test_the_reward_model_is_charged_between_the_new_and_the_whole_inputs(
     assert own <= folded.processed_prm_once <= folded.processed_prm_per_step
     if name in ("process_best_of_n", "beam"):  # every step is scored: question and steps once
         assert folded.processed_prm_once == len(QUERY.question) + own
+
+
+@THOROUGH
+@given(number=NUMBERS, bursts=st.booleans())
+def test_what_was_drafted_ahead_in_vain_is_charged_to_the_draft(number: int, bursts: bool) -> None:
+    def folded(lookahead: int) -> tuple[World, Fold]:
+        world = World(number, token_ids=True, unlike=True, pauses=True, bursts=bursts)
+        strategy = rsd(world.draft, world.target, world.scorer, limits=LIMITS, lookahead=lookahead)
+        return world, fold(recorded(run(collect(strategy))))
+
+    (_, without), (world, ahead) = folded(0), folded(2)
+    generated = sum(call.tokens for call in (*world.draft.stream_calls, *world.draft.calls))
+    written = ahead.draft_tokens_kept + ahead.draft_tokens_rejected
+    assert ahead.wasted_tokens == generated - written
+    assert ahead.processed_draft == without.processed_draft + ahead.wasted_tokens
+    assert replace(ahead, wasted_tokens=0, processed_draft=without.processed_draft) == without

@@ -68,6 +68,7 @@ def rsd(
     limits: Limits = ROOMY,
     sampling: Sampling = GREEDY,
     weighting: Weighting | None = None,
+    lookahead: int = 0,
 ) -> RewardGuidedSpeculativeDecoding:
     return RewardGuidedSpeculativeDecoding(
         draft,
@@ -75,6 +76,7 @@ def rsd(
         scorer,
         weighting=weighting or threshold(delta),
         rules=Rules(limits, sampling),
+        lookahead=lookahead,
     )
 
 
@@ -99,8 +101,12 @@ class World:
         pauses: bool = False,
         unlike: bool = False,
         hook: Callable[[], Awaitable[None]] | None = None,
+        bursts: bool = False,
+        fail: Callable[[str], Exception | None] = lambda text: None,
     ) -> None:
         self._number = number
+        self._bursts = bursts
+        self._fail = fail
         self._pauses = pauses
         self._unlike = unlike
         self._hook = hook
@@ -109,6 +115,7 @@ class World:
         self.scorer = ScriptedScorer(
             lambda question, steps: self._draw("reward", question, *steps) % 100 / 99,
             pause=self._pause,
+            fail=fail,
         )
 
     def _generator(self, role: str, token_ids: bool) -> ScriptedGenerator:
@@ -116,6 +123,8 @@ class World:
             self._writer(role),
             token_ids=token_ids,
             pause=self._pause,
+            burst=lambda text: 1 + self._draw("burst", text) % 3 if self._bursts else 1,
+            fail=self._fail,
             likelihood=lambda prefix, text: -(self._draw(role, "likely", prefix, text) % 100) / 20,
         )
 
@@ -145,6 +154,7 @@ class World:
         generators = (self.draft, self.target)
         return [
             *(call.outcome for generator in generators for call in generator.calls),
+            *(call.outcome for generator in generators for call in generator.stream_calls),
             *(call.outcome for generator in generators for call in generator.likelihood_calls),
             *(call.outcome for call in self.scorer.calls),
         ]

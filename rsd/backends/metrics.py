@@ -1,0 +1,91 @@
+"""What a vLLM server says of its load and its work at `/metrics` (vLLM 0.32,
+vllm/v1/metrics/loggers.py)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rsd.backends.server import Server
+
+_SAMPLE = re.compile(r"^vllm:(\w+?)(?:_total)?(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+_WANTED = frozenset(
+    (
+        "num_requests_running",
+        "num_requests_waiting",
+        "kv_cache_usage_perc",
+        "num_preemptions",
+        "prompt_tokens",
+        "prompt_tokens_cached",
+        "generation_tokens",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMetrics:
+    """One look at a server, all its engines together.
+
+    Now: requests `running` and `waiting`; `cache_usage`, the share of the KV cache that running
+    requests hold, in [0, 1]; `cache_tokens`, what it holds, None if unknown. Since the server's
+    start: `preemptions` of requests that the cache had no room for, `prompt_tokens` of all
+    requests, `cached_tokens` of these that the prefix cache held, `generated_tokens`.
+    """
+
+    running: int = 0
+    waiting: int = 0
+    cache_usage: float = 0.0
+    cache_tokens: int | None = None
+    preemptions: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    generated_tokens: int = 0
+
+
+async def read_metrics(server: Server) -> ServerMetrics | None:
+    """Look at `server`; None if it has metrics, and not vLLM's.
+
+    Raises `BackendError`, or `ScorerError`, for one that does not answer or has none.
+    """
+    return parse_metrics(await server.get_text("/metrics"))
+
+
+def parse_metrics(text: str) -> ServerMetrics | None:
+    """The same of a page in the Prometheus text format."""
+    values: dict[str, list[float]] = {}
+    capacity: list[int] = []
+    for name, labels, value in _SAMPLE.findall(text):
+        if name in _WANTED:
+            values.setdefault(name, []).append(float(value))  # one sample an engine
+        elif name == "cache_config_info" and (tokens := _cache_tokens(labels)):
+            capacity.append(tokens)
+    if "num_requests_running" not in values:
+        return None
+
+    def total(name: str) -> int:
+        return int(sum(values.get(name, ())))
+
+    usage = values.get("kv_cache_usage_perc", [0.0])
+    return ServerMetrics(
+        running=total("num_requests_running"),
+        waiting=total("num_requests_waiting"),
+        cache_usage=sum(usage) / len(usage),
+        cache_tokens=sum(capacity) or None,
+        preemptions=total("num_preemptions"),
+        prompt_tokens=total("prompt_tokens"),
+        cached_tokens=total("prompt_tokens_cached"),
+        generated_tokens=total("generation_tokens"),
+    )
+
+
+def _cache_tokens(labels: str) -> int | None:
+    """What one engine's cache holds, by the labels of `cache_config_info`: its own count, which
+    older servers do not give, or blocks of a size."""
+    found = dict(_LABEL.findall(labels))
+    try:
+        if found.get("kv_cache_size_tokens", "None") != "None":
+            return int(found["kv_cache_size_tokens"])
+        return int(found["num_gpu_blocks"]) * int(found["block_size"])
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,213 @@
+"""Looking ahead: the draft writes on while the reward of its last step is not known yet.
+
+One greedy request runs on over the ends of steps and is split here. That saves the wait for each
+reward, and a request for each step; what it wrote after a step that is rejected was in vain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Literal, Self
+
+from rsd.clock import unix_time
+from rsd.decoding.response import Response
+from rsd.errors import RsdError
+from rsd.protocols import Generator, StreamingGenerator
+from rsd.types import Chunk, Completion, Usage
+
+Lookahead = int | Literal["auto"]
+"""How many steps may be drafted ahead of the one that is judged (>= 0); `auto`: two, unless the
+draft's server is busy with other problems."""
+
+_AUTO = 2
+
+
+class Drafts:
+    """The steps that `generator` drafts for one response, one after the other.
+
+    Each is what `Response.write` gives, token for token. While the caller judges one, up to
+    `lookahead` further ones are written as if it were kept. That takes a generator that
+    streams, and temperature 0, as above it each step has a seed of its own. What a stream fails
+    to bring, or cannot tell since the step ends within a chunk of several tokens, `generate` is
+    asked for, but not ahead.
+
+        async with Drafts(generator, lookahead=2) as drafts:
+            draft = await drafts.next_step(response)
+            ...  # keep it, or: draft = await drafts.give_up(draft)
+
+    Whatever is under way at the end of the block is cancelled.
+    """
+
+    def __init__(self, generator: Generator, lookahead: Lookahead) -> None:
+        self._generator = generator
+        self._lookahead = _AUTO if lookahead == "auto" else lookahead
+        self._unless_busy = lookahead == "auto"
+        self._writing: asyncio.Task[None] | None = None
+        self._written: asyncio.Queue[Completion | Exception] = asyncio.Queue()
+        self._asked = 0  # the index of the step that was asked for last
+        self._asks = asyncio.Event()
+        self._bill = _Bill()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._cancel()
+
+    async def next_step(self, response: Response) -> Completion:
+        """A draft of the next step of `response`, in which all drafts since the last `give_up`
+        were kept."""
+        greedy = response.sampling("draft").temperature == 0
+        if not (self._lookahead and greedy and isinstance(self._generator, StreamingGenerator)):
+            return await response.write(self._generator, "draft")
+        self._asked = response.index
+        self._asks.set()
+        if self._writing is None:
+            writing = self._write(self._generator, response.fork())
+            self._writing = asyncio.create_task(writing)
+        written = await self._written.get()
+        if isinstance(written, Exception):
+            raise written
+        return self._bill.settle(written)
+
+    async def give_up(self, draft: Completion) -> Completion:
+        """Cancel what is written after `draft`, which is not kept. Gives `draft`, its
+        `wasted_tokens` now those that were written after it."""
+        await self._cancel()
+        return self._bill.settle_in_vain(draft)
+
+    async def _cancel(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait([self._writing])
+            self._writing, self._written = None, asyncio.Queue()
+
+    async def _write(self, generator: StreamingGenerator, response: Response) -> None:
+        """Write `response`, a fork, to its end, as far ahead as is allowed."""
+        try:
+            while not response.ended:
+                await self._until_asked(response.index - self._lookahead)
+                before = response.index
+                with suppress(RsdError):  # what does not pass, `generate` meets too
+                    await self._stream(generator, response)
+                if response.index == before:
+                    await self._until_asked(response.index)
+                    completion = await response.write(generator, "draft")
+                    self._bill.tokens += completion.usage.completion_tokens
+                    self._hand_over(response, completion)
+        except Exception as error:
+            self._written.put_nowait(error)
+
+    async def _stream(self, generator: StreamingGenerator, response: Response) -> None:
+        """Write steps in one request, until they are too far ahead or it cannot tell one."""
+        growing = _GrowingStep(response)
+        answered = False
+        chunks = generator.stream(
+            response.prefix, max_tokens=response.budget, unless_busy=self._unless_busy
+        )
+        try:
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    self._bill.requests += not answered
+                    answered = True
+                    self._bill.tokens += len(chunk.token_ids)
+                    if not growing.add(chunk):
+                        return
+                    if (step := growing.finished(chunk)) is not None:
+                        self._hand_over(response, step)
+                        growing = _GrowingStep(response)
+                        if chunk.finish_reason is None and self._is_far_enough(response):
+                            return
+        finally:
+            self._bill.lost += len(growing.token_ids)
+
+    def _is_far_enough(self, response: Response) -> bool:
+        ahead = response.index - self._asked
+        return response.ended is not None or ahead > self._lookahead
+
+    def _hand_over(self, response: Response, completion: Completion) -> None:
+        response.keep("draft", completion)
+        self._written.put_nowait(completion)
+
+    async def _until_asked(self, index: int) -> None:
+        """Wait until the step at `index` is asked for."""
+        while self._asked < index:
+            self._asks.clear()
+            await self._asks.wait()
+
+
+@dataclass(slots=True)
+class _Bill:
+    """What is not counted in any step yet: `requests` that stream, once they are answered, and
+    `tokens` that were written, of which `lost` ones are in no step."""
+
+    requests: int = 0
+    tokens: int = 0
+    lost: int = 0
+
+    def settle(self, step: Completion) -> Completion:
+        """`step` when it is handed out, with what was lost so far."""
+        return self._settle(step, step.usage.completion_tokens, self.lost)
+
+    def settle_in_vain(self, step: Completion) -> Completion:
+        """`step`, already handed out, with all that there is."""
+        return self._settle(step, 0, self.tokens)
+
+    def _settle(self, step: Completion, own: int, wasted: int) -> Completion:
+        usage = step.usage + Usage(requests=self.requests, wasted_tokens=wasted)
+        self.requests, self.lost = 0, 0
+        self.tokens -= own + wasted
+        return replace(step, usage=usage)
+
+
+class _GrowingStep:
+    """The next step of `response` while a stream brings it."""
+
+    def __init__(self, response: Response) -> None:
+        (self._separator,) = response.sampling("draft").stop
+        self._budget = response.budget
+        self._prompt = response.prefix.token_ids
+        self._text = ""
+        self._started_at, self._clock = unix_time(), time.perf_counter()
+        self.token_ids: tuple[int, ...] = ()
+
+    def add(self, chunk: Chunk) -> bool:
+        """Whether it is still certain which tokens are of the step."""
+        self._text += chunk.text
+        self.token_ids += chunk.token_ids
+        over = self._separator in self._text or len(self.token_ids) > self._budget
+        return len(chunk.token_ids) == 1 or not over
+
+    def finished(self, chunk: Chunk) -> Completion | None:
+        """The step, if it ends with `chunk`, the last one added."""
+        text, separator, _ = self._text.partition(self._separator)
+        reason = "stop" if separator else chunk.finish_reason
+        if reason is None and len(self.token_ids) == self._budget:
+            reason = "length"
+        if reason is None:
+            return None
+        prompt = chunk.prompt_token_ids if self._prompt is None else self._prompt
+        goes_on = len(prompt) > len(chunk.prompt_token_ids)  # what came before was just written
+        return Completion(
+            text=text,
+            finish_reason=reason,
+            matched_stop=separator or None,
+            usage=Usage(
+                prompt_tokens=len(prompt),
+                cached_tokens=len(prompt) if goes_on else 0,
+                completion_tokens=len(self.token_ids),
+            ),
+            started_at=self._started_at,
+            seconds=time.perf_counter() - self._clock,
+            prompt_token_ids=prompt,
+            token_ids=self.token_ids,
+        )

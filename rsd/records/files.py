@@ -1,0 +1,127 @@
+"""Reading and writing the files of a run directory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from rsd.config import Config, load
+from rsd.errors import StoreError
+from rsd.records.base import Record
+from rsd.records.manifest import Manifest
+from rsd.records.rows import CutGradeRecord, GradeRecord, Key, TrajectoryRecord
+
+CONFIG = "config.yaml"
+MANIFEST = "manifest.json"
+TRAJECTORIES = "trajectories.jsonl"
+GRADES = "grades.jsonl"
+CUT_GRADES = "grades_cut.jsonl"
+METRICS = "metrics.json"
+REPORT = "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run directory, read. `grades` and `trajectories` are keyed alike; a trajectory may lack
+    its grade when the run was killed between the two. `cut_grades` are of solutions cut by
+    patience, which only the profile `paper` has."""
+
+    directory: Path
+    config: Config
+    manifest: Manifest
+    trajectories: dict[Key, TrajectoryRecord]
+    grades: dict[Key, GradeRecord]
+    cut_grades: dict[Key, CutGradeRecord] = field(default_factory=dict)
+
+
+def read_run(directory: Path | str) -> RunRecord:
+    """Read a run directory. Raises `StoreError` when it is not one; `ConfigError` for its config.
+
+    A later line for the same (problem, sample) replaces an earlier one.
+    """
+    directory = Path(directory)
+    if not (directory / CONFIG).is_file():
+        raise StoreError(f"{directory}: not a run directory: it has no {CONFIG}")
+    return RunRecord(
+        directory=directory,
+        config=load(directory / CONFIG),
+        manifest=read_manifest(directory),
+        trajectories={t.key: t for t in read_lines(directory / TRAJECTORIES, TrajectoryRecord)},
+        grades={g.key: g for g in read_lines(directory / GRADES, GradeRecord)},
+        cut_grades={g.key: g for g in read_lines(directory / CUT_GRADES, CutGradeRecord)},
+    )
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of a run directory. Raises `StoreError` when it is missing or damaged."""
+    path = directory / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        reason = "missing"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    except ValidationError as error:
+        reason = f"damaged: {' '.join(str(error).split())}"
+    raise StoreError(
+        f"{path}: {reason}; a run has one from its first problem on, and only a copy replaces it"
+    )
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read_lines(path: Path, record: type[R]) -> Iterator[R]:
+    """Yield the records of a JSONL file; nothing if it does not exist.
+
+    A torn last line (no newline at its end) is skipped: its writer was killed. Any other line
+    that cannot be read raises `StoreError` naming it.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield record.model_validate_json(line)
+            except ValidationError as error:
+                reason = " ".join(str(error).split())
+                raise StoreError(
+                    f"{path}:{number}: not a {record.__name__}: {reason}; delete this line, what "
+                    "it held is made again by the same command"
+                ) from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace `path` by `text` (UTF-8), so that a reader or a crash sees the old file or the new
+    one. Raises `StoreError` if it cannot be written."""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """That `path` cannot be written, why, and the mend."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    mend = "make room and give the same command again" if full else "name a writable place"
+    return StoreError(f"{path}: cannot be written: {error.strerror}; {mend}")
