@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from fastapi import FastAPI
@@ -36,6 +37,17 @@ class Cluster:
         faults = self.apps[role].state.faults
         assert isinstance(faults, Faults)
         return faults
+
+    @contextmanager
+    def replica(
+        self, role: Role, behavior: Behavior | None = None, **changes: Any
+    ) -> Iterator[tuple[FastAPI, str]]:
+        """A second server of `role` as long as the block lasts, and an override that names both."""
+        model = self.config().models.role(role)
+        keys = {"served_name": role, "root": model.model} | changes
+        app = create_app(behavior or self.apps[role].state.engine.behavior, **keys)
+        with live_in_thread(app) as url:
+            yield app, f"models.{role}.endpoints=[{model.endpoint}, {url}/v1]"
 
 
 @contextmanager

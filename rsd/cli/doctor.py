@@ -8,14 +8,16 @@ import typer
 
 from rsd.cli.options import ConfigFile, Overrides
 from rsd.config import Config, load
+from rsd.errors import printable
 from rsd.runs import examine
 
+_NAME = 16
 _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "fail": typer.colors.RED}
 
 
 def doctor(config: ConfigFile, override: Overrides = None) -> None:
-    """Check every server that CONFIG names: up, right model, context length, stop strings,
-    tokenizers, sane rewards, rewards unchanged by the prefix cache.
+    """Check every server that CONFIG names, at all endpoints: up, right model, context length,
+    stop strings, tokenizers, sane rewards, rewards unchanged by the prefix cache, replicas alike.
 
     Exit code 1 if a check fails.
     """
@@ -29,7 +31,7 @@ async def _print_checks(config: Config) -> int:
     async for check in examine(config):
         failed += check.status == "fail"
         status = typer.style(f"{check.status:<7}", fg=_COLOURS[check.status])
-        typer.echo(f"{status}  {check.name:<14}  {check.detail}")
+        typer.echo(f"{status}  {check.name:<{_NAME}}  {printable(check.detail)}")
         if check.mend:
-            typer.echo(f"{'':<25}→ {check.mend}")
+            typer.echo(f"{'':<{11 + _NAME}}→ {printable(check.mend)}")
     return failed

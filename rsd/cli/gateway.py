@@ -13,7 +13,7 @@ import typer
 from rsd.backends import Backends, connect, load_tokenizer
 from rsd.cli.options import ConfigFile, Overrides
 from rsd.config import Config, load
-from rsd.errors import ConfigError
+from rsd.errors import ConfigError, printable
 from rsd.grading import GraderPool
 from rsd.protocols import Strategy
 from rsd.runs.preflight import preflight
@@ -60,7 +60,7 @@ async def _serve(config: Config, host: str, port: int, keys: tuple[str, ...]) ->
     tokenizer = load_tokenizer(config.models.target.model, key="models.target.model")
     for check in await preflight(connecting):
         if check.status == "warning":
-            typer.echo(f"rsd: {check.name}: {check.detail}", err=True)
+            typer.echo(f"rsd: {check.name}: {printable(check.detail)}", err=True)
     async with (
         GraderPool(workers=config.run.grading_workers) as grader,
         connect(connecting) as backends,

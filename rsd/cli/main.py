@@ -14,7 +14,9 @@ from typing import cast
 import typer
 
 from rsd import __version__
+from rsd.cli.calibrate import calibrate
 from rsd.cli.doctor import doctor
+from rsd.cli.event_loop import choose_event_loop
 from rsd.cli.gateway import gateway
 from rsd.cli.grade import grade
 from rsd.cli.mock import mock
@@ -24,7 +26,7 @@ from rsd.cli.run import run
 from rsd.cli.serve import serve
 from rsd.cli.sweep import sweep
 from rsd.cli.tasks import tasks
-from rsd.errors import ConfigError, RsdError
+from rsd.errors import ConfigError, RsdError, printable
 
 # Typer brings its own copy of click or uses the installed one, by version; this is either's base.
 _USAGE_ERROR: type[Exception] = cast("type[Exception]", typer.BadParameter.__mro__[1])
@@ -35,7 +37,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for command in (serve, doctor, run, sweep, grade, report, gateway, mock):
+for command in (serve, doctor, run, sweep, grade, report, calibrate, gateway, mock):
     app.command()(command)
 app.add_typer(tasks, name="tasks")
 
@@ -53,14 +55,23 @@ def _options(
     ),
     verbose: bool = typer.Option(False, "--verbose", "-v", help="log what rsd does"),
 ) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.WARNING,
-        format="%(asctime)s %(name)s: %(message)s" if verbose else "rsd: %(message)s",
+    to_stderr = logging.StreamHandler()
+    to_stderr.setFormatter(
+        _Printable("%(asctime)s %(name)s: %(message)s" if verbose else "rsd: %(message)s")
     )
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, handlers=[to_stderr])
+
+
+class _Printable(logging.Formatter):
+    """Log lines may hold what a model or a server wrote; a terminal must obey none of it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), keep="\n\t")
 
 
 def main() -> None:
     """Run the command line and exit."""
+    choose_event_loop()
     sys.exit(_exit_code())
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from rsd.cli.options import Overrides
-from rsd.config import Config, load
+from rsd.config import Config, load, server_name
 from rsd.errors import ConfigError
 from rsd.testing.reasoner import ToyReasoner, load_solutions
 from rsd.testing.tokenizers import CheckpointTokenizer
@@ -31,7 +31,7 @@ def mock(
     ] = Path("configs/demo.yaml"),
     override: Overrides = None,
 ) -> None:
-    """Answer at the endpoints of CONFIG as vLLM would, with no model: try rsd out in seconds.
+    """Answer at all endpoints of CONFIG as vLLM would, with no model: try rsd out in seconds.
 
     The fake target writes the benchmark's own solutions, the fake draft gets half of them wrong,
     the fake reward model knows which: accuracies mean nothing. Runs until Ctrl-C.
@@ -59,10 +59,12 @@ async def _serve(config: Config) -> None:
     reasoner = ToyReasoner(load_solutions(config.tasks.names, config.tasks.data_dir))
     async with AsyncExitStack() as stack:
         for role in ROLES:
-            app = _app(config, role, reasoner)
-            url = await stack.enter_async_context(live(app, _port(config, role)))
-            name = config.models.role(role).served_name
-            typer.echo(f"{role:<6}  {url}/v1  {name} (fake)")
+            model = config.models.role(role)
+            for number, endpoint in enumerate(model.endpoints, start=1):
+                app = _app(config, role, reasoner)
+                url = await stack.enter_async_context(live(app, _port(role, endpoint)))
+                name = server_name(role, number)
+                typer.echo(f"{name:<6}  {url}/v1  {model.served_name} (fake)")
         typer.echo("ready; Ctrl-C stops")
         await asyncio.Event().wait()
 
@@ -88,9 +90,8 @@ def _app(config: Config, role: Role, reasoner: ToyReasoner) -> FastAPI:
     )
 
 
-def _port(config: Config, role: Role) -> int:
+def _port(role: Role, endpoint: str) -> int:
     """The port to listen on. Raises `ConfigError` for an endpoint on another machine."""
-    endpoint = config.models.role(role).endpoint
     parts = urlsplit(endpoint)
     if parts.hostname not in _LOCAL or parts.port is None:
         raise ConfigError(

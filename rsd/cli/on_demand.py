@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from rsd.config import Config
-from rsd.errors import LaunchError
-from rsd.serving import build, preflight, running
+from rsd.errors import LaunchError, printable
+from rsd.serving import build_all, preflight, running
 from rsd.serving.supervisor import DEFAULT_LOG_DIR, DEFAULT_TIMEOUT_S
 
 Serve = Annotated[
@@ -23,6 +23,9 @@ LogDir = Annotated[
 ]
 
 LOG_DIR = DEFAULT_LOG_DIR
+
+NOBODY_RESTARTS = "run.on_server_loss=fail"
+"""What `--serve` sets, unless it is set otherwise: a server that dies then stays dead."""
 
 
 @contextmanager
@@ -40,12 +43,12 @@ def servers(wanted: bool, log_dir: Path = LOG_DIR) -> Iterator[Callable[[Config]
 
         def prepare(config: Config) -> None:
             preflight.check_models(config, config.roles)
-            commands = [build(config, role) for role in config.roles]
+            commands = preflight.here(build_all(config, config.roles), _announce)
             try:
                 supervisor.have(commands, DEFAULT_TIMEOUT_S)
             except LaunchError as error:
                 for note in getattr(error, "__notes__", ()):  # the end of the server's log
-                    _announce(note)
+                    _announce(printable(note, keep="\n\t"))
                 raise
 
         yield prepare

@@ -1,4 +1,4 @@
-"""`rsd report`: the table and the page of runs that are there."""
+"""`rsd report`: the table, the page and the files of runs that are there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 from rsd.analysis import analyze, read_published, render_table, save_metrics, write_page
+from rsd.analysis.export import results, write_plots, write_tables
+from rsd.analysis.metrics import AnalyzedRun
+from rsd.analysis.plots import Plot, missing, plots
 from rsd.records import read_run
 
 
@@ -17,7 +20,12 @@ def report(
     ],
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Also write a self-contained HTML page."),
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Also write a self-contained HTML page, and beside it its plots as PNG and its "
+            "tables as CSV.",
+        ),
     ] = None,
     paper: Annotated[
         bool,
@@ -31,6 +39,10 @@ def report(
             help="The published figures, if not data/paper/accuracy.csv; implies --paper.",
         ),
     ] = None,
+    files: Annotated[
+        bool, typer.Option("--files/--no-files", help="With --html: the PNG and CSV files.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Compare runs: accuracy with intervals, cost, speed, paired differences.
 
@@ -39,9 +51,22 @@ def report(
     figures = read_published(published) if paper or published is not None else None
     distinct = {path.resolve(): path for path in runs}
     analyzed = [analyze(read_run(path)) for path in distinct.values()]
-    typer.echo(render_table(analyzed, figures))
+    if as_json:
+        typer.echo(results(analyzed).model_dump_json(indent=2))
+    else:
+        typer.echo(render_table(analyzed, figures))
     if len(analyzed) == 1:
         save_metrics(analyzed[0].metrics, analyzed[0].run.directory)
     if html is not None:
-        write_page(analyzed, html, figures)
-        typer.echo(f"\nReport: {html}")
+        drawn = plots(analyzed)
+        write_page(analyzed, html, figures, drawn)
+        written = [f"Report: {html}", *(_write_files(analyzed, drawn, html) if files else [])]
+        typer.echo("\n" + "\n".join(written), err=as_json)
+
+
+def _write_files(runs: list[AnalyzedRun], drawn: list[Plot], html: Path) -> list[str]:
+    """Write plots and tables beside the page; one line on each."""
+    tables, pictures = (html.with_name(f"{html.stem}_{what}") for what in ("tables", "plots"))
+    write_tables(runs, tables)
+    written = write_plots(drawn, pictures)
+    return [f"Tables: {tables}", f"Plots: {pictures}" if written else missing() or "Plots: none"]

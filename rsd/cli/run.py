@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rsd.analysis import summarize
-from rsd.cli.on_demand import LOG_DIR, LogDir, Serve, servers
+from rsd.cli.on_demand import LOG_DIR, NOBODY_RESTARTS, LogDir, Serve, servers
 from rsd.cli.options import ConfigFile, Overrides
 from rsd.cli.resumable import resumable
 from rsd.config import load
@@ -35,7 +35,7 @@ def run(
     Problems that are already done are kept; failed ones are tried again. The table, metrics.json
     and report.html are made at the end.
     """
-    resolved = load(config, override or ())
+    resolved = load(config, [*([NOBODY_RESTARTS] if serve else []), *(override or ())])
     where = directory or resolved.directory
     if status:
         typer.echo(f"{where}\t{len(owed(resolved, where))}")
@@ -44,6 +44,8 @@ def run(
         if serve and owed(resolved, where):
             prepare(resolved)
         outcome = asyncio.run(execute(resolved, where))
+        if outcome.interrupted:
+            raise KeyboardInterrupt
     typer.echo(summarize(outcome.directory))
     if outcome.failed:
         typer.echo(

@@ -13,7 +13,7 @@ import typer
 
 from rsd.cli.options import ConfigFile, Overrides
 from rsd.config import Config, load
-from rsd.errors import ConfigError, LaunchError
+from rsd.errors import ConfigError, LaunchError, printable
 from rsd.serving import ServerCommand, Supervisor, build, preflight, running
 from rsd.serving.supervisor import DEFAULT_LOG_DIR, DEFAULT_TIMEOUT_S
 from rsd.types import ROLES, Role
@@ -25,14 +25,18 @@ def serve(
     config: ConfigFile,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="ROLE", help="draft, target or prm; may be repeated"),
+        typer.Option(
+            "--only",
+            metavar="ROLE",
+            help="draft, target or prm, or draft-2 for its second endpoint; may be repeated",
+        ),
     ] = None,
     print_only: Annotated[
         bool, typer.Option("--print", help="only print the command lines, for a shell")
     ] = False,
     override: Overrides = None,
     log_dir: Annotated[
-        Path, typer.Option("--log-dir", help="where each server's output goes, as ROLE.log")
+        Path, typer.Option("--log-dir", help="where each server's output goes, as draft.log")
     ] = DEFAULT_LOG_DIR,
     timeout: Annotated[
         float, typer.Option("--timeout", min=1, help="seconds that a server may take to answer")
@@ -42,22 +46,23 @@ def serve(
         typer.Option("--ready-file", help="a file that exists while all servers answer"),
     ] = None,
 ) -> None:
-    """Start the vLLM servers that CONFIG describes, wait until they answer, and keep them until
-    Ctrl-C (or SIGTERM), which stops all of them.
+    """Start the vLLM servers that CONFIG describes, one for each endpoint on this machine, wait
+    until they answer, and keep them until Ctrl-C (or SIGTERM), which stops all of them.
 
-    If one dies, the last lines of its log are shown, the others are stopped, and the exit code
-    is 1; none is restarted.
+    If one dies that has no replica here, the last lines of its log are shown, the others are
+    stopped, and the exit code is 1; none is restarted.
     """
     resolved = load(config, override or ())
-    roles = _roles(only or (), resolved)
+    wanted = _wanted(only or (), resolved)
     with _naming(config):
-        commands = [build(resolved, role) for role in roles]
+        commands = [build(resolved, role, number) for role, number in wanted]
         if print_only:
             for command in commands:
-                typer.echo(f"# {command.role}: {command.address}")
+                typer.echo(f"# {command.name}: {command.address}")
                 typer.echo(command.shell())
             return
-        preflight.check_models(resolved, roles)
+        commands = preflight.here(commands, typer.echo)
+        preflight.check_models(resolved, dict.fromkeys(role for role, _ in wanted))
         preflight.check_vllm()
         with _interrupted_by_signals():
             _keep_running(commands, log_dir, timeout, ready_file)
@@ -82,22 +87,29 @@ def _keep_running(
         raise typer.Exit(130) from None
     except LaunchError as error:
         for note in getattr(error, "__notes__", ()):
-            typer.echo(note, err=True)
+            typer.echo(printable(note, keep="\n\t"), err=True)
         raise
 
 
 def _announce_ready(supervisor: Supervisor) -> None:
-    servers = ", ".join(f"{s.command.role} {s.command.address}" for s in supervisor.servers)
+    servers = ", ".join(f"{s.command.name} {s.command.address}" for s in supervisor.servers)
     typer.echo(f"all servers answer: {servers}; Ctrl-C stops them")
 
 
-def _roles(names: Sequence[str], config: Config) -> tuple[Role, ...]:
-    """The servers to start: those named, or all. A judge's reward model is the target's server."""
-    unknown = [name for name in names if name not in ROLES]
-    if unknown:
-        raise ConfigError(f"--only {unknown[0]}: no such role; known: {', '.join(ROLES)}")
+def _wanted(names: Sequence[str], config: Config) -> list[tuple[Role, int]]:
+    """The servers to start, by role and number of the endpoint: those named, or all. A judge's
+    reward model is the target's server."""
     own = [role for role in ROLES if role != "prm" or config.models.scored_by == "prm"]
-    return tuple(role for role in ROLES if role in (names or own))
+    known: dict[str, list[tuple[Role, int]]] = {}
+    for role in ROLES:
+        count = len(config.models.role(role).endpoints) or 1
+        known[role] = [(role, number) for number in range(1, count + 1)]
+        if count > 1:
+            known |= {f"{role}-{number}": [(role, number)] for _, number in known[role]}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ConfigError(f"--only {unknown[0]}: no such role; known: {', '.join(known)}")
+    return list(dict.fromkeys(server for name in names or own for server in known[name]))
 
 
 @contextlib.contextmanager

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rsd.analysis import analyze, render_table, summarize, write_page
-from rsd.cli.on_demand import LOG_DIR, LogDir, Serve, servers
+from rsd.analysis import AnalyzedRun, Metrics, analyze, render_table, summarize, write_page
+from rsd.analysis.present import accuracy, percent
+from rsd.analysis.timing import step_cache_use
+from rsd.cli.on_demand import LOG_DIR, NOBODY_RESTARTS, LogDir, Serve, servers
 from rsd.cli.options import Overrides
 from rsd.cli.resumable import resumable
 from rsd.config import Sweep, load_sweep
 from rsd.errors import StoreError
-from rsd.records import REPORT, read_run
+from rsd.records import METRICS, REPORT, read_run
 from rsd.runs import PointOutcome, debts, execute_sweep
 
 
@@ -32,9 +35,10 @@ def sweep(
     """Run all points of SWEEP, or finish those that were cut short; one table at the end.
 
     Each point is an ordinary run in <output_dir>/<sweep>/. Points that come to the same run share
-    it. A failed point does not stop the others, but the exit code is then 1.
+    it, and all share one step cache. A failed point does not stop the others, but the exit code is
+    then 1.
     """
-    loaded = load_sweep(file, override or ())
+    loaded = load_sweep(file, [*([NOBODY_RESTARTS] if serve else []), *(override or ())])
     if status:
         for point, debt in debts(loaded):
             shown = "unreadable" if debt is None else debt
@@ -42,9 +46,10 @@ def sweep(
         return
     outcomes = []
     with resumable(), servers(serve, log_dir) as prepare:
-        for outcome in execute_sweep(loaded, prepare, lambda line: typer.echo(line, err=True)):
+        for outcome in execute_sweep(loaded, prepare, _announce):
             if outcome.error is None:
                 summarize(outcome.point.directory)
+                _announce(f"{outcome.point.label}: {_in_short(outcome.point.directory)}")
             outcomes.append(outcome)
     _report(loaded)
     if not _all_well(outcomes):
@@ -64,7 +69,33 @@ def _report(sweep: Sweep) -> None:
     if runs:
         page = sweep.directory / REPORT
         write_page(runs, page)
-        typer.echo(f"{render_table(runs)}\n\nReport: {page}")
+        typer.echo(f"{render_table(runs)}\n\n{_hit_share(sweep, runs)}Report: {page}")
+
+
+def _hit_share(sweep: Sweep, runs: Iterable[AnalyzedRun]) -> str:
+    """A line on what the step cache gave; nothing without one."""
+    files = {point.config.step_cache for point in sweep.points}
+    there = sorted(file for file in files if file is not None and file.exists())
+    used = [step_cache_use(run.run.trajectories.values()) for run in runs]
+    given, answers = (sum(counts) for counts in zip(*used, strict=True))
+    if not there or not answers:
+        return ""
+    where = ", ".join(f"{file} ({file.stat().st_size / 1e6:.1f} MB)" for file in there)
+    share = percent(given / answers)
+    return f"Step cache: {given:,} of {answers:,} answers ({share}) came from {where}\n"
+
+
+def _in_short(directory: Path) -> str:
+    """What a point achieved, in one line."""
+    overall = Metrics.model_validate_json((directory / METRICS).read_bytes()).overall
+    return (
+        f"accuracy {accuracy(overall.accuracy, overall.ci95)}, "
+        f"{percent(overall.target_step_share)} of steps by target"
+    )
+
+
+def _announce(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _all_well(outcomes: list[PointOutcome]) -> bool:

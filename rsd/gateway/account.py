@@ -47,7 +47,7 @@ def cost(steps: Sequence[Step]) -> Cost:
     for step, ancestors in _with_ancestors(steps):
         tree, usage = trees[step.source], step.completion.usage
         processed[step.source] += tree.read(ancestors, usage.prompt_tokens)
-        processed[step.source] += usage.completion_tokens
+        processed[step.source] += usage.completion_tokens + usage.wasted_tokens
         tree.known.add(id(step))
         if step.likelihood is not None:
             processed["target"] += step.likelihood.usage.prompt_tokens  # it reads no prefix cache
@@ -85,6 +85,7 @@ def tokens_by_model(steps: Iterable[Step]) -> dict[str, dict[str, int]]:
             "prompt_tokens": usage.prompt_tokens,
             "cached_tokens": usage.cached_tokens,
             "completion_tokens": usage.completion_tokens,
+            "wasted_tokens": usage.wasted_tokens,
         }
         for role, usage in usage_by_role(tuple(steps)).items()
     }

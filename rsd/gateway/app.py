@@ -107,7 +107,12 @@ def _add_operating_routes(app: FastAPI, gateway: Gateway) -> None:
         states = {name: gateway.availability(each) for name, each in gateway.models.items()}
         ready = not gateway.draining and any(state != "down" for state in states.values())
         status = "draining" if gateway.draining else "ready" if ready else "not ready"
-        body = {"status": status, "servers": gateway.health.states, "models": states}
+        body = {
+            "status": status,
+            "servers": gateway.health.states,
+            "replicas": gateway.health.replicas,
+            "models": states,
+        }
         return json_response(body, 200 if ready else 503)
 
     @app.get("/metrics", response_class=Response)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from rsd.backends import one_problem
 from rsd.decoding import together
 from rsd.errors import ContextError
 from rsd.gateway.errors import GatewayError, json_response
@@ -97,7 +98,8 @@ class Delivery(Response):
                 await tell(sample.ask.number, chunk)
 
         async def one(number: int) -> Sample:
-            sample = await decode_sample(self._job.asks[number], gateway, on_step)
+            with one_problem():
+                sample = await decode_sample(self._job.asks[number], gateway, on_step)
             await tell(number, writer.last_chunk(sample))
             return sample
 

@@ -1,5 +1,5 @@
-"""Which servers answer. A lost one is done without (`gateway.on_prm_loss`, `.on_draft_loss`)
-until it answers again."""
+"""Which servers answer. A role of which no replica does is done without (`gateway.on_prm_loss`,
+`.on_draft_loss`) until one answers again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from rsd.backends import Server
+from rsd.backends import Replicas, Server
 from rsd.config import Config, GatewayConfig
 from rsd.errors import RsdError
 from rsd.gateway.catalog import alone
@@ -22,21 +22,38 @@ _PROBE_S = 5.0
 
 
 class Health:
-    """Asks the servers' `/health` from time to time, and at once where `suspect` is called."""
+    """Asks the servers' `/health` from time to time, and at once where `suspect` is called. `up`
+    tells of each role's servers whether they answered."""
 
-    def __init__(self, servers: Mapping[Role, Server], metrics: Metrics, interval_s: float) -> None:
-        self.lost: set[Role] = set()
-        self._servers = servers
+    def __init__(
+        self, servers: Mapping[Role, Replicas], metrics: Metrics, interval_s: float
+    ) -> None:
+        self.up = {
+            role: [server in replicas.present for server in replicas.servers]
+            for role, replicas in servers.items()
+        }
+        self._servers = {role: replicas.servers for role, replicas in servers.items()}
         self._metrics = metrics
         self._interval_s = interval_s
         self._suspected = asyncio.Event()
         for role in servers:
-            metrics.upstream_up.labels(role).set(1)
+            self._tell(role)
+
+    @property
+    def lost(self) -> set[Role]:
+        """The roles of which no server answers."""
+        return {role for role, up in self.up.items() if not any(up)}
 
     @property
     def states(self) -> dict[str, str]:
         """By role: `up` or `down`."""
-        return {role: "down" if role in self.lost else "up" for role in self._servers}
+        return {role: _state(role not in self.lost) for role in self.up}
+
+    @property
+    def replicas(self) -> dict[str, list[str]]:
+        """By role: `up` or `down` for each endpoint in the order of the configuration. Where they
+        are is not told: anyone may ask."""
+        return {role: [_state(each) for each in up] for role, up in self.up.items()}
 
     def suspect(self) -> None:
         """A request has failed: look at once."""
@@ -54,7 +71,13 @@ class Health:
 
     async def probe(self) -> None:
         """Ask every server now."""
-        await asyncio.gather(*(self._probe(role) for role in self._servers))
+        await asyncio.gather(
+            *(
+                self._probe(role, place, server)
+                for role, servers in self._servers.items()
+                for place, server in enumerate(servers)
+            )
+        )
 
     async def _watch(self) -> None:
         while True:
@@ -66,19 +89,28 @@ class Health:
             self._suspected.clear()
             await self.probe()
 
-    async def _probe(self, role: Role) -> None:
+    async def _probe(self, role: Role, place: int, server: Server) -> None:
+        was_up, reason = self.up[role][place], ""
         try:
             async with asyncio.timeout(_PROBE_S):
-                await self._servers[role].get_text("/health")
+                await server.get_text("/health")
         except (RsdError, TimeoutError) as error:
-            if role not in self.lost:
-                log.warning("%s is down: %s", role, error or "no answer")
-            self.lost.add(role)
-        else:
-            if role in self.lost:
-                log.warning("%s is up again", role)
-            self.lost.discard(role)
-        self._metrics.upstream_up.labels(role).set(role not in self.lost)
+            reason = str(error) or "no answer"
+        self.up[role][place] = not reason
+        if was_up and reason:
+            log.warning("%s is down: %s", server, reason)
+        if not was_up and not reason:
+            log.warning("%s is up again", server)
+        self._tell(role)
+
+    def _tell(self, role: Role) -> None:
+        up = sum(self.up[role])
+        self._metrics.upstream_up.labels(role).set(up > 0)
+        self._metrics.upstream_replicas_up.labels(role).set(up)
+
+
+def _state(up: bool) -> str:
+    return "up" if up else "down"
 
 
 def without(config: Config, lost: set[Role], policy: GatewayConfig) -> tuple[Config, Role | None]:

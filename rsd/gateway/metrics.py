@@ -37,6 +37,9 @@ class Metrics:
         self.running = self._gauge("running", "Requests in work.")
         self.waiting = self._gauge("waiting", "Requests in the queue.")
         self.upstream_up = self._gauge("upstream_up", "1 if a server answers.", "role")
+        self.upstream_replicas_up = self._gauge(
+            "upstream_replicas_up", "How many servers answer.", "role"
+        )
 
     def step(self, step: Step) -> None:
         """Count a candidate step."""

@@ -4,16 +4,16 @@ that name the server that is lost."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, fields, replace
 
 from rsd.backends import Backends
 from rsd.errors import ContextError, RsdError
 from rsd.gateway.errors import LostServer
 from rsd.gateway.metrics import Metrics
-from rsd.protocols import Generator, Sampling, Scorer
-from rsd.types import Completion, Likelihood, Prefix, Role, Score
+from rsd.protocols import Generator, Sampling, Scorer, StreamingGenerator
+from rsd.types import Chunk, Completion, Likelihood, Prefix, Role, Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,20 @@ class _WatchedGenerator:
         if completion.matched_stop in self._stops:
             return replace(completion, matched_stop=None)
         return completion
+
+    async def stream(
+        self, prefix: Prefix, *, max_tokens: int, unless_busy: bool = False
+    ) -> AsyncGenerator[Chunk, None]:
+        """See `rsd.protocols.StreamingGenerator.stream`. It brings nothing where there are stop
+        strings: only the server knows which token completes one."""
+        if self._stops or not isinstance(self._generator, StreamingGenerator):
+            return
+        with _watched(self._role, self._metrics):
+            async with aclosing(
+                self._generator.stream(prefix, max_tokens=max_tokens, unless_busy=unless_busy)
+            ) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     async def log_likelihood(self, prefix: Prefix, completion: Completion) -> Likelihood:
         """See `rsd.protocols.Generator.log_likelihood`."""

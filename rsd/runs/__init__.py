@@ -1,7 +1,8 @@
 """Benchmark runs: preflight, bounded-concurrency runner, crash-safe store, resume."""
 
+from rsd.runs.checks import Check
 from rsd.runs.execute import Outcome, execute, owed, regrade
-from rsd.runs.preflight import Check, examine
+from rsd.runs.preflight import examine
 from rsd.runs.sweep import PointOutcome, debts, execute_sweep
 
 __all__ = [

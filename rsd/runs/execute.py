@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rsd.backends import connect
@@ -20,8 +22,10 @@ from rsd.records import (
     TrajectoryRecord,
     read_lines,
 )
-from rsd.runs import manifest, speculation
+from rsd.runs import counted, manifest, speculation
+from rsd.runs.concurrency import places
 from rsd.runs.groups import group_samples
+from rsd.runs.interruption import Interruption
 from rsd.runs.preflight import preflight
 from rsd.runs.progress import Progress
 from rsd.runs.runner import Rollout, decode_all, grade_record
@@ -34,11 +38,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run has come to: solutions asked for, and how many of them failed."""
+    """What a run has come to: solutions asked for, and how many of them failed. One that was
+    `interrupted` owes others."""
 
     directory: Path
     asked: int
     failed: int
+    interrupted: bool = False
 
 
 async def execute(config: Config, directory: Path | None = None) -> Outcome:
@@ -46,7 +52,8 @@ async def execute(config: Config, directory: Path | None = None) -> Outcome:
 
     A run that owes nothing returns without touching a server. Raises `ConfigError`,
     `BackendError`, `ScorerError`, `GradingError` or `StoreError` for what stops a run as a whole;
-    a failed problem does not.
+    a failed problem does not. The first Ctrl-C lets the solutions in flight finish, the second
+    drops them (`Interruption`).
     """
     asked = _rollouts(config)
     with RunStore(config, directory or config.directory) as store:
@@ -54,11 +61,12 @@ async def execute(config: Config, directory: Path | None = None) -> Outcome:
             await _grade_missing(store, grader)
             remaining = [rollout for rollout in asked if _key(rollout) not in store.trajectories]
             if remaining:
-                await _decode(config, remaining, len(asked), store, grader)
+                counts = Counter(problem.task for problem, _ in asked)
+                if await _decode(config, remaining, counts, store, grader):
+                    return _outcome(store, len(asked), interrupted=True)
             await group_samples(store, grader)
             await _grade_cut(config, store, grader, store.cut_grades)
-        failed = sum(t.error is not None for t in store.trajectories.values())
-        return Outcome(store.directory, len(asked), failed)
+        return _outcome(store, len(asked))
 
 
 def owed(config: Config, directory: Path) -> list[Rollout]:
@@ -78,6 +86,11 @@ async def regrade(config: Config, directory: Path) -> None:
             await _grade_cut(config, store, grader, {})
 
 
+def _outcome(store: RunStore, asked: int, *, interrupted: bool = False) -> Outcome:
+    failed = sum(t.error is not None for t in store.trajectories.values())
+    return Outcome(store.directory, asked, failed, interrupted)
+
+
 def _rollouts(config: Config) -> list[Rollout]:
     """All samples of all problems, the first samples first."""
     problems = [
@@ -94,32 +107,53 @@ def _key(rollout: Rollout) -> Key:
 
 
 async def _decode(
-    config: Config, remaining: Sequence[Rollout], total: int, store: RunStore, grader: GraderPool
-) -> None:
+    config: Config,
+    remaining: Sequence[Rollout],
+    asked: Counter[str],
+    store: RunStore,
+    grader: GraderPool,
+) -> bool:
+    """Decode, store and grade what remains; tells whether Ctrl-C cut it short."""
     for check in await preflight(config):
         if check.status == "warning":
             log.warning("%s: %s%s", check.name, check.detail, check.mend and f"; {check.mend}")
-    async with connect(config) as backends:
-        session = manifest.begin(config, backends, store.read_manifest())
+    wait = config.run.on_server_loss == "wait"
+    async with connect(config, cache=config.step_cache, wait=wait) as backends:
+        session = manifest.begin(config, backends, store.read_manifest(), asked)
         store.write_manifest(session)
-        before = await speculation.counted(backends)
+        before = await counted.counted(backends), await speculation.counted(backends)
+        interruption = Interruption(lambda: any(it.is_lost for it in backends.recoveries.values()))
         done = [(store.trajectories[key], grade) for key, grade in store.grades.items()]
-        with Progress(total, done, label=config.name) as progress:
+        async with places(
+            config.run.concurrency, len(remaining), partial(counted.look, backends)
+        ) as taken:
             try:
-                await decode_all(
-                    remaining,
-                    connected_strategy(config, backends, grader),
-                    store,
-                    grader,
-                    template=config.decoding.prompt,
-                    join=response_text(config.decoding),
-                    seed=config.decoding.seed,
-                    concurrency=config.run.concurrency,
-                    on_graded=progress,
-                )
+                with (
+                    Progress(asked.total(), done, taken, label=config.name) as progress,
+                    interruption.by_signal(),
+                ):
+                    await decode_all(
+                        remaining,
+                        connected_strategy(config, backends, grader),
+                        store,
+                        grader,
+                        template=config.decoding.prompt,
+                        join=response_text(config.decoding),
+                        seed=config.decoding.seed,
+                        places=taken,
+                        on_graded=progress,
+                        interruption=interruption,
+                    )
             finally:
-                added = speculation.between(before, await speculation.counted(backends))
-                store.write_manifest(manifest.end(session, added))
+                after = await counted.counted(backends), await speculation.counted(backends)
+                ended = manifest.end(
+                    session,
+                    speculation=speculation.between(before[1], after[1]),
+                    served=counted.between(before[0], after[0]),
+                    peak_concurrency=taken.peak,
+                )
+                store.write_manifest(ended)
+    return interruption.happened
 
 
 async def _grade_missing(store: RunStore, grader: GraderPool) -> None:

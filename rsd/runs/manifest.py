@@ -5,14 +5,15 @@ from __future__ import annotations
 import platform
 import socket
 import subprocess
-import time
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rsd.backends import Backends, parameter_count, speculative_parameter_count
+from rsd.backends import Backends, Replicas, parameter_count, speculative_parameter_count
+from rsd.clock import unix_time
 from rsd.config import Config
-from rsd.records import Manifest, ServedModel, Session, Speculation
-from rsd.types import ROLES
+from rsd.records import Manifest, ServedModel, ServedTokens, Session, Speculation
+from rsd.types import ROLES, Role
 
 _PACKAGES = (
     "rsd",
@@ -27,18 +28,12 @@ _PACKAGES = (
 )
 
 
-def begin(config: Config, backends: Backends, previous: Manifest | None) -> Manifest:
-    """The manifest at the start of a session: the sessions of `previous`, and a new one."""
-    models = {
-        role: ServedModel(
-            endpoint=server.config.endpoint,
-            served_name=server.config.served_name,
-            model=backends.infos[role].model,
-            context=backends.infos[role].context,
-            vllm_version=backends.infos[role].version,
-        )
-        for role, server in backends.servers.items()
-    }
+def begin(
+    config: Config, backends: Backends, previous: Manifest | None, asked: Mapping[str, int]
+) -> Manifest:
+    """The manifest at the start of a session: the sessions of `previous`, and a new one.
+    `asked` is how many solutions each task asks for."""
+    models = {role: _served(replicas) for role, replicas in backends.servers.items()}
     return Manifest(
         name=config.name,
         digest=config.digest,
@@ -47,24 +42,50 @@ def begin(config: Config, backends: Backends, previous: Manifest | None) -> Mani
         speculative_parameters=speculative_parameter_count(config),
         prefix="tokens" if backends.use_token_ids else "text",
         seed=config.decoding.seed,
-        versions={"python": platform.python_version(), **_versions()},
-        git_commit=_git_commit(),
+        asked=dict(asked),
+        versions={"python": platform.python_version(), **versions()},
+        git_commit=git_commit(),
         host=f"{socket.gethostname()} ({platform.platform()})",
         sessions=(
             *(previous.sessions if previous else ()),
-            Session(started_at=time.time(), concurrency=config.run.concurrency),
+            Session(started_at=unix_time(), concurrency=config.run.concurrency),
         ),
     )
 
 
-def end(manifest: Manifest, speculation: Speculation | None = None) -> Manifest:
-    """`manifest` with its last session ended now."""
+def end(
+    manifest: Manifest,
+    speculation: Speculation | None = None,
+    served: Mapping[Role, ServedTokens] | None = None,
+    peak_concurrency: int | None = None,
+) -> Manifest:
+    """`manifest` with its last session ended now, and what was counted in it."""
     *before, last = manifest.sessions
-    ended = last.model_copy(update={"ended_at": time.time(), "speculation": speculation})
+    ended = last.model_copy(
+        update={
+            "ended_at": unix_time(),
+            "speculation": speculation,
+            "served": dict(served or {}),
+            "peak_concurrency": peak_concurrency,
+        }
+    )
     return manifest.model_copy(update={"sessions": (*before, ended)})
 
 
-def _versions() -> dict[str, str]:
+def _served(replicas: Replicas) -> ServedModel:
+    first, *others = (server.config for server in replicas.servers)
+    return ServedModel(
+        endpoint=first.endpoint,
+        replicas=tuple(other.endpoint for other in others),
+        served_name=first.served_name,
+        model=replicas.info.model,
+        context=replicas.info.context,
+        vllm_version=replicas.info.version,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of `rsd` and of the packages that its results depend on."""
     found = {}
     for package in _PACKAGES:
         try:
@@ -74,7 +95,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """The commit of the source tree that runs, with `+` if it has local changes; None outside
     a git checkout."""
     root = Path(__file__).resolve().parents[2]

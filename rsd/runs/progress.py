@@ -5,18 +5,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from rsd.records import GradeRecord, TrajectoryRecord
+from rsd.runs.concurrency import Places
 
 _PLAIN_INTERVAL_S = 15.0
 
 
 class Progress:
-    """Counts finished problems; shows accuracy, acceptance rate and generated tokens a second.
+    """Counts finished problems; shows accuracy, acceptance rate, generated tokens a second, and
+    how many problems `places` has in flight.
 
     `done` are the pairs that earlier sessions left; they count for all but the speed.
     """
@@ -25,6 +29,7 @@ class Progress:
         self,
         total: int,
         done: Iterable[tuple[TrajectoryRecord, GradeRecord]],
+        places: Places,
         *,
         label: str,
     ) -> None:
@@ -32,7 +37,9 @@ class Progress:
         self._drafted = self._accepted = self._tokens = 0
         self._start = self._last_line = time.monotonic()
         self._label = label
+        self._places = places
         self._terminal = sys.stderr.isatty()
+        self._redirected = ExitStack()
         for trajectory, grade in done:
             self._count(trajectory, grade)
         self._tokens = 0
@@ -61,6 +68,8 @@ class Progress:
             )
 
     def __enter__(self) -> Self:
+        if self._terminal:  # warnings go above the bar, not into it
+            self._redirected.enter_context(logging_redirect_tqdm())
         return self
 
     def __exit__(
@@ -70,13 +79,14 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         self._bar.close()
+        self._redirected.close()
 
     def _count(self, trajectory: TrajectoryRecord, grade: GradeRecord) -> None:
         self._graded += 1
         self._right += grade.correct is True
         self._errors += trajectory.error is not None
         for step in trajectory.steps:
-            self._tokens += step.tokens
+            self._tokens += 0 if step.from_cache else step.tokens
             if step.source == "draft" and step.reward is not None:
                 self._drafted += 1
                 self._accepted += step.accepted
@@ -87,6 +97,8 @@ class Progress:
             parts.append(f"acceptance {self._accepted / self._drafted:.1%}")
         seconds = time.monotonic() - self._start
         parts.append(f"{self._tokens / max(seconds, 1e-9):,.0f} tokens/s")
+        if self._places.taken:
+            parts.append(f"{self._places.taken} in flight")
         if self._errors:
             parts.append(f"{self._errors} failed")
         return ", ".join(parts)

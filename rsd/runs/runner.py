@@ -13,12 +13,16 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 
+from rsd.backends import Setbacks, noting, one_problem
+from rsd.clock import unix_time
 from rsd.decoding.seeds import derive
-from rsd.errors import RsdError
+from rsd.errors import RsdError, ServerChangedError
 from rsd.grading import GraderPool, Options
 from rsd.prompts import render
 from rsd.protocols import Strategy
 from rsd.records import GradeRecord, TrajectoryRecord
+from rsd.runs.concurrency import Places
+from rsd.runs.interruption import Interruption
 from rsd.runs.store import RunStore
 from rsd.types import Problem, Query, Step, StopReason, Trajectory
 
@@ -28,6 +32,8 @@ Rollout = tuple[Problem, int]
 """A problem and the number of the sample, from 0."""
 
 Join = Callable[[Iterable[str]], str]
+
+OnStep = Callable[[Step], None]
 
 OnGraded = Callable[[TrajectoryRecord, GradeRecord], None]
 
@@ -41,52 +47,66 @@ async def decode_all(
     template: str,
     join: Join,
     seed: int,
-    concurrency: int,
+    places: Places,
     on_graded: OnGraded,
+    interruption: Interruption | None = None,
 ) -> None:
-    """Decode `rollouts`, at most `concurrency` (>= 1) at a time; store and grade each.
+    """Decode `rollouts`, as many at a time as there are `places`; store and grade each.
 
-    `join` makes the response of the texts of the kept steps.
+    `join` makes the response of the texts of the kept steps. An `interruption` ends it early.
 
     Cancelling it cancels the requests in flight and keeps all that is stored. Raises
     `StoreError`, and `GradingError` when no grading worker can be started.
     """
-    queue = iter(rollouts)
 
-    async def grade(record: TrajectoryRecord) -> None:
+    async def solve(problem: Problem, sample: int) -> None:
+        query = Query(
+            prompt=render(template, problem.question),
+            question=problem.question,
+            seed=derive(seed, problem.task, problem.problem_id, sample),
+            task=problem.task,
+        )
+        trajectory = await decode_one(problem, sample, query, strategy, join, places.count)
+        record = TrajectoryRecord.of(trajectory)
+        store.append(record)
+        places.give_back()  # the next problem need not wait for the grade
         verdicts = await grade_record(grader, record)
         store.append(verdicts)
         on_graded(record, verdicts)
 
-    async def worker(group: asyncio.TaskGroup) -> None:
-        for problem, sample in queue:  # shared: each worker takes the next when it is free
-            query = Query(
-                prompt=render(template, problem.question),
-                question=problem.question,
-                seed=derive(seed, problem.task, problem.problem_id, sample),
-                task=problem.task,
-            )
-            trajectory = await decode_one(problem, sample, query, strategy, join)
-            record = TrajectoryRecord.of(trajectory)
-            store.append(record)
-            group.create_task(grade(record))
+    in_flight = interruption or Interruption()
+
+    async def begin_all(group: asyncio.TaskGroup) -> None:
+        for problem, sample in rollouts:
+            await places.take()
+            in_flight.add_to(group, solve(problem, sample))
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(concurrency):
-            group.create_task(worker(group))
+        in_flight.begin_in(group, begin_all(group))
 
 
 async def decode_one(
-    problem: Problem, sample: int, query: Query, strategy: Strategy, join: Join
+    problem: Problem,
+    sample: int,
+    query: Query,
+    strategy: Strategy,
+    join: Join,
+    on_step: OnStep,
 ) -> Trajectory:
-    """Collect the steps of one sample of a problem. An exception ends it as a failed trajectory."""
+    """Collect the steps of one sample of a problem. An exception ends it as a failed trajectory,
+    but for `ServerChangedError`, which passes."""
     steps: list[Step] = []
     error = None
-    started_at, clock = time.time(), time.perf_counter()
+    started_at, clock = unix_time(), time.perf_counter()
+    setbacks = Setbacks()
     try:
-        async with aclosing(strategy.decode(query)) as decoding:  # type: ignore[type-var]
-            async for step in decoding:
-                steps.append(step)
+        with noting(setbacks), one_problem():
+            async with aclosing(strategy.decode(query)) as decoding:  # type: ignore[type-var]
+                async for step in decoding:
+                    steps.append(step)
+                    on_step(step)
+    except ServerChangedError:
+        raise
     except RsdError as failure:
         error = str(failure)
     except Exception as failure:  # a defect in a strategy costs its problem, not the run
@@ -101,6 +121,8 @@ async def decode_one(
         started_at=started_at,
         seconds=time.perf_counter() - clock,
         error=error,
+        retries=setbacks.retries,
+        lost_seconds=setbacks.seconds,
     )
 
 

@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
-from rsd.backends import Backends, read_speculation
+from rsd.backends import Backends, Server, read_speculation
 from rsd.errors import RsdError
 from rsd.records import Speculation
 
 _PATIENCE_S = 5.0  # a server that hangs must not hold up the end of a run
 
 
-async def counted(backends: Backends) -> Speculation | None:
-    """The target's counts since its start; None without a target, if it does not decode
-    speculatively, or does not say."""
+Counts = Sequence[Speculation | None]
+"""Of each of the target's servers since its start; None where one does not decode speculatively,
+or does not say."""
+
+
+async def counted(backends: Backends) -> Counts:
+    """The counts now; none without a target."""
     target = backends.servers.get("target")
-    if target is None:
-        return None
+    return await asyncio.gather(*map(_read, target.servers)) if target else ()
+
+
+def between(before: Counts, after: Counts) -> Speculation | None:
+    """What was added; None without a target, if a count is unknown, or if one of its servers was
+    restarted in between."""
+    drafts = drafted = accepted = 0
+    for then, now in zip(before, after, strict=True):
+        if then is None or now is None:
+            return None
+        added = (
+            now.drafts - then.drafts,
+            now.drafted - then.drafted,
+            now.accepted - then.accepted,
+        )
+        if min(added) < 0:
+            return None
+        drafts, drafted, accepted = drafts + added[0], drafted + added[1], accepted + added[2]
+    return Speculation(drafts=drafts, drafted=drafted, accepted=accepted) if before else None
+
+
+async def _read(server: Server) -> Speculation | None:
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            return await read_speculation(target)
+            return await read_speculation(server)
     except (RsdError, TimeoutError):
         return None
-
-
-def between(before: Speculation | None, after: Speculation | None) -> Speculation | None:
-    """What was added; None if either is unknown, or the server was restarted in between."""
-    if before is None or after is None:
-        return None
-    added = Speculation(
-        drafts=after.drafts - before.drafts,
-        drafted=after.drafted - before.drafted,
-        accepted=after.accepted - before.accepted,
-    )
-    return added if min(added.drafts, added.drafted, added.accepted) >= 0 else None

@@ -2,14 +2,21 @@
 
 A kill loses at most what was in flight. Opening a directory again drops a torn last line and
 the records of failed problems, which are owed again; everything else stands.
+
+Each line is handed to the system at once, in one piece, so no end of the process loses it. It is
+not forced to the disk (fsync): after a power failure the last lines may be missing, and are owed.
+Files that are replaced as a whole are forced, and are the old or the new.
 """
 
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterable
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from pydantic import BaseModel
 
@@ -27,6 +34,8 @@ from rsd.records import (
     Manifest,
     TrajectoryRecord,
     read_lines,
+    read_manifest,
+    unwritable,
     write_atomically,
 )
 
@@ -47,7 +56,7 @@ class RunStore:
         run that differs in a key that decides answers; the message names the keys.
         """
         self.directory = directory
-        self._files: dict[str, IO[str]] = {}
+        self._files: dict[str, FileIO] = {}
         self.cut_grades: dict[Key, CutGradeRecord] = {}
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -55,20 +64,18 @@ class RunStore:
             self._open(config)
         except OSError as error:
             self.close()
-            raise StoreError(f"{directory}: cannot be written: {error.strerror}") from error
+            raise unwritable(directory, error) from error
         except BaseException:
             self.close()
             raise
 
     def append(self, record: TrajectoryRecord | GradeRecord) -> None:
-        """Write one record and flush it. Raises `StoreError` when the disk refuses."""
+        """Write one record, wholly or, if the disk refuses (`StoreError`), not at all."""
         name = TRAJECTORIES if isinstance(record, TrajectoryRecord) else GRADES
-        file = self._files[name]
         try:
-            file.write(_line(record))
-            file.flush()
+            _write_line(self._files[name], _line(record).encode())
         except OSError as error:
-            raise StoreError(f"{file.name}: cannot be written: {error.strerror}") from error
+            raise unwritable(self.directory / name, error) from error
         if isinstance(record, TrajectoryRecord):
             self.trajectories[record.key] = record
         else:
@@ -76,8 +83,9 @@ class RunStore:
 
     def read_manifest(self) -> Manifest | None:
         """The manifest of the sessions before this one, if there were any."""
-        path = self.directory / MANIFEST
-        return Manifest.model_validate_json(path.read_bytes()) if path.exists() else None
+        if not (self.directory / MANIFEST).exists():
+            return None
+        return read_manifest(self.directory)
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest."""
@@ -85,19 +93,19 @@ class RunStore:
 
     def replace_grades(self, grades: Iterable[GradeRecord]) -> None:
         """Put `grades` in the place of all stored ones, at once."""
-        self.grades = {grade.key: grade for grade in grades}
-        self._files[GRADES].close()
+        changed = {grade.key: grade for grade in grades}
         path = self.directory / GRADES
-        write_atomically(path, "".join(map(_line, self.grades.values())))
-        self._files[GRADES] = path.open("a", encoding="utf-8")
+        _rewrite(path, changed.values())
+        self._files[GRADES].close()
+        self._files[GRADES] = _appending(path)
+        self.grades = changed
 
     def replace_cut_grades(self, grades: Iterable[CutGradeRecord]) -> None:
         """Store `grades` of cut solutions in the place of all others, at once."""
         changed = {grade.key: grade for grade in grades}
         if changed != self.cut_grades:
+            _rewrite(self.directory / CUT_GRADES, changed.values())
             self.cut_grades = changed
-            path = self.directory / CUT_GRADES
-            write_atomically(path, "".join(map(_line, changed.values())))
 
     def close(self) -> None:
         for file in self._files.values():
@@ -118,41 +126,72 @@ class RunStore:
         self.grades = self._reopen_grades()
         self.cut_grades = self._read_cut_grades()
         for name in (TRAJECTORIES, GRADES):
-            self._files[name] = (self.directory / name).open("a", encoding="utf-8")
+            self._files[name] = _appending(self.directory / name)
 
     def _reopen_trajectories(self) -> dict[Key, TrajectoryRecord]:
         path = self.directory / TRAJECTORIES
-        kept = {t.key: t for t in read_lines(path, TrajectoryRecord) if t.error is None}
-        _rewrite(path, kept)
+        stored = list(read_lines(path, TrajectoryRecord))
+        kept = {record.key: record for record in stored if record.error is None}
+        if len(kept) < len(stored) or _is_torn(path):
+            _rewrite(path, kept.values())
         return kept
 
     def _reopen_grades(self) -> dict[Key, GradeRecord]:
         path = self.directory / GRADES
-        kept = {g.key: g for g in read_lines(path, GradeRecord) if g.key in self.trajectories}
-        _rewrite(path, kept)
+        stored = list(read_lines(path, GradeRecord))
+        kept = {record.key: record for record in stored if record.key in self.trajectories}
+        if len(kept) < len(stored) or _is_torn(path):
+            _rewrite(path, kept.values())
         return kept
 
     def _read_cut_grades(self) -> dict[Key, CutGradeRecord]:
         return {g.key: g for g in read_lines(self.directory / CUT_GRADES, CutGradeRecord)}
 
 
-def _rewrite(path: Path, records: dict[Key, TrajectoryRecord] | dict[Key, GradeRecord]) -> None:
-    if path.exists():
-        lines = (_line(record) for record in records.values())
-        write_atomically(path, "".join(lines))
+def _is_torn(path: Path) -> bool:
+    """Whether the last line has no end."""
+    if not path.exists() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
+
+
+def _rewrite(path: Path, records: Iterable[BaseModel]) -> None:
+    write_atomically(path, "".join(map(_line, records)))
 
 
 def _line(record: BaseModel) -> str:
     return record.model_dump_json() + "\n"
 
 
-def _locked(path: Path) -> IO[str]:
-    file = path.open("w")
+def _appending(path: Path) -> FileIO:
+    """`path`, to append to; unbuffered, so that nothing is left to be written on closing."""
+    return path.open("ab", buffering=0)
+
+
+def _write_line(file: FileIO, line: bytes) -> None:
+    """Append `line`; if that fails midway, take back its beginning."""
+    end = os.fstat(file.fileno()).st_size
+    try:
+        while line:
+            line = line[file.write(line) :]
+    except OSError:
+        with suppress(OSError):
+            file.truncate(end)
+        raise
+
+
+def _locked(path: Path) -> FileIO:
+    """`path`, locked. The system lets go of the lock when the process ends, however it ends."""
+    file = _appending(path)  # not "w", which empties what a link in its place leads to
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise StoreError(f"{path.parent}: another rsd process is working on this run") from None
+        raise StoreError(
+            f"{path.parent}: another rsd process is working on this run; wait for it or stop it"
+        ) from None
     return file
 
 

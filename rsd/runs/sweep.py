@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from rsd.backends import StepStore
 from rsd.config import Config, Sweep, SweepPoint
 from rsd.errors import RsdError, StoreError
 from rsd.runs.execute import Outcome, execute, owed
@@ -40,9 +41,13 @@ def execute_sweep(
 
     `prepare` is called with the configuration of a point that has something to decode, to see to
     its servers; what it raises of rsd's errors fails that point. A failed point does not stop the
-    others. Raises `ConfigError` before the first request when a benchmark cannot be loaded.
+    others; Ctrl-C does (`KeyboardInterrupt`). Raises, before the first request, `ConfigError` when
+    a benchmark cannot be loaded, and `StoreError` for a damaged step cache.
     """
     points = debts(sweep)
+    for file in {point.config.step_cache for point, debt in points if debt != 0}:
+        if file is not None:
+            StepStore(file).close()
     for number, (point, debt) in enumerate(points, start=1):
         where = f"[{number}/{len(points)}] {point.label}"
         announce(f"{where}: {'done' if debt == 0 else f'{debt} to solve'}")
@@ -70,12 +75,15 @@ def _execute(point: SweepPoint, prepare: Callable[[Config], None]) -> PointOutco
 def _run(point: SweepPoint, prepare: Callable[[Config], None]) -> Outcome:
     prepare(point.config)
     try:
-        return asyncio.run(execute(point.config, point.directory))
+        outcome = asyncio.run(execute(point.config, point.directory))
     except ExceptionGroup as group:  # of a TaskGroup; anything but rsd's own is a defect
         ours, defects = group.split(RsdError)
         if ours is None or defects is not None:
             raise
         raise _first_leaf(ours) from group
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return outcome
 
 
 def _first_leaf(group: ExceptionGroup[RsdError]) -> RsdError:

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rsd.config import Config, ModelConfig, RewardModelConfig, ServeConfig, SpeculativeConfig
+from rsd.config import (
+    Config,
+    ModelConfig,
+    RewardModelConfig,
+    ServeConfig,
+    SpeculativeConfig,
+    server_name,
+)
+from rsd.config.models import SECRET_NAME
 from rsd.errors import ConfigError
 from rsd.types import Role
 
@@ -26,7 +33,6 @@ _POOLING_KINDS = ("skywork", "qwen25-math")
 """Reward models that answer with a value; the others answer with a language model's token."""
 _ARCHITECTURES = {"qwen25-math": "Qwen2ForLastStepRewardModel"}
 """Architectures of `rsd.vllm_plugin` for checkpoints that name another, by kind of reward model."""
-_SECRET_NAME = re.compile(r"(?:TOKEN|KEY|SECRET|PASSWORD)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class ServerCommand:
     `env` holds what is added to the launcher's own environment; it may hold secrets, so it is
     left out of the repr. `gpus` are device names as in CUDA_VISIBLE_DEVICES, none on the CPU;
     `memory_share` is the share of each that it takes (None: vLLM's default, nearly all).
+    `number` is that of its endpoint among those of the role, from 1.
     """
 
     role: Role
@@ -45,6 +52,12 @@ class ServerCommand:
     port: int
     gpus: frozenset[str] = frozenset()
     memory_share: float | None = None
+    number: int = 1
+
+    @property
+    def name(self) -> str:
+        """`draft`, and `draft-2` for its replica at the second endpoint."""
+        return server_name(self.role, self.number)
 
     @property
     def address(self) -> str:
@@ -60,13 +73,24 @@ class ServerCommand:
         return " ".join([*settings, shlex.join(self.argv)])
 
 
-def build(config: Config, role: Role) -> ServerCommand:
-    """The command that serves `role` as `config` describes it. Raises `ConfigError`."""
+def build_all(config: Config, roles: Iterable[Role]) -> list[ServerCommand]:
+    """The commands that serve `roles`, one for each endpoint. Raises `ConfigError`."""
+    return [
+        build(config, role, number)
+        for role in roles
+        for number, _ in enumerate(config.models.role(role).endpoints, start=1)
+    ]
+
+
+def build(config: Config, role: Role, number: int = 1) -> ServerCommand:
+    """The command that serves `role` at its endpoint `number` as `config` describes it. Raises
+    `ConfigError`."""
     model = config.models.role(role)
     if _kind(model) == "judge":
         raise ConfigError(
             f"models.{role}.kind: judge has no server of its own; serve the target, which grades"
         )
+    model = model.replicas[number - 1]
     host, port = _host_and_port(model.endpoint, role)
     return ServerCommand(
         role=role,
@@ -76,6 +100,7 @@ def build(config: Config, role: Role) -> ServerCommand:
         port=port,
         gpus=_gpus(model.serve),
         memory_share=model.serve.memory_share,
+        number=number,
     )
 
 
@@ -104,11 +129,6 @@ def _arguments(model: ModelConfig, role: Role, host: str, port: int) -> list[str
         arguments.append("--trust-remote-code")
     arguments += ["--enable-prefix-caching", "--disable-uvicorn-access-log"]
     arguments += _task_arguments(model)
-    if any(flag.split("=")[0] == "--api-key" for flag in serve.flags):
-        raise ConfigError(
-            f"models.{role}.serve.flags: --api-key would show in the process list; "
-            f"write models.{role}.api_key: ${{NAME}} instead"
-        )
     return [*arguments, *serve.flags]
 
 
@@ -161,8 +181,8 @@ def _environment(model: ModelConfig) -> dict[str, str]:
             # The engine then runs the model itself instead of in a worker process of its own:
             # half a gigabyte and one more import of torch less, with the same tokens.
             env["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-    elif serve.devices is not None:
-        env["CUDA_VISIBLE_DEVICES"] = serve.devices
+    elif (devices := _devices(serve)) is not None:
+        env["CUDA_VISIBLE_DEVICES"] = devices
     if model.api_key is not None:
         env["VLLM_API_KEY"] = model.api_key.get_secret_value()
     return env | serve.env
@@ -188,12 +208,18 @@ def _host_and_port(endpoint: str, role: Role) -> tuple[str, int]:
 def _gpus(serve: ServeConfig) -> frozenset[str]:
     if serve.device == "cpu":
         return frozenset()
-    visible = serve.devices.split(",") if serve.devices else map(str, range(serve.tensor_parallel))
+    devices = _devices(serve)
+    visible = devices.split(",") if devices else map(str, range(serve.tensor_parallel))
     return frozenset([name.strip() for name in visible][: serve.tensor_parallel])
 
 
+def _devices(serve: ServeConfig) -> str | None:
+    assert not isinstance(serve.devices, tuple), "that of one replica is no list"
+    return serve.devices
+
+
 def _shell_value(name: str, value: str, environ: Mapping[str, str]) -> str:
-    if not _SECRET_NAME.search(name):
+    if not SECRET_NAME.search(name):
         return shlex.quote(value)
     holder = next((other for other in sorted(environ) if environ[other] == value), name)
     return f'"${{{holder}}}"'

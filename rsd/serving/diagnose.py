@@ -179,7 +179,7 @@ def death(command: ServerCommand, code: int, log: Path, when: str) -> LaunchErro
         reason = "killed by SIGKILL, as the kernel does when memory runs out"
         advice = _MEMORY_CPU.format(role=command.role)
     said = reason or (tail(lines) or ["nothing in its log"])[-1].strip()
-    message = f"{command.role}: its vLLM server ended {when} (exit code {code}): {_short(said)}"
+    message = f"{command.name}: its vLLM server ended {when} (exit code {code}): {_short(said)}"
     error = LaunchError(f"{message}; {advice or 'see its log'} (log: {log})")
     if shown := tail(lines):
         error.add_note(f"last lines of {log}:\n" + "\n".join(f"  {_short(x)}" for x in shown))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from rsd.config import Config
 from rsd.errors import ConfigError, LaunchError
 from rsd.serving.command import ServerCommand, is_local
 from rsd.types import Role
+
+_ROUNDING = 1e-9
 
 
 def check_models(config: Config, roles: Iterable[Role]) -> None:
@@ -23,19 +25,33 @@ def check_models(config: Config, roles: Iterable[Role]) -> None:
             _check_checkpoint(f"models.{role}.serve.speculative.model", checkpoint)
 
 
+def here(commands: Sequence[ServerCommand], announce: Callable[[str], None]) -> list[ServerCommand]:
+    """`commands` without replicas at addresses of other machines, which are announced. A role
+    that has no server here keeps its own, for `check_ports` to refuse."""
+    local = [command for command in commands if _is_here(command.host)]
+    roles = {command.role for command in local}
+    kept = []
+    for command in commands:
+        if command in local or command.role not in roles:
+            kept.append(command)
+        else:
+            announce(f"{command.name}: {command.address} is not on this machine; start it there")
+    return kept
+
+
 def check_gpus(commands: Sequence[ServerCommand]) -> None:
     """Servers that share a GPU leave room for one another. Raises `ConfigError`."""
-    for first, second in combinations(commands, 2):
-        shared = sorted(first.gpus & second.gpus)
-        if not shared:
-            continue
-        shares = [0.9 if c.memory_share is None else c.memory_share for c in (first, second)]
-        if sum(shares) > 1:
+    for gpu in sorted({gpu for command in commands for gpu in command.gpus}):
+        sharing = [command for command in commands if gpu in command.gpus]
+        shares = [0.9 if c.memory_share is None else c.memory_share for c in sharing]
+        if len(sharing) > 1 and sum(shares) > 1 + _ROUNDING:
+            names = " and ".join(command.name for command in sharing)
+            roles = dict.fromkeys(command.role for command in sharing)
+            keys = " and ".join(f"models.{role}.serve.memory_share" for role in roles)
             raise ConfigError(
-                f"{first.role} and {second.role} share GPU {shared[0]} but take {shares[0]:g} and "
-                f"{shares[1]:g} of its memory; set models.{first.role}.serve.memory_share and "
-                f"models.{second.role}.serve.memory_share so that all on it stay below 1, "
-                "or give them other serve.devices"
+                f"{names} share GPU {gpu} but take {' and '.join(f'{x:g}' for x in shares)} of "
+                f"its memory; set {keys} so that all on it stay below 1, or give them other "
+                f"serve.devices (of a role with several endpoints a list, one for each)"
             )
 
 
@@ -72,6 +88,17 @@ def _check_checkpoint(key: str, model: str) -> None:
         raise ConfigError(f"{key}: {model}: not a checkpoint, it holds no config.json")
 
 
+def _is_here(host: str) -> bool:
+    """Whether `host` is an address of this machine."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(address)
+    except OSError:
+        return False
+    return True
+
+
 def _check_port(command: ServerCommand) -> None:
     key = f"models.{command.role}.endpoints"
     try:
@@ -89,7 +116,7 @@ def _check_port(command: ServerCommand) -> None:
         ) from error
     except OSError as error:
         raise LaunchError(
-            f"{command.role}: cannot listen on port {command.port} of {command.host} "
+            f"{command.name}: cannot listen on port {command.port} of {command.host} "
             f"({error.strerror}); stop what uses it (ss -ltnp 'sport = :{command.port}' names "
             f"it), or write another address in {key}"
         ) from error

@@ -97,7 +97,8 @@ class Supervisor:
                     loading.append(self._launch(command, timeout_s))
                     waiting.remove(command)
             time.sleep(_POLL_S)
-            self._raise_if_one_died("before it answered")
+            for _, death in self._deaths("before it answered"):
+                raise death
             for server in loading:
                 self._look_at(server, timeout_s)
             if time.monotonic() >= next_report:
@@ -105,29 +106,37 @@ class Supervisor:
                 next_report = time.monotonic() + _ANNOUNCE_S
 
     def watch(self) -> None:
-        """Wait until a server ends by itself, which is a `LaunchError`; never returns."""
+        """Wait until no server of a role is left, each ended by itself, which is a `LaunchError`;
+        never returns. One whose replicas go on is announced."""
         while True:
-            self._raise_if_one_died("while it served")
+            for server, death in self._deaths("while it served"):
+                self.stop([server])
+                role, name = server.command.role, server.command.name
+                left = [other for other in self.servers if other.command.role == role]
+                if not left:
+                    raise death
+                self._announce(f"{death}; {role} goes on without it, --only {name} starts it again")
             time.sleep(_POLL_S)
 
     def have(self, commands: Sequence[ServerCommand], timeout_s: float) -> None:
-        """Have `commands` answer: start what is missing, end first what serves the same role by
-        another command, or has died. Servers of other roles are left as they are.
+        """Have `commands` answer: start what is missing, end first what serves one of their roles
+        by another command, or has died. Servers of other roles are left as they are.
 
         Raises `ConfigError` or `LaunchError`; then none that did not answer is left.
         """
-        wanted = {command.role: command for command in commands}
+        roles = {command.role for command in commands}
         dead = [server for server in self.servers if server.guard.poll() is not None]
         for server in dead:
-            self._announce(f"{server.command.role}: died (log: {server.log_path})")
+            self._announce(f"{server.command.name}: died (log: {server.log_path})")
         changed = [
             server
             for server in self.servers
             if server not in dead
-            and wanted.get(server.command.role, server.command) != server.command
+            and server.command.role in roles
+            and server.command not in commands
         ]
         for server in changed:
-            self._announce(f"{server.command.role}: stopping, another is needed now")
+            self._announce(f"{server.command.name}: stopping, another is needed now")
         self.stop([*dead, *changed])
         there = [server.command for server in self.servers]
         missing = [command for command in commands if command not in there]
@@ -150,7 +159,7 @@ class Supervisor:
             try:
                 server.guard.wait(self._grace_s + 40)
             except subprocess.TimeoutExpired:
-                log.warning("%s: its guard does not end; killing it", server.command.role)
+                log.warning("%s: its guard does not end; killing it", server.command.name)
                 server.guard.kill()
                 server.guard.wait()
         for server in ending:
@@ -160,7 +169,7 @@ class Supervisor:
 
     def _launch(self, command: ServerCommand, timeout_s: float) -> Server:
         self._log_dir.mkdir(parents=True, exist_ok=True)
-        path = self._log_dir / f"{command.role}.log"
+        path = self._log_dir / f"{command.name}.log"
         guard = [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), str(self._grace_s)]
         # vLLM's API server gives up on its own engine after 600 s unless told otherwise.
         patience = {"VLLM_ENGINE_READY_TIMEOUT_S": str(math.ceil(timeout_s))}
@@ -175,38 +184,39 @@ class Supervisor:
             )
         server = Server(command, process, path, time.monotonic())
         self.servers.append(server)
-        self._announce(f"{command.role}: starting on {command.address} (log: {path})")
+        self._announce(f"{command.name}: starting on {command.address} (log: {path})")
         return server
 
     def _look_at(self, server: Server, timeout_s: float) -> None:
         elapsed = time.monotonic() - server.started_at
         if server.answers():
             server.seconds_to_ready = elapsed
-            self._announce(f"{server.command.role}: ready after {elapsed:.0f} s")
+            self._announce(f"{server.command.name}: ready after {elapsed:.0f} s")
         elif elapsed > timeout_s:
             raise LaunchError(
-                f"{server.command.role}: does not answer {timeout_s:.0f} s after its start "
+                f"{server.command.name}: does not answer {timeout_s:.0f} s after its start "
                 f"({server.stage()}); give it longer with --timeout (log: {server.log_path})"
             )
 
     def _report(self, waiting: Sequence[ServerCommand]) -> None:
         now = time.monotonic()
         loading = [
-            f"{s.command.role}: {s.stage()} ({now - s.started_at:.0f} s)"
+            f"{s.command.name}: {s.stage()} ({now - s.started_at:.0f} s)"
             for s in self.servers
             if s.seconds_to_ready is None
         ]
-        queued = [f"{command.role}: waits for its GPU" for command in waiting]
+        queued = [f"{command.name}: waits for its GPU" for command in waiting]
         if loading or queued:
             self._announce(", ".join(loading + queued))
 
-    def _raise_if_one_died(self, when: str) -> None:
-        for server in self.servers:
+    def _deaths(self, when: str) -> Iterator[tuple[Server, LaunchError]]:
+        """The servers that have ended by themselves, and what each died of."""
+        for server in tuple(self.servers):
             code = server.guard.poll()
             if code is not None:
                 self._kill_group_of(server)
                 code = code if code >= 0 else 128 - code
-                raise diagnose.death(server.command, code, server.log_path, when)
+                yield server, diagnose.death(server.command, code, server.log_path, when)
 
     @staticmethod
     def _kill_group_of(server: Server) -> None:

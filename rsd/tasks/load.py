@@ -61,7 +61,7 @@ def read_rows(path: Path) -> Iterator[Row]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{path}:{number}: not JSON: {error}") from None
         if not isinstance(row, dict):
             raise ConfigError(f"{path}:{number}: expected an object, got {type(row).__name__}")
@@ -79,8 +79,11 @@ def _verify(path: Path, content: bytes) -> None:
 
 def _problem(task: Task, row: Row, index: int, where: str) -> Problem:
     try:
-        return task.problem(row, index)
+        problem = task.problem(row, index)
+        for text in (problem.problem_id, problem.question, problem.gold, *problem.choices):
+            text.encode()  # a lone surrogate raises UnicodeEncodeError: no file could hold it
+        return problem
     except KeyError as error:
         raise ConfigError(f"{where}:{index + 1}: no column {error}") from None
-    except (TypeError, IndexError) as error:
+    except (TypeError, IndexError, ValueError) as error:
         raise ConfigError(f"{where}:{index + 1}: not a row of {task.name}: {error}") from None

@@ -34,8 +34,10 @@ def ask(number: int) -> list[dict[str, str]]:
 
 
 def test_the_gateway_answers_as_a_run_does(cluster: Cluster) -> None:
-    """The same prompts give the same solutions, and the same FLOPs as the report's."""
-    record = read_run(asyncio.run(execute(cluster.config())).directory)
+    """The same prompts give the same solutions, and the same FLOPs as the report's. (What is
+    drafted ahead in vain is a matter of time, and costs.)"""
+    at_once = "decoding.lookahead=0"
+    record = read_run(asyncio.run(execute(cluster.config(at_once))).directory)
     trajectories = {t.question: t for t in record.trajectories.values()}
 
     async def test(gateway: Running) -> None:
@@ -67,8 +69,43 @@ def test_the_gateway_answers_as_a_run_does(cluster: Cluster) -> None:
                 "ratio": pytest.approx(spent.prm_once / reference.prm_once),
             }
 
-    with_gateway(cluster, test, f"gateway.system={SYSTEM}")
+    with_gateway(cluster, test, f"gateway.system={SYSTEM}", at_once)
     assert any(not s.accepted for t in trajectories.values() for s in t.steps)
+
+
+def test_steps_are_drafted_ahead_and_are_the_same_steps(cluster: Cluster) -> None:
+    async def answers(gateway: Running, **options: Any) -> list[Any]:
+        steps = {"rsd": {"include_steps": True}}
+        asked = [
+            await gateway.client().chat.completions.create(
+                model="rsd", messages=ask(number), extra_body=steps, **options
+            )
+            for number in range(PROBLEMS)
+        ]
+        return [answer.choices[0].model_dump()["rsd"]["steps"] for answer in asked]
+
+    def streamed() -> int:
+        requests = cluster.apps["draft"].state.requests
+        return sum(bool(request.body.get("stream")) for request in requests)
+
+    told: list[list[Any]] = []
+
+    async def test(gateway: Running) -> None:
+        told.append(await answers(gateway))
+        await gateway.settled()
+
+    with_gateway(cluster, test, "decoding.lookahead=0")
+    assert streamed() == 0
+    with_gateway(cluster, test, "decoding.lookahead=2")
+    assert told[0] == told[1]
+    before = streamed()
+    assert before >= PROBLEMS
+
+    async def with_stop(gateway: Running) -> None:
+        await answers(gateway, stop=["never written"])
+
+    with_gateway(cluster, with_stop, "decoding.lookahead=2")
+    assert streamed() == before
 
 
 @pytest.mark.parametrize("model", ["rsd", "draft", "target", "bon-8", "maj-8"])

@@ -263,7 +263,7 @@ def test_health_follows_the_servers(cluster: Cluster) -> None:
             ready = (await client.get("/health")).json()
             assert ready["status"] == "ready"
             assert ready["servers"] == {"draft": "up", "target": "up", "prm": "up"}
-            gateway.gateway.health.lost.add("prm")
+            gateway.gateway.health.up["prm"] = [False]
             models = (await client.get("/health/ready")).json()["models"]
             assert (models["rsd"], models["target"]) == ("degraded", "ok")
             answer = await gateway.client().chat.completions.create(model="rsd", messages=CHAT)
@@ -271,7 +271,8 @@ def test_health_follows_the_servers(cluster: Cluster) -> None:
             assert "prm" not in answer.model_dump()["rsd"]["tokens"]
             await gateway.gateway.health.probe()
             assert (await client.get("/health")).json()["models"]["rsd"] == "ok"
-            gateway.gateway.health.lost.update(("draft", "target", "prm"))
+            for role in gateway.gateway.health.up:
+                gateway.gateway.health.up[role] = [False]
             assert (await client.get("/health/ready")).status_code == 503
             assert (await client.get("/health/live")).status_code == 200
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from helpers import fake
 
 from rsd.cli import serve as command
@@ -11,8 +13,8 @@ from rsd.serving import ServerCommand, build
 from rsd.types import Role
 
 
-def build_fake(config: Config, role: Role) -> ServerCommand:
-    return fake(role, build(config, role).port)
+def build_fake(config: Config, role: Role, number: int) -> ServerCommand:
+    return replace(fake(role, build(config, role, number).port), number=number)
 
 
 if __name__ == "__main__":

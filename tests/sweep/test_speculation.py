@@ -114,22 +114,26 @@ async def checks(config: Config) -> list[Any]:
     return [check async for check in examine(config)]
 
 
+BEFORE = (3, 12, 7)
+
+
 @pytest.mark.parametrize(
-    ("after", "added"),
+    ("before", "after", "added"),
     [
-        ((5, 20, 12), (2, 8, 5)),
-        ((3, 12, 7), (0, 0, 0)),
-        ((2, 20, 12), None),  # restarted meanwhile
-        (None, None),
+        ([BEFORE], [(5, 20, 12)], (2, 8, 5)),
+        ([BEFORE], [BEFORE], (0, 0, 0)),
+        ([BEFORE], [(2, 20, 12)], None),  # restarted meanwhile
+        ([BEFORE], [None], None),
+        ([BEFORE, (1, 4, 2)], [(5, 20, 12), (2, 8, 3)], (3, 12, 6)),
+        ([BEFORE, (1, 4, 2)], [(5, 20, 12), (0, 0, 0)], None),  # one was restarted
+        ([], [], None),
     ],
 )
-def test_the_difference_of_two_counts(
-    after: tuple[int, int, int] | None, added: tuple[int, int, int] | None
+def test_what_was_added_is_the_difference_of_the_counts_of_each_server(
+    before: list[Any], after: list[Any], added: tuple[int, ...] | None
 ) -> None:
-    assert between(counts(3, 12, 7), counts(*after) if after else None) == (
-        counts(*added) if added else None
-    )
-    assert between(None, counts(3, 12, 7)) is None
+    them = [[each and counts(*each) for each in every] for every in (before, after)]
+    assert between(*them) == (counts(*added) if added else None)
 
 
 def counts(drafts: int, drafted: int, accepted: int) -> Speculation:

@@ -29,6 +29,24 @@ def test_a_grid_is_all_combinations_in_order(write: Write) -> None:
     assert len({point.directory for point in sweep.points}) == 4
 
 
+def test_what_all_points_set_stands_once_and_gives_way_to_the_command_line(write: Write) -> None:
+    path = write(grid=THRESHOLDS, overrides={"run.cache": False, "decoding.max_steps": 7})
+    for point in load_sweep(path, ["decoding.max_steps=9"]).points:
+        assert point.config.decoding.max_steps == 9
+        assert point.config.step_cache is None
+
+
+def test_a_sweep_has_a_step_cache_unless_it_says_no(write: Write, tmp_path: Path) -> None:
+    def cache(*overrides: str) -> set[Path | None]:
+        sweep = load_sweep(write(grid=THRESHOLDS), overrides)
+        return {point.config.step_cache for point in sweep.points}
+
+    assert cache() == {tmp_path / "runs" / "tried" / "steps.sqlite"}
+    assert cache("run.cache=true") == cache()
+    assert cache("run.cache=false") == {None}
+    assert cache("run.cache=elsewhere/any.db") == {Path("elsewhere/any.db")}
+
+
 @pytest.mark.parametrize("first", ["grid", "points"])
 def test_grid_and_points_stand_as_in_the_file(write: Write, first: str) -> None:
     points = [{"label": "alone", "decoding.strategy": "target"}]
@@ -102,6 +120,10 @@ def test_overrides_are_of_every_point(write: Write) -> None:
         ({"grid": {"decoding.threshold": []}}, "grid.decoding.threshold: List should have"),
         ({"grid": {"decoding": [{}, {}]}}, "grid: 'decoding' is no dotted key such as"),
         ({"points": [{"name": "x"}]}, "points: 'name' is no dotted key such as"),
+        (
+            {"overrides": {"decoding.threshold": 1}, "grid": THRESHOLDS},
+            "overrides.decoding.threshold: the sweep varies decoding.threshold; keep one of them",
+        ),
         ({"points": [{"label": "a b"}]}, "points: label 'a b': use letters, digits and"),
         ({"points": [{"label": "a"}, {"label": "a"}]}, "points: label 'a' stands twice"),
         (

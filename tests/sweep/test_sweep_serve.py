@@ -6,7 +6,7 @@ import json
 import re
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,10 @@ def sweep_file(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         argv = (sys.executable, str(SERVER), *arguments)
         return ServerCommand(role, argv, {}, it.host, it.port)
 
-    monkeypatch.setattr("rsd.cli.on_demand.build", build_fake)
+    def build_fakes(config: Config, roles: Sequence[Role]) -> list[ServerCommand]:
+        return [build_fake(config, role) for role in roles]
+
+    monkeypatch.setattr("rsd.cli.on_demand.build_all", build_fakes)
     monkeypatch.setattr("rsd.serving.preflight.check_vllm", lambda: None)
 
     def write(*points: dict[str, Any]) -> Path:

@@ -1,0 +1,204 @@
+"""One request through a proxy that breaks it: what is asked again, and what is raised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from rsd.backends import (
+    CompletionsGenerator,
+    Server,
+    Setbacks,
+    SkyworkScorer,
+    load_tokenizer,
+    noting,
+)
+from rsd.config import ModelConfig
+from rsd.errors import RsdError, ServerChangedError, ServerLostError, UnusableAnswerError
+from rsd.protocols import Sampling
+from rsd.testing import save_byte_tokenizer
+from rsd.testing.broken import FAULTS, Fault, suits
+from rsd.testing.fake_engine import Behavior
+from rsd.testing.fake_vllm import create_app
+from rsd.testing.proxy import FaultProxy, Schedule
+from rsd.testing.server import live
+from rsd.types import Prefix, Role
+
+SLOW: tuple[Fault, ...] = ("stall", "stalled midway", "trickle")
+LOST: tuple[Fault, ...] = (
+    *("reset", "reset midway", "dropped", "torn", "429", "503"),
+    *SLOW,
+)
+HARMLESS: tuple[Fault, ...] = ("order",)
+MENDED = tuple(fault for fault in FAULTS if fault not in (*SLOW, *HARMLESS, "down"))
+WORK: dict[Role, str] = {"draft": "/v1/completions", "prm": "/classify"}
+CASES = [(role, fault) for role, path in WORK.items() for fault in MENDED if suits(fault, path)]
+
+
+@asynccontextmanager
+async def disturbed_server(
+    role: Role, timeout_s: float = 20
+) -> AsyncIterator[tuple[FaultProxy, Server]]:
+    """A fake behind a proxy, and a client that has asked it what it serves."""
+    behavior = (
+        Behavior(reward=lambda _: 0.75) if role == "prm" else Behavior(write=lambda *_: "a\n\nb")
+    )
+    async with live(create_app(behavior, served_name="m")) as upstream:
+        proxy = FaultProxy(upstream)
+        async with proxy.listening() as url:
+            config = ModelConfig(
+                model="m", served_name="m", endpoints=(f"{url}/v1",), timeout_s=timeout_s
+            )
+            server = Server(role, config)
+            await server.info()
+            try:
+                yield proxy, server
+            finally:
+                await server.aclose()
+
+
+@cache
+def tokenizer() -> Any:
+    with TemporaryDirectory() as folder:
+        save_byte_tokenizer(Path(folder))
+        return load_tokenizer(folder)
+
+
+async def work(server: Server) -> str | float:
+    """What a generator or a scorer reads from the server's answer."""
+    if server.role == "prm":
+        scorer = SkyworkScorer(server, tokenizer(), separator="\n\n")
+        return (await scorer.score("q", ["a step"])).reward
+    generator = CompletionsGenerator(server, context=4096, use_token_ids=True)
+    sampling = Sampling(stop=("\n\n",))
+    return (await generator.generate(Prefix("p"), max_tokens=9, sampling=sampling)).text
+
+
+def ask(
+    role: Role, fault: Fault, times: int, timeout_s: float = 20
+) -> tuple[str | float | RsdError, Setbacks, int]:
+    """The answer to one request, of which the first `times` attempts are broken; its setbacks;
+    how often it was sent."""
+
+    async def asked() -> tuple[str | float | RsdError, Setbacks, int]:
+        setbacks = Setbacks()
+        async with disturbed_server(role, timeout_s) as (proxy, server):
+            proxy.schedule = Schedule(seed=0, rate=1, kinds=[fault], most=times)
+            try:
+                with noting(setbacks):
+                    return await work(server), setbacks, proxy.requests
+            except RsdError as error:
+                return error, setbacks, proxy.requests
+
+    return asyncio.run(asked())
+
+
+@pytest.mark.parametrize(("role", "fault"), CASES)
+def test_what_fails_twice_is_asked_a_third_time(role: Role, fault: Fault) -> None:
+    answer, setbacks, requests = ask(role, fault, 2)
+    assert answer == (0.75 if role == "prm" else "a")
+    assert (setbacks.retries, requests) == (2, 3)
+    assert setbacks.seconds > 0
+
+
+@pytest.mark.parametrize(("role", "fault"), CASES)
+def test_what_fails_three_times_is_an_error(role: Role, fault: Fault) -> None:
+    error, setbacks, requests = ask(role, fault, 3)
+    assert type(error) is (ServerLostError if fault in LOST else UnusableAnswerError)
+    assert str(error).startswith(f"{role} server at http://127.0.0.1:")
+    assert (setbacks.retries, requests) == (2, 3)
+
+
+@pytest.mark.parametrize("fault", SLOW)
+def test_no_second_timeout_is_waited_for(fault: Fault) -> None:
+    error, setbacks, requests = ask("draft", fault, 3, timeout_s=0.3)
+    assert type(error) is ServerLostError
+    assert error.reached
+    assert "no answer within 0.3 s" in str(error)
+    assert (setbacks.retries, requests) == (0, 1)
+    assert setbacks.seconds >= 0.3
+
+
+@pytest.mark.parametrize("fault", HARMLESS)
+def test_what_is_only_unusual_is_read(fault: Fault) -> None:
+    answer, setbacks, _ = ask("prm", fault, 1)
+    assert (answer, setbacks.retries) == (0.75, 0)
+
+
+def test_a_server_that_is_gone_is_lost_before_it_is_reached() -> None:
+    async def asked() -> None:
+        async with disturbed_server("draft") as (proxy, server):
+            await proxy.stop()
+            with pytest.raises(ServerLostError, match="cannot be reached.*is it running") as raised:
+                await work(server)
+            assert not raised.value.reached
+            await proxy.start()
+            assert await work(server) == "a"
+
+    asyncio.run(asked())
+
+
+def test_what_the_server_refuses_for_good_is_asked_once() -> None:
+    async def asked() -> int:
+        async with disturbed_server("draft") as (proxy, server):
+            generator = CompletionsGenerator(server, context=10**6, use_token_ids=True)
+            with pytest.raises(RsdError, match="maximum context length"):
+                await generator.generate(Prefix("x" * 5000), max_tokens=9, sampling=Sampling())
+            return proxy.requests
+
+    assert asyncio.run(asked()) == 1
+
+
+def test_the_seconds_of_an_answer_are_those_of_its_own_attempt() -> None:
+    async def asked() -> None:
+        async with disturbed_server("draft") as (proxy, server):
+            proxy.schedule = Schedule(seed=0, rate=1, kinds=["stall"], most=1)
+            generator = CompletionsGenerator(server, context=4096, use_token_ids=True)
+            config = server.config
+            server.config = config.model_copy(update={"timeout_s": 0.5})
+
+            async def once() -> float:
+                completion = await generator.generate(
+                    Prefix("p"), max_tokens=9, sampling=Sampling()
+                )
+                return completion.seconds
+
+            setbacks = Setbacks()
+            with noting(setbacks):
+                with pytest.raises(ServerLostError):
+                    await once()
+                server.config = config
+                assert await once() < setbacks.seconds
+
+    asyncio.run(asked())
+
+
+async def _after_a_fault(server: Server, proxy: FaultProxy) -> None:
+    proxy.schedule = Schedule(seed=0, rate=1, kinds=["reset"], most=1)
+    await work(server)
+
+
+async def _after_a_pause(server: Server, proxy: FaultProxy) -> None:
+    server._sure_until = 0.0  # as if nothing had been asked for a while
+    await work(server)
+
+
+@pytest.mark.parametrize("how", [_after_a_fault, _after_a_pause])
+def test_another_model_behind_the_name_is_found_out(
+    how: Callable[[Server, FaultProxy], Awaitable[None]],
+) -> None:
+    async def asked() -> None:
+        async with disturbed_server("target") as (proxy, server):
+            await work(server)
+            proxy.model = "another"
+            with pytest.raises(ServerChangedError, match="target server at .* serves another with"):
+                await how(server, proxy)
+
+    asyncio.run(asked())

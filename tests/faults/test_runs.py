@@ -1,0 +1,207 @@
+"""`rsd run` while its servers fail: what the user sees, and what is left on disk."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cluster import PROBLEMS, Cluster
+from faults.conftest import Disturbed
+
+from rsd.cli import main as cli
+from rsd.records import METRICS, TRAJECTORIES, RunRecord, read_run
+from rsd.testing.broken import FAULTS
+from rsd.testing.proxy import FaultProxy, Schedule
+
+pytestmark = pytest.mark.timeout(120)  # no hang
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command ended with, and all that it told the user, warnings included."""
+
+    code: int
+    told: str
+
+
+Rsd = Callable[..., Ended]
+
+
+@pytest.fixture
+def rsd(
+    disturbed: Disturbed,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> Rsd:
+    """`rsd run` on the disturbed cluster, in this process."""
+
+    def call(*overrides: str) -> Ended:
+        arguments = ["run", str(disturbed.cluster.path), *disturbed.arguments(*overrides)]
+        monkeypatch.setattr("sys.argv", ["rsd", *arguments])
+        caplog.clear()
+        with caplog.at_level(logging.WARNING), pytest.raises(SystemExit) as exit_:
+            cli.main()
+        shown = capsys.readouterr()
+        told = "\n".join([shown.out, shown.err, *(r.getMessage() for r in caplog.records)])
+        assert "Traceback" not in told
+        assert isinstance(exit_.value.code, int)
+        return Ended(exit_.value.code, told)
+
+    return call
+
+
+@contextmanager
+def when_begun(disturbed: Disturbed, act: Callable[[], None]) -> Iterator[None]:
+    """Slow the draft down, and `act` in the middle of the run that the block starts."""
+    path = disturbed.config().directory / TRAJECTORIES
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            if path.exists() and path.stat().st_size:
+                act()
+                return
+            over.wait(0.005)
+
+    disturbed.proxies["draft"].latency_s = 0.05
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+        disturbed.proxies["draft"].latency_s = 0.0
+
+
+def gone_for(proxy: FaultProxy, seconds: float) -> Callable[[], None]:
+    """Let nothing listen for so long, from the next request on."""
+
+    def act() -> None:
+        proxy.down_s = seconds
+        proxy.schedule = Schedule(seed=0, rate=1, kinds=["down"], most=1)
+        while not proxy.injected:
+            time.sleep(0.001)
+        proxy.schedule = None
+
+    return act
+
+
+def record(disturbed: Disturbed) -> RunRecord:
+    return read_run(disturbed.config().directory)
+
+
+def right(run: RunRecord) -> int:
+    return sum(grade.correct is True for grade in run.grades.values())
+
+
+def overall(run: RunRecord) -> dict[str, object]:
+    metrics = json.loads((run.directory / METRICS).read_bytes())["overall"]
+    assert isinstance(metrics, dict)
+    return metrics
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_run_among_faults_tells_of_nothing_but_its_results(
+    rsd: Rsd, disturbed: Disturbed, seed: int
+) -> None:
+    kinds = [fault for fault in FAULTS if fault not in ("down", "stall", "stalled midway")]
+    for number, proxy in enumerate(disturbed.proxies.values()):
+        proxy.schedule = Schedule(3 * seed + number, rate=0.15, kinds=kinds)
+    ended = rsd(*(f"models.{role}.timeout_s=1" for role in disturbed.proxies))
+    assert ended.code == 0
+    assert "failed" not in ended.told
+    run = record(disturbed)
+    assert right(run) == len(run.trajectories) == PROBLEMS
+    assert overall(run)["disturbed"] == sum(t.retries > 0 for t in run.trajectories.values()) > 0
+
+
+@pytest.mark.parametrize("role", ["draft", "target", "prm"])
+def test_a_lost_server_is_waited_for(rsd: Rsd, disturbed: Disturbed, role: str) -> None:
+    proxy = disturbed.proxies[role]
+    with when_begun(disturbed, gone_for(proxy, 0.5)):
+        ended = rsd()
+    assert ended.code == 0
+    assert ended.told.count("waiting for a server (Ctrl-C to stop)") == 1
+    assert ended.told.count(f"{role} server at http://127.0.0.1:{proxy.port}/v1 is back") == 1
+    run = record(disturbed)
+    assert right(run) == len(run.trajectories) == PROBLEMS
+    lost = [t for t in run.trajectories.values() if t.lost_seconds]
+    assert lost
+    assert overall(run)["disturbed"] == len(lost)
+
+
+def test_with_fail_a_lost_server_costs_its_problems_and_no_others(
+    rsd: Rsd, disturbed: Disturbed
+) -> None:
+    fail = "run.on_server_loss=fail"
+    with when_begun(disturbed, gone_for(disturbed.proxies["draft"], 60)):
+        ended = rsd(fail)
+    run = record(disturbed)
+    failed = sum(t.error is not None for t in run.trajectories.values())
+    assert 0 < failed < PROBLEMS
+    assert len(run.trajectories) == len(run.grades) == PROBLEMS
+    assert ended.code == 1
+    assert f"{failed} of {PROBLEMS} solutions failed; the same command tries them" in ended.told
+    assert f"{failed} failed" in ended.told
+    assert overall(run)["errors"] == failed
+    assert overall(run)["accuracy"] == (PROBLEMS - failed) / PROBLEMS
+    assert overall(run)["accuracy_without_errors"] == 1.0
+
+
+def test_a_server_with_another_model_ends_the_run(rsd: Rsd, disturbed: Disturbed) -> None:
+    proxy = disturbed.proxies["draft"]
+
+    def replace() -> None:
+        proxy.model = "another"
+        gone_for(proxy, 0.1)()
+
+    with when_begun(disturbed, replace):
+        ended = rsd()
+    assert ended.code == 1
+    assert "draft server at" in ended.told
+    assert "serves another with a context of" in ended.told
+    before = record(disturbed)
+    assert 0 < len(before.trajectories) < PROBLEMS
+    assert all(t.error is None for t in before.trajectories.values())
+
+    proxy.model = None
+    assert rsd().code == 0
+    assert right(record(disturbed)) == PROBLEMS
+
+
+def test_a_server_that_is_not_there_at_the_start_ends_the_run_at_once(
+    rsd: Rsd, disturbed: Disturbed
+) -> None:
+    ended = rsd("models.prm.endpoints=[http://127.0.0.1:9/v1]")
+    assert ended.code == 1
+    assert "prm server at http://127.0.0.1:9/v1: cannot be reached" in ended.told
+    assert not (disturbed.config().directory / TRAJECTORIES).read_bytes()
+
+
+def test_an_answer_that_stays_unusable_costs_its_problem_only(
+    rsd: Rsd, disturbed: Disturbed, cluster: Cluster
+) -> None:
+    faults = cluster.faults("target")
+    faults.status, faults.matching = 500, "Ann has 13 pens"
+    assert rsd("decoding.strategy=target").code == 1
+    run = read_run(disturbed.config("decoding.strategy=target").directory)
+    (failed,) = [t for t in run.trajectories.values() if t.error]
+    assert failed.problem_id == "p3"
+    assert failed.retries == 2
+    assert "answered 500" in str(failed.error)
+
+
+def test_the_log_of_a_run_is_whole(rsd: Rsd, disturbed: Disturbed) -> None:
+    with when_begun(disturbed, gone_for(disturbed.proxies["prm"], 0.2)):
+        rsd()
+    lines = Path(record(disturbed).directory / TRAJECTORIES).read_text().splitlines()
+    assert len({json.loads(line)["problem_id"] for line in lines}) == len(lines) == PROBLEMS
