@@ -15,6 +15,7 @@ from rsd.analysis.present import (
     labels,
     percent,
     run_name,
+    speed_notes,
 )
 from rsd.analysis.speculation import total_speculation
 from rsd.types import ROLES
@@ -33,7 +34,7 @@ def per_task(runs: list[AnalyzedRun]) -> Block:
                 (
                     task,
                     name,
-                    str(it.n),
+                    str(it.n) if it.asked in (None, it.n) else f"{it.n} of {it.asked}",
                     accuracy(it.accuracy, it.ci95),
                     percent(it.accuracy_paper, 1),
                     percent(it.target_step_share),
@@ -122,7 +123,7 @@ def servers(runs: list[AnalyzedRun]) -> Block:
             (
                 name,
                 *(figure(value) for value in spread),
-                str(run.run.config.run.concurrency),
+                _at_a_time(run),
                 *(percent(overall.busy[role]) for role in ROLES),
             )
         )
@@ -132,7 +133,10 @@ def servers(runs: list[AnalyzedRun]) -> Block:
         "Latency and servers",
         (Column("strategy", "left"), *percentiles, Column("problems\nat a time"), *shares),
         rows,
-        ("Busy is the share of the working time in which a server had at least one request.",),
+        (
+            "Busy is the share of the working time in which a server had at least one request.",
+            *speed_notes(runs),
+        ),
     )
 
 
@@ -169,13 +173,51 @@ def speculations(runs: list[AnalyzedRun]) -> list[Block]:
     return [Block("Speculative decoding in the target's server", columns, rows, notes)][: len(rows)]
 
 
+def _at_a_time(run: AnalyzedRun) -> str:
+    """How many problems were in flight, and whether the servers decided that."""
+    sessions = run.run.manifest.sessions
+    counts = [it.in_flight for it in sessions if it.in_flight is not None]
+    most = str(max(counts)) if counts else UNKNOWN
+    return f"auto, {most}" if any(it.concurrency == "auto" for it in sessions) else most
+
+
+def served(runs: list[AnalyzedRun]) -> list[Block]:
+    """What the servers themselves counted over the sessions of a run, where they said it."""
+    rows = []
+    for run, name in zip(runs, labels(runs), strict=True):
+        for role in ROLES:
+            counts = [it.served[role] for it in run.run.manifest.sessions if role in it.served]
+            if not counts:
+                continue
+            read, cached = sum(it.read for it in counts), sum(it.cached for it in counts)
+            generated = sum(it.generated for it in counts)
+            share = percent(cached / read if read else None)
+            rows.append((name, role, f"{read:,}", share, f"{read - cached:,}", f"{generated:,}"))
+    columns = (
+        Column("strategy", "left"),
+        Column("server", "left"),
+        Column("prompt\ntokens"),
+        Column("of them\ncached"),
+        Column("computed"),
+        Column("generated"),
+    )
+    notes = (
+        "The difference of the servers' counters between the beginning and the end of each "
+        "session: with what they did for others meanwhile, without what a killed session did.",
+    )
+    return [Block("What the servers counted", columns, rows, notes)] if rows else []
+
+
 def tokens(runs: list[AnalyzedRun]) -> Block:
     """The servers' own counts, summed over all requests of a run."""
     rows = []
-    for run, name in zip(runs, labels(runs), strict=True):
-        for role, it in run.metrics.overall.tokens.items():
+    counted = [run.metrics.overall.tokens for run in runs]
+    ahead = any(it.wasted for by_role in counted for it in by_role.values())
+    for by_role, name in zip(counted, labels(runs), strict=True):
+        for role, it in by_role.items():
             if it.requests:
-                counts = (it.requests, it.generated, it.prompt, it.cached)
+                wasted = [it.wasted] if ahead else []
+                counts = (it.requests, it.generated, *wasted, it.prompt, it.cached)
                 rows.append((name, role, *(f"{count:,}" for count in counts)))
     return Block(
         "Tokens as the servers counted them",
@@ -184,6 +226,7 @@ def tokens(runs: list[AnalyzedRun]) -> Block:
             Column("model", "left"),
             Column("requests"),
             Column("generated"),
+            *([Column("ahead, in vain")] if ahead else []),
             Column("prompt"),
             Column("of it cached"),
         ),

@@ -7,7 +7,7 @@ and what it generated. The reward model is counted under both conventions that a
 paper may have in mind: `once`, each position once, and `per_step`, its whole input each time.
 A target that grades steps itself pays for the steps that it reads and for the question about them;
 one that tells how likely a draft step is, for its whole input. Candidates, samples and beams that
-lost are charged like those that won.
+lost are charged like those that won, and so is what was written ahead and in vain.
 Where its server decodes speculatively by tokens, the target pays also for the drafted tokens that
 it read and rejected, and the draft inside the server for each drafted token and for reading what
 the target read of prompts.
@@ -35,7 +35,8 @@ class Fold:
     `draft_tokens_rejected` are all tokens generated, those of candidates, samples and beams that
     lost among the rejected. `processed_*` are token positions that went through a model.
     `reference` is what the target alone would process to write the same responses: prompts and
-    kept tokens.
+    kept tokens. `wasted_tokens` were written ahead and in vain; they are processed positions, and
+    are neither kept nor rejected.
 
     Where both models wrote a step and both were scored, `regenerations` are the places where the
     target's was kept, `regenerations_wasted` those of them where it was no better than the
@@ -55,6 +56,7 @@ class Fold:
     processed_prm_once: int = 0
     processed_prm_per_step: int = 0
     reference: int = 0
+    wasted_tokens: int = 0
     target_tokens_generated: int = 0
     regenerations: int = 0
     regenerations_wasted: int = 0
@@ -134,6 +136,7 @@ def fold(trajectory: TrajectoryRecord) -> Fold:
             s.score_tokens + s.score_extra_tokens for s in steps if s.score_role == "prm"
         ),
         reference=prompt + sum(draft_kept) + sum(target_kept),
+        wasted_tokens=sum(s.wasted_tokens for s in steps),
         target_tokens_generated=sum(s.tokens for s in steps if s.source == "target"),
         regenerations=hindsight["target", True] + hindsight["target", False],
         regenerations_wasted=hindsight["target", False],

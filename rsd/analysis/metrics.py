@@ -1,8 +1,10 @@
 """`metrics.json`: what a run achieved and what it cost, per task and overall.
 
 Accuracy counts every problem whose gold answer can be graded; failed ones are wrong. Shares of
-steps, FLOPs and latency describe solutions that were finished. Token totals and busy shares
-count all recorded work, that of failed problems included.
+steps, FLOPs and latency describe solutions that were finished; latency leaves out those whose
+requests were asked again or waited for a lost server. Token totals and busy shares
+count all recorded work, that of failed problems included. Where the step cache gave answers, speed
+says nothing and is null; tokens and FLOPs are those of asking the servers.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from rsd.analysis.folds import Flops, Fold, flops, fold, reference_flops, total
-from rsd.analysis.outcomes import Outcome, failed, outcome, outcome_paper
+from rsd.analysis.outcomes import Outcome, disturbed, failed, outcome, outcome_paper
 from rsd.analysis.patience import PaperFigures, after_patience
 from rsd.analysis.samples import Samples, sampled
 from rsd.analysis.speculation import speculation_cost
@@ -25,7 +27,12 @@ from rsd.analysis.statistics import (
     percentiles,
     wilson_interval,
 )
-from rsd.analysis.timing import active_seconds, busy_shares, session_seconds
+from rsd.analysis.timing import (
+    active_seconds,
+    busy_shares,
+    session_seconds,
+    step_cache_use,
+)
 from rsd.records import (
     METRICS,
     GradeRecord,
@@ -40,12 +47,14 @@ from rsd.types import ROLES, Role
 
 class Tokens(BaseModel):
     """Tokens of one model as its server counted them. `prompt` counts the whole prompt of each
-    request, `cached` the part of it that came from the prefix cache."""
+    request, `cached` the part of it that came from the prefix cache. `wasted` came beside
+    `generated`, written ahead and in vain."""
 
     requests: int = 0
     generated: int = 0
     prompt: int = 0
     cached: int = 0
+    wasted: int = 0
 
 
 class Steps(BaseModel):
@@ -86,12 +95,18 @@ class Summary(BaseModel):
     was nothing to measure."""
 
     n: int = Field(description="problems decoded, each sample by itself, failed ones included")
+    asked: int | None = Field(
+        None, description="problems asked for; more than n while some are owed. None: unknown"
+    )
     errors: int = Field(description="of n, those whose decoding failed; they count as wrong")
     ungradable: int = Field(description="gold answers that cannot be graded; not in accuracy")
     ungraded: int = Field(description="finished but not graded yet; not in accuracy")
     accuracy: float | None
     ci95: tuple[float, float] | None = Field(
         description="Wilson interval of accuracy; with several samples, clustered by problem"
+    )
+    accuracy_without_errors: float | None = Field(
+        None, description="of those whose decoding did not fail"
     )
     accuracy_paper: float | None = Field(description="by the published program's grader")
     samples: Samples | None = Field(description="None where each problem has one sample")
@@ -111,7 +126,15 @@ class Summary(BaseModel):
         description="against the target writing the same responses alone, an estimate from "
         "this run; rsd report compares with a real target-only run"
     )
-    latency_s: Latency | None
+    speed_void: str | None = Field(
+        None, description="why latency_s, problems_per_s, tokens_per_s and busy are null"
+    )
+    latency_s: Latency | None = Field(description="of finished problems that are not disturbed")
+    disturbed: int = Field(
+        0, description="of n, those with requests asked again or waiting for a lost server"
+    )
+    retries: int = Field(0, description="requests asked again")
+    lost_s: float = Field(0.0, description="seconds of requests without an answer and of waiting")
     seconds: float = Field(
         description="overall: of the sessions that did work; of a task: with "
         "at least one of its problems in work"
@@ -154,16 +177,25 @@ def analyze(run: RunRecord) -> AnalyzedRun:
     for trajectory in run.trajectories.values():
         by_task.setdefault(trajectory.task, []).append(trajectory)
     patient = after_patience(run)
+    asked = run.manifest.asked
     tasks = {
-        name: _summarize(run, patient, folds, its, active_seconds(its))
+        name: _summarize(run, patient, folds, its, active_seconds(its), asked.get(name))
         for name, its in by_task.items()
         if its
     }
     everything = list(run.trajectories.values())
     seconds = session_seconds(run.manifest.sessions, everything)
+    overall = _summarize(
+        run, patient, folds, everything, seconds, sum(asked.values()) if asked else None
+    )
+    given, answers = step_cache_use(everything)
+    if given:
+        why = f"the step cache gave {given} of {answers} answers"
+        tasks = {name: _without_speed(summary, why) for name, summary in tasks.items()}
+        overall = _without_speed(overall, why)
     metrics = Metrics(
         tasks=tasks,
-        overall=_summarize(run, patient, folds, everything, seconds),
+        overall=overall,
         average=Average(
             accuracy=_mean([task.accuracy for task in tasks.values()]),
             accuracy_paper=_mean([task.accuracy_paper for task in tasks.values()]),
@@ -205,6 +237,7 @@ def token_totals(trajectories: Iterable[TrajectoryRecord]) -> dict[Role, Tokens]
             tokens.generated += usage.completion_tokens
             tokens.prompt += usage.prompt_tokens
             tokens.cached += usage.cached_tokens
+            tokens.wasted += usage.wasted_tokens
     return totals
 
 
@@ -214,21 +247,25 @@ def _summarize(
     folds: Mapping[Key, Fold],
     trajectories: list[TrajectoryRecord],
     seconds: float,
+    asked: int | None,
 ) -> Summary:
     graded = [(t, run.grades.get(t.key)) for t in trajectories]
     outcomes = [outcome(*pair) for pair in graded]
     right, counted = _tally(outcomes)
+    kept = counted - outcomes.count(Outcome.FAILED)
     finished = [t for t in trajectories if not failed(t)]
     work = total(folds[t.key] for t in finished)
     counts = run.manifest.parameters
     spent = flops(work, counts, speculation_cost(run.manifest))
     return Summary(
         n=len(trajectories),
+        asked=asked,
         errors=len(trajectories) - len(finished),
         ungradable=outcomes.count(Outcome.UNGRADABLE),
         ungraded=outcomes.count(Outcome.UNGRADED),
         accuracy=right / counted if counted else None,
         ci95=_interval(run, graded) if counted else None,
+        accuracy_without_errors=right / kept if kept else None,
         accuracy_paper=_accuracy_paper(graded),
         samples=sampled(run, trajectories),
         steps=Steps(
@@ -244,7 +281,10 @@ def _summarize(
         tokens=token_totals(trajectories),
         flops_per_problem=Conventions.of(spent / len(finished)),
         flops_ratio_vs_target_only=Conventions.of(spent / reference_flops(work, counts)),
-        latency_s=Latency.of(percentiles([t.seconds for t in finished])),
+        latency_s=Latency.of(percentiles([t.seconds for t in finished if not disturbed(t)])),
+        disturbed=sum(map(disturbed, trajectories)),
+        retries=sum(t.retries for t in trajectories),
+        lost_s=sum(t.lost_seconds for t in trajectories),
         seconds=seconds,
         problems_per_s=len(finished) / seconds if seconds > 0 else None,
         tokens_per_s=work.response_tokens / seconds if seconds > 0 else None,
@@ -253,6 +293,12 @@ def _summarize(
         if run.config.decoding.profile == "paper"
         else None,
     )
+
+
+def _without_speed(summary: Summary, why: str) -> Summary:
+    void = dict.fromkeys(("latency_s", "problems_per_s", "tokens_per_s"))
+    busy = dict.fromkeys(ROLES)
+    return summary.model_copy(update={**void, "busy": busy, "speed_void": why})
 
 
 def _interval(

@@ -29,6 +29,11 @@ def failed(trajectory: TrajectoryRecord) -> bool:
     return trajectory.error is not None or trajectory.stop_reason is StopReason.ERROR
 
 
+def disturbed(trajectory: TrajectoryRecord) -> bool:
+    """Whether servers made it take longer: by requests asked again, or by waiting for them."""
+    return trajectory.retries > 0 or trajectory.lost_seconds > 0
+
+
 def outcome(trajectory: TrajectoryRecord, grade: GradeRecord | None) -> Outcome:
     """The outcome under the default grader."""
     if grade is not None and grade.correct is None:

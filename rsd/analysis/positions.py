@@ -14,13 +14,13 @@ from rsd.types import Source
 
 
 def generator_positions(steps: Sequence[StepRecord], source: Source) -> int:
-    """Positions that the model of `source` processed to write steps, to grade them, and to tell
-    how likely they are. The last it reads in full each time: vLLM leaves its prefix cache unread
-    for requests that want the log-probabilities of their prompt."""
+    """Positions that the model of `source` processed to write steps, also ahead and in vain, to
+    grade them, and to tell how likely they are. The last it reads in full each time: vLLM leaves
+    its prefix cache unread for requests that want the log-probabilities of their prompt."""
     processed, tree = 0, _Tree(steps)
     for at, step in enumerate(steps):
         if step.source == source:
-            processed += tree.extend(at, step.prompt_tokens, step.tokens)
+            processed += tree.extend(at, step.prompt_tokens, step.tokens) + step.wasted_tokens
         if step.likelihood_tokens and source == "target":
             tree.extend(at, step.prompt_tokens, step.tokens)
             processed += step.likelihood_tokens

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rsd.analysis.caveats import disturbance, left_out, shortfall, void_speed
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
 from rsd.analysis.folds import total
 from rsd.analysis.metrics import AnalyzedRun, Conventions
@@ -44,8 +45,10 @@ def run_name(run: AnalyzedRun) -> str:
 
 
 def strategy(run: AnalyzedRun) -> str:
-    """The strategy in words, with the threshold where there is one."""
-    return in_words(run.run.config)
+    """The strategy in words, with the threshold where there is one, and what the run lacks."""
+    lacking = shortfall(run.metrics.overall)
+    words = in_words(run.run.config)
+    return f"{words} ({', '.join(lacking)})" if lacking else words
 
 
 def has_rewards(run: AnalyzedRun) -> bool:
@@ -88,7 +91,7 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
                 fixed(ratio.prm_per_step) + mark,
             )
         )
-        notes += _left_out(run, label)
+        notes += left_out(overall, label)
         samples = run.run.config.decoding.samples
         if samples > 1:
             notes.append(f"{label}: {samples} samples of each problem; the interval is by problem.")
@@ -123,6 +126,7 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
 def tokens_and_speed(runs: list[AnalyzedRun]) -> Block:
     """Mean tokens of a problem by model, throughput and latency."""
     rows = []
+    ahead = any(run.metrics.overall.tokens["draft"].wasted for run in runs)
     for run in runs:
         overall = run.metrics.overall
         finished = [key for key, t in run.run.trajectories.items() if not failed(t)]
@@ -134,6 +138,7 @@ def tokens_and_speed(runs: list[AnalyzedRun]) -> Block:
                 run_name(run),
                 strategy(run),
                 _mean(drafted, n),
+                *([_mean(work.wasted_tokens, n)] if ahead else []),
                 _mean(work.target_tokens_kept, n),
                 _mean(work.processed_prm_once, n),
                 figure(overall.problems_per_s),
@@ -148,6 +153,7 @@ def tokens_and_speed(runs: list[AnalyzedRun]) -> Block:
             Column("run", "left"),
             Column("strategy", "left"),
             Column("draft\nwrote"),
+            *([Column("ahead,\nin vain")] if ahead else []),
             Column("target\nwrote"),
             Column("PRM\nread"),
             Column("problems\nper s"),
@@ -159,8 +165,19 @@ def tokens_and_speed(runs: list[AnalyzedRun]) -> Block:
         (
             "Tokens per s count the responses only. Latency is of one problem among those run "
             "concurrently.",
+            *(["In vain: drafted ahead, after a step that was then rejected."] if ahead else []),
+            *speed_notes(runs),
         ),
     )
+
+
+def speed_notes(runs: list[AnalyzedRun]) -> list[str]:
+    """What the figures of speed leave out."""
+    overall = [run.metrics.overall for run in runs]
+    notes = [
+        note for pair in zip(overall, labels(runs), strict=True) for note in disturbance(*pair)
+    ]
+    return [*notes, *void_speed(overall)]
 
 
 def accuracy_by_task(runs: list[AnalyzedRun]) -> list[Block]:
@@ -272,16 +289,3 @@ def signed(value: float) -> str:
 
 def _mean(tokens: int, n: int) -> str:
     return f"{tokens / n:,.0f}" if n else UNKNOWN
-
-
-def _left_out(run: AnalyzedRun, label: str) -> list[str]:
-    """One note on the problems of `run` that did not go the usual way, if there are any."""
-    overall = run.metrics.overall
-    parts = []
-    if overall.errors:
-        parts.append(f"{overall.errors} failed (counted as wrong)")
-    if overall.ungradable:
-        parts.append(f"{overall.ungradable} with an ungradable gold answer (left out)")
-    if overall.ungraded:
-        parts.append(f"{overall.ungraded} not graded (left out; see rsd grade)")
-    return [f"{label}: {', '.join(parts)}."] if parts else []

@@ -33,7 +33,7 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interva
     """
     if not 0 <= successes <= n or n < 1:
         raise ValueError(f"{successes} successes of {n} are no proportion")
-    return _wilson(successes / n, n, NormalDist().inv_cdf(0.5 + confidence / 2))
+    return score_interval(successes / n, n, NormalDist().inv_cdf(0.5 + confidence / 2))
 
 
 def clustered_interval(
@@ -67,13 +67,13 @@ def clustered_interval(
     spread = sum((total - mean * size) ** 2 for total, size in pairs)
     tail = 0.5 + confidence / 2
     if count == 1:
-        return _wilson(mean, 1, NormalDist().inv_cdf(tail))
+        return score_interval(mean, 1, NormalDist().inv_cdf(tail))
     effective = float(count)
     if 0 < mean < 1:
         variance = count / (count - 1) * spread / values**2
         limit = values if most is None else most
         effective = min(limit, mean * (1 - mean) / variance) if variance else limit
-    return _wilson(mean, effective, float(student.ppf(tail, count - 1)))
+    return score_interval(mean, effective, float(student.ppf(tail, count - 1)))
 
 
 def mean_interval(tallies: Sequence[tuple[int, int]], confidence: float = 0.95) -> Interval:
@@ -143,8 +143,9 @@ def percentiles(values: Sequence[float]) -> Percentiles | None:
     return Percentiles(*(float(p) for p in np.percentile(values, [50, 90, 95, 99])))
 
 
-def _wilson(p: float, n: float, quantile: float) -> Interval:
-    """Wilson's interval of the proportion `p` of `n` trials, which need not be whole."""
+def score_interval(p: float, n: float, quantile: float) -> Interval:
+    """Wilson's interval of the proportion `p` of `n` trials, which need not be whole; `quantile`
+    is that of the normal distribution, or one that stands for it."""
     squared = quantile * quantile
     centre = p + squared / (2 * n)
     half = quantile * sqrt(p * (1 - p) / n + squared / (4 * n * n))

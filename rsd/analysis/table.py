@@ -19,6 +19,7 @@ from rsd.analysis.present import (
     tokens_and_speed,
 )
 from rsd.analysis.published import Published
+from rsd.errors import printable
 
 WIDTH = 110
 GAP = "  "
@@ -34,15 +35,16 @@ def render_table(runs: list[AnalyzedRun], published: Published | None = None) ->
     blocks += as_published(runs)
     if published is not None:
         blocks += against_paper(runs, published)
-    return "\n\n".join(render_block(block) for block in blocks)
+    return printable("\n\n".join(render_block(block) for block in blocks), keep="\n")
 
 
-def render_block(block: Block) -> str:
-    """One block, its columns aligned. Too wide a block has its first column cut."""
+def render_block(block: Block, width: int = WIDTH) -> str:
+    """One block, its columns aligned. One wider than `width` has its first column cut."""
+    notes = [_note(note, width) for note in block.notes]
     if not block.columns:
-        return "\n".join([block.title, *map(_note, block.notes)])
+        return "\n".join([block.title, *notes])
     widths = [_width(column, i, block) for i, column in enumerate(block.columns)]
-    excess = sum(widths) + len(GAP) * (len(widths) - 1) - WIDTH
+    excess = sum(widths) + len(GAP) * (len(widths) - 1) - width
     if excess > 0:
         widths[0] = max(8, widths[0] - excess)
     headings = [column.heading.split("\n") for column in block.columns]
@@ -52,13 +54,13 @@ def render_block(block: Block) -> str:
         # A heading of one line stands on the lowest.
         cells = [h[i - height + len(h)] if i >= height - len(h) else "" for h in headings]
         lines.append(_line(cells, widths, block.columns))
-    lines.append(GAP.join("-" * width for width in widths))
+    lines.append(GAP.join("-" * each for each in widths))
     lines += [_line(row, widths, block.columns) for row in block.rows]
-    return "\n".join([*lines, *map(_note, block.notes)])
+    return "\n".join([*lines, *notes])
 
 
-def _note(note: str) -> str:
-    return fill(note, WIDTH, initial_indent="  ", subsequent_indent="    ")
+def _note(note: str, width: int) -> str:
+    return fill(note, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _width(column: Column, index: int, block: Block) -> int:

@@ -25,18 +25,20 @@ def union_length(spans: Iterable[Span]) -> float:
 def session_seconds(sessions: Iterable[Session], trajectories: Iterable[TrajectoryRecord]) -> float:
     """Seconds of all sessions that worked on one of `trajectories`.
 
-    A session that was killed has no end; it is taken to end with its last trajectory. One that
-    found nothing to do, as when a finished run is started again, does not count.
+    A trajectory belongs to the session that began last before it and had not ended. A session that
+    was killed has no end; it is taken to end with its last trajectory. One that found nothing to
+    do, as when a finished run is started again, does not count. Trajectories of no session, as
+    when the clock was set, count with the time in which at least one of them was decoded.
     """
-    spans = sorted(_spans(trajectories))
-    ordered = sorted(sessions, key=lambda session: session.started_at)
-    seconds = 0.0
-    for i, session in enumerate(ordered):
-        limit = ordered[i + 1].started_at if i + 1 < len(ordered) else inf
-        ends = [end for start, end in spans if session.started_at <= start < limit]
-        if ends:
-            ended_at = max(ends) if session.ended_at is None else session.ended_at
-            seconds += ended_at - session.started_at
+    latest_first = sorted(sessions, key=lambda session: session.started_at, reverse=True)
+    work: dict[int, list[Span]] = {}
+    for span in _spans(trajectories):
+        worked = (i for i, its in enumerate(latest_first) if _holds(its, span[0]))
+        work.setdefault(next(worked, -1), []).append(span)
+    seconds = union_length(work.pop(-1, ()))
+    for i, spans in work.items():
+        began, ended = latest_first[i].started_at, latest_first[i].ended_at
+        seconds += (max(end for _, end in spans) if ended is None else ended) - began
     return seconds
 
 
@@ -64,6 +66,22 @@ def busy_shares(
         role: min(1.0, union_length(of_role) / seconds) if of_role and seconds > 0 else None
         for role, of_role in spans.items()
     }
+
+
+def step_cache_use(trajectories: Iterable[TrajectoryRecord]) -> tuple[int, int]:
+    """Of the answers of models that `trajectories` hold: how many the step cache gave, and how
+    many there are."""
+    given = answers = 0
+    for trajectory in trajectories:
+        for step in trajectory.steps:
+            answers += 1 + (step.score_started_at is not None) + (step.likelihood is not None)
+            given += step.from_cache + step.score_from_cache + step.likelihood_from_cache
+    return given, answers
+
+
+def _holds(session: Session, moment: float) -> bool:
+    ended_at = inf if session.ended_at is None else session.ended_at
+    return session.started_at <= moment <= ended_at
 
 
 def _spans(trajectories: Iterable[TrajectoryRecord]) -> Iterator[Span]:

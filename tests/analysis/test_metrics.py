@@ -54,6 +54,7 @@ def test_metrics_file_by_hand(rsd_run):
         "generated": 23,
         "prompt": 20 + 25 + 31 + 20 + 20 + 30,
         "cached": 0,
+        "wasted": 0,
     }
     assert overall["tokens"]["target"]["generated"] == 21
     assert overall["tokens"]["prm"]["prompt"] == 131

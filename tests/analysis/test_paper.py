@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
+from analysis.html_page import Page
 from analysis.made_up_runs import grade, solution, target, write_run
-from analysis.test_page import Page
 
 from rsd.analysis import analyze, read_published, render_page, render_table
 from rsd.analysis.paper import compare_with_paper

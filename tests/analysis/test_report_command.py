@@ -18,8 +18,8 @@ def test_several_runs_are_compared_and_left_alone(rsd_run, target_run, tmp_path,
     report([rsd_run, target_run, rsd_run], html)
     out = capsys.readouterr().out
     assert out.count("RSD δ=0.7 − target alone") == 1
-    assert out.endswith(f"Report: {html}\n")
-    assert "<h2>Differences on the same problems</h2>" in html.read_text()
+    assert f"\n\nReport: {html}\n" in out
+    assert "<h3>Differences on the same problems</h3>" in html.read_text()
     assert not (rsd_run / "metrics.json").exists()
     assert not (target_run / "metrics.json").exists()
 

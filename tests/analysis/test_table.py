@@ -6,7 +6,7 @@ from analysis.made_up_runs import grade, solution, target, three_solutions, writ
 from rsd.analysis import analyze, render_table
 from rsd.analysis.present import figure, p_value, points
 from rsd.analysis.table import WIDTH
-from rsd.records import read_run
+from rsd.records import UsageRecord, read_run
 from rsd.types import StopReason
 
 
@@ -46,13 +46,24 @@ def test_tokens_and_speed_are_means_of_finished_problems(rsd_run):
     assert cells == ["8", "7", "28", "0.15", "1.70", "6.00", "9.60"]
 
 
+def test_what_was_drafted_in_vain_has_a_column_where_there_was_any(tmp_path):
+    first, *others = three_solutions()
+    kept, rejected, *rest = first.steps
+    steps = (kept, rejected.model_copy(update={"wasted_tokens": 9}), *rest)
+    usage = first.usage | {"draft": UsageRecord(requests=3, completion_tokens=12, wasted_tokens=9)}
+    ahead = first.model_copy(update={"steps": steps, "usage": usage})
+    numbers = table(write_run(tmp_path / "r", [ahead, *others], [])).split("Tokens per problem")[1]
+    assert row(numbers, "RSD").split()[3:7] == ["8", "3", "7", "28"]
+    assert "In vain: drafted ahead" in numbers
+
+
 def test_what_was_left_out_is_said(tmp_path):
     broken = solution("4", [], stop_reason=StopReason.ERROR, error="down")
     grades = [grade("1", True), grade("2", None)]
     text = table(write_run(tmp_path / "r", [*three_solutions(), broken], grades))
     assert (
-        "RSD δ=0.7: 1 failed (counted as wrong), 1 with an ungradable gold answer (left out), "
-        "1 not graded (left out; see rsd grade)."
+        "RSD δ=0.7 (1 failed): 1 failed (counted as wrong; 100.0% right without them), 1 with an "
+        "ungradable gold answer (left out), 1 not graded (left out; see rsd grade)."
     ) in squeezed(text)
 
 

@@ -1,0 +1,96 @@
+"""Predictions of one run held against what runs at other thresholds did.
+
+The draft alone is what RSD comes to at δ = -inf, the target alone at δ = inf.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from rsd.analysis.calibration_data import STRATEGIES, Rewards, own_threshold, read_rewards
+from rsd.analysis.calibration_replay import stands
+from rsd.analysis.outcomes import verdicts
+from rsd.config import Config, differing_keys
+from rsd.records import Key, RunRecord
+
+ALONE = {"draft": -inf, "target": inf}
+"""Strategies of one model, with the threshold at which RSD writes the same."""
+
+
+class Check(BaseModel, ser_json_inf_nan="strings"):
+    """One run at another threshold, over the solutions that both have a verdict on."""
+
+    run: str
+    threshold: float
+    solutions: int
+    predicted_target_share: float
+    target_share: float
+    accuracy_least: float | None
+    accuracy: float | None
+    accuracy_most: float | None
+    unchanged: int = Field(description="solutions predicted to be the same")
+    same_response: int = Field(description="of these, those whose response is the same text")
+    same_verdict: int = Field(description="of the unchanged, those with the same verdict")
+
+
+def check(run: RunRecord, rewards: Rewards, other: RunRecord) -> Check:
+    """What `rewards`, of `run`, predict for the threshold of `other`, which has no `differences`,
+    and what it did. Raises `ConfigError` where `other` should have rewards and has none yet."""
+    config, theirs = other.config, verdicts(other)
+    threshold = ALONE.get(config.decoding.strategy, config.decoding.threshold)
+    pairs = zip(rewards.keys, rewards.right, stands(rewards, threshold), strict=True)
+    ours = {key: (right == 1, same) for key, right, same in pairs if not np.isnan(right)}
+    common = [key for key in ours if key in theirs]
+    unchanged = [key for key in common if ours[key][1]]
+    n, right = len(common), sum(bool(ours[key][0]) for key in unchanged)
+    return Check(
+        run=other.directory.resolve().name,
+        threshold=threshold,
+        solutions=n,
+        predicted_target_share=_share(rewards, set(common), threshold),
+        target_share=float(threshold == inf)
+        if config.decoding.strategy in ALONE
+        else _share(read_rewards(other), set(common), threshold),
+        accuracy_least=right / n if n else None,
+        accuracy=sum(theirs[key] for key in common) / n if n else None,
+        accuracy_most=(right + n - len(unchanged)) / n if n else None,
+        unchanged=len(unchanged),
+        same_response=sum(
+            run.trajectories[key].response == other.trajectories[key].response for key in unchanged
+        ),
+        same_verdict=sum(bool(ours[key][0]) == theirs[key] for key in unchanged),
+    )
+
+
+def differences(run: RunRecord, other: RunRecord) -> list[str]:
+    """The keys, but the threshold and which problems were asked, in which `other` differs from
+    `run`; without any, it can check a calibration on it."""
+    strategy = other.config.decoding.strategy
+    if strategy not in (*STRATEGIES, *ALONE):
+        return ["decoding.strategy"]
+    if strategy in STRATEGIES and own_threshold(other.config) is None:
+        return ["decoding.weighting"]
+    ours, theirs = _apart_from_threshold(run.config), _apart_from_threshold(other.config)
+    if strategy in ALONE:  # it reads fewer keys, and has fewer models
+        ours = {
+            section: {key: ours[section][key] for key in keys if key in ours[section]}
+            for section, keys in theirs.items()
+        }
+    return differing_keys(ours, theirs)
+
+
+def _apart_from_threshold(config: Config) -> dict[str, dict[str, Any]]:
+    decoding = dict(config.determinants()["decoding"])
+    # The oracle and a model alone write the responses of rsd with one candidate.
+    decoding |= {"candidates": decoding.get("candidates", 1), "strategy": None, "threshold": None}
+    return {"models": config.determinants()["models"], "decoding": decoding}
+
+
+def _share(rewards: Rewards, keys: set[Key], threshold: float) -> float:
+    which = np.array([key in keys for key in rewards.keys], dtype=np.bool_)[rewards.solution]
+    below = rewards.reward[which] < threshold
+    return float(below.mean()) if len(below) else 0.0

@@ -1,0 +1,189 @@
+"""How well rewards tell draft steps of right solutions from those of wrong ones.
+
+Only kept draft steps have an answer that they led to: after a rejected one the target went on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import BaseModel, Field
+from scipy.stats import t as student
+
+from rsd.analysis.calibration_data import Bools, Floats, Ints, Rewards
+from rsd.analysis.calibration_replay import grouped_interval
+from rsd.analysis.statistics import Interval, score_interval
+
+BINS = 10
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+EDGES = tuple(round(i / 20, 2) for i in range(21))
+
+
+class Auc(BaseModel):
+    """The chance that a right case has the higher reward of a right and a wrong one, ties half."""
+
+    value: float
+    ci95: tuple[float, float] = Field(description="clustered by problem")
+    right: int
+    wrong: int
+
+
+class Group(BaseModel):
+    """Rewards of one kind of draft steps."""
+
+    name: str
+    steps: int
+    quantiles: dict[str, float] = Field(description="of the rewards, by share")
+    histogram: list[int] = Field(
+        description="steps in 20 equal bins of [0, 1]; the outer ones hold what lies beyond"
+    )
+
+
+class Bin(BaseModel):
+    """Kept draft steps of similar reward."""
+
+    low: float
+    high: float
+    steps: int
+    problems: int
+    mean_reward: float
+    share_right: float
+    ci95: tuple[float, float] = Field(description="of share_right, clustered by problem")
+
+
+class Reliability(BaseModel):
+    """Rewards read as the probability that the answer will be right."""
+
+    bins: list[Bin] = Field(description="of about equal numbers of steps; equal rewards together")
+    brier: float | None = Field(description="mean squared error; None for rewards out of [0, 1]")
+    brier_constant: float | None = Field(description="the same of always saying the share right")
+    ece: float | None = Field(description="expected calibration error, over the bins")
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Rewards with the verdict on the answer, and the problem of each."""
+
+    reward: Floats
+    right: Bools
+    problem: Ints
+
+
+def kept_steps(rewards: Rewards) -> Labelled:
+    """The kept draft steps of solutions with a verdict."""
+    right = rewards.right[rewards.solution]
+    which = rewards.kept & ~np.isnan(right)
+    problem = rewards.problem[rewards.solution]
+    return Labelled(rewards.reward[which], right[which] == 1, problem[which])
+
+
+def lowest_of_solutions(rewards: Rewards) -> Labelled:
+    """For each solution with a verdict, the lowest reward of its kept draft steps."""
+    lowest = np.full(len(rewards.keys), np.inf)
+    np.minimum.at(lowest, rewards.solution[rewards.kept], rewards.reward[rewards.kept])
+    which = np.isfinite(lowest) & ~np.isnan(rewards.right)
+    return Labelled(lowest[which], rewards.right[which] == 1, rewards.problem[which])
+
+
+def groups(rewards: Rewards) -> list[Group]:
+    """Rewards of kept and of replaced draft steps, by whether the solution's answer is right."""
+    right = rewards.right[rewards.solution]
+    found = []
+    for kept, what in ((True, "kept"), (False, "replaced")):
+        for verdict, answer in ((1, "right"), (0, "wrong")):
+            some = rewards.reward[(rewards.kept == kept) & (right == verdict)]
+            if len(some):
+                found.append(_group(f"{what}, answer {answer}", some))
+    return found
+
+
+def clustered_auc(it: Labelled) -> Auc | None:
+    """The area under the ROC curve; None unless there are right and wrong ones.
+
+    The variance v is Obuchowski's for clustered data (Biometrics 53 (1997) 567). The interval is
+    Wilson's for AUC (1 - AUC) / v cases, with the t distribution of the class with fewer problems;
+    the number of these takes the place of the cases at 0 and 1, where v is 0.
+    """
+    positive, negative = it.reward[it.right], it.reward[~it.right]
+    if not len(positive) or not len(negative):
+        return None
+    above, below = _placements(positive, negative), 1 - _placements(negative, positive)
+    value = float(above.mean())
+    _, problem = np.unique(it.problem, return_inverse=True)
+    ours, theirs = problem[it.right], problem[~it.right]
+    least = min(len(np.unique(ours)), len(np.unique(theirs)))
+    variance = _variance(above - value, ours, below - value, theirs)
+    effective = float(least)
+    if variance > 0 and 0 < value < 1:
+        effective = max(1.0, value * (1 - value) / variance)
+    quantile = float(student.ppf(0.975, max(1, least - 1)))
+    low, high = score_interval(value, effective, quantile)
+    return Auc(value=value, ci95=(low, high), right=len(positive), wrong=len(negative))
+
+
+def reliability(it: Labelled, bins: int = BINS) -> Reliability | None:
+    """How far rewards may be read as probabilities; None without steps."""
+    if not len(it.reward):
+        return None
+    ranks = np.searchsorted(np.sort(it.reward), it.reward, side="left")
+    number = ranks * bins // len(it.reward)
+    made = [_bin(it, number == i) for i in np.unique(number)]
+    brier = constant = ece = None
+    if it.reward.min() >= 0 and it.reward.max() <= 1:
+        rate = float(it.right.mean())
+        brier, constant = float(np.mean((it.reward - it.right) ** 2)), rate * (1 - rate)
+        gaps = [bin.steps * abs(bin.mean_reward - bin.share_right) for bin in made]
+        ece = sum(gaps) / len(it.reward)
+    return Reliability(bins=made, brier=brier, brier_constant=constant, ece=ece)
+
+
+def commonest_share(rewards: Rewards) -> float:
+    """The share of draft steps with the most common reward, to six decimals."""
+    _, counts = np.unique(np.round(rewards.reward, 6), return_counts=True)
+    return float(counts.max() / counts.sum())
+
+
+def _group(name: str, some: Floats) -> Group:
+    histogram, _ = np.histogram(np.clip(some, 0, 1), bins=EDGES)
+    quantiles = {f"{q:g}": float(np.quantile(some, q)) for q in QUANTILES}
+    counts = [int(count) for count in histogram]
+    return Group(name=name, steps=len(some), quantiles=quantiles, histogram=counts)
+
+
+def _bin(it: Labelled, which: Bools) -> Bin:
+    some, right, problem = it.reward[which], it.right[which], it.problem[which]
+    interval: Interval = grouped_interval(right.astype(np.float64), problem)
+    return Bin(
+        low=float(some.min()),
+        high=float(some.max()),
+        steps=len(some),
+        problems=len(np.unique(problem)),
+        mean_reward=float(some.mean()),
+        share_right=float(right.mean()),
+        ci95=interval,
+    )
+
+
+def _placements(ours: Floats, theirs: Floats) -> Floats:
+    """For each of `ours`, the share of `theirs` below it, equals half."""
+    ordered = np.sort(theirs)
+    below = np.searchsorted(ordered, ours, side="left")
+    upto = np.searchsorted(ordered, ours, side="right")
+    return np.asarray((below + upto) / (2 * len(theirs)), dtype=np.float64)
+
+
+def _variance(above: Floats, ours: Ints, below: Floats, theirs: Ints) -> float:
+    """Of the AUC, from the centred placements of both classes and the problems they belong to."""
+    count = int(max(ours.max(), theirs.max())) + 1
+    first = np.bincount(ours, weights=above, minlength=count)
+    second = np.bincount(theirs, weights=below, minlength=count)
+    m, n = len(ours), len(theirs)
+
+    def scale(problems: int) -> float:
+        return problems / (problems - 1) if problems > 1 else 1.0
+
+    s10 = scale(len(np.unique(ours))) * float(first @ first) / m**2
+    s01 = scale(len(np.unique(theirs))) * float(second @ second) / n**2
+    s11 = scale(count) * float(first @ second) / (m * n)
+    return s10 + s01 + 2 * s11

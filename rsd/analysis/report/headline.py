@@ -1,0 +1,216 @@
+"""What the runs show, in words: which answers best for its cost, and whether the gain is real."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
+from rsd.analysis.metrics import AnalyzedRun, Conventions
+from rsd.analysis.outcomes import Outcome, failed, outcome
+from rsd.analysis.present import (
+    accuracy,
+    figure,
+    fixed,
+    has_rewards,
+    labels,
+    p_value,
+    percent,
+    points,
+)
+
+SIGNIFICANT = 0.05
+FEWEST = 30
+"""Problems in common below which no run is called the best."""
+
+MANY = 4
+"""Runs from which on it matters that the best was picked on the problems that it is judged by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """`claim` is one sentence; `evidence` are the sentences that carry or limit it. `best` is the
+    run that it names; None where nothing is graded."""
+
+    claim: str
+    evidence: tuple[str, ...]
+    best: AnalyzedRun | None = None
+
+
+def headline(runs: list[AnalyzedRun]) -> Headline:
+    """The headline of `runs`, at least one.
+
+    Best for its cost is the run of the fewest FLOPs a problem (the PRM reads a prefix once) among
+    those that the most accurate run does not surpass by more than chance explains: McNemar's
+    p >= 0.05, or an interval with 0 where a run has several samples.
+    """
+    known = [run for run in runs if run.metrics.overall.accuracy is not None]
+    if not known:
+        return Headline("No problem is graded yet.", ())
+    if len(runs) == 1:
+        return _of_one(runs[0])
+    names = {id(run): name for run, name in zip(runs, labels(runs), strict=True)}
+    top = max(known, key=lambda run: (_accuracy(run), -(_flops(run) or 0)))
+    others = [compare(top, run) for run in known if run is not top]
+    if not others or min(it.pairs for it in others) < FEWEST:
+        return Headline(
+            f"Most accurate: {names[id(top)]}, {_figures(top)}.",
+            (f"The runs share fewer than {FEWEST} graded problems: too few to tell them apart.",),
+            top,
+        )
+    equals = [top, *(it.second for it in others if not _told_apart(it))]
+    priced = all(_flops(run) is not None for run in known)
+    best = min(equals, key=lambda run: _flops(run) or 0.0) if priced else top
+    return Headline(_claim(best, names, runs, priced), _evidence(best, top, names, known), best)
+
+
+def _of_one(run: AnalyzedRun) -> Headline:
+    (name,), overall = labels([run]), run.metrics.overall
+    evidence = []
+    ratio = overall.flops_ratio_vs_target_only
+    if ratio.prm_once is not None and not is_target_alone(run):
+        evidence.append(
+            f"It spends {fixed(ratio.prm_once)} times the FLOPs that the target alone would spend "
+            f"on the same responses{_per_step(ratio)}."
+        )
+    evidence += _by_draft_alone(run)
+    evidence.append(
+        "Whether that is a gain shows beside runs of each model alone on the same problems: "
+        "rsd report RUN RUN..."
+    )
+    return Headline(f"{name} answers {_figures(run)} of its problems.", tuple(evidence), run)
+
+
+def _claim(best: AnalyzedRun, names: dict[int, str], runs: list[AnalyzedRun], priced: bool) -> str:
+    name, figures = names[id(best)], _figures(best)
+    if not priced:
+        return (
+            f"Most accurate: {name}, {figures}. Parameter counts are missing, so cost is unknown."
+        )
+    reference = target_only(best, runs)
+    if is_target_alone(best) or reference is None:
+        return f"Best for its cost: {name}, {figures}."
+    ratio = Conventions.of(compare(best, reference).flops_ratio)
+    return (
+        f"Best for its cost: {name}, {figures}, for {fixed(ratio.prm_once)} times the FLOPs of "
+        f"the target alone{_per_step(ratio)}."
+    )
+
+
+def _evidence(
+    best: AnalyzedRun, top: AnalyzedRun, names: dict[int, str], runs: list[AnalyzedRun]
+) -> tuple[str, ...]:
+    evidence = []
+    if best is not top:
+        it = compare(best, top)
+        apart = "do not tell" if _holds_zero(it) else "hardly tell"
+        evidence.append(
+            f"The most accurate, {names[id(top)]} with {_figures(top)}, costs more, and "
+            f"{it.pairs:,} problems {apart} the two apart: {_difference(it)}. That is no proof "
+            "that they are equal."
+        )
+    for run in runs:
+        if run in (best, top) or not _is_baseline(run):
+            continue
+        evidence.append(_against(compare(best, run), names[id(run)]))
+    evidence += [*_slower(best, runs), *_by_draft_alone(best)]
+    if len(runs) >= MANY:
+        evidence.append(
+            f"It was picked among {len(runs)} runs on the problems that it is judged by, which "
+            "favours the luckiest: confirm it on others."
+        )
+    return tuple(evidence)
+
+
+def _is_baseline(run: AnalyzedRun) -> bool:
+    return is_target_alone(run) or run.run.config.decoding.strategy == "draft"
+
+
+def _against(it: Comparison, other: str) -> str:
+    assert it.difference is not None
+    if it.difference == 0:
+        verdict = "no difference"
+    elif not _told_apart(it):
+        verdict = "chance explains it"
+    elif it.difference > 0:
+        verdict = "more than chance explains, so the gain is real"
+    else:
+        verdict = "more than chance explains, so the loss is real"
+    return f"Against {other}: {_difference(it)}; {verdict}."
+
+
+def _difference(it: Comparison) -> str:
+    p = "" if it.p_value is None else f", p {_is(it.p_value)}"
+    return f"{points(it.difference, it.ci95)} points{p}"
+
+
+def _is(p: float) -> str:
+    text = p_value(p)
+    return text.replace("<", "< ") if text.startswith("<") else f"= {text}"
+
+
+def _told_apart(it: Comparison) -> bool:
+    """Whether chance hardly explains the difference; needs pairs."""
+    return not _holds_zero(it) if it.p_value is None else it.p_value < SIGNIFICANT
+
+
+def _holds_zero(it: Comparison) -> bool:
+    assert it.ci95 is not None
+    return it.ci95[0] <= 0 <= it.ci95[1]
+
+
+def _by_draft_alone(run: AnalyzedRun) -> list[str]:
+    """How many responses hold no step of the target, where the draft's steps are judged."""
+    if not has_rewards(run):
+        return []
+    done = [key for key, it in run.run.trajectories.items() if not failed(it)]
+    alone = [key for key in done if not run.folds[key].target_steps_kept]
+    if not alone:
+        return []
+    record = run.run
+    outcomes = [outcome(record.trajectories[key], record.grades.get(key)) for key in alone]
+    counted = sum(it.counts for it in outcomes)
+    right = outcomes.count(Outcome.RIGHT)
+    share = f"; {percent(right / counted)} of these are right" if counted else ""
+    return [
+        f"{len(alone):,} of its {len(done):,} responses are the draft's alone, without a step of "
+        f"the target{share}."
+    ]
+
+
+def _slower(best: AnalyzedRun, runs: list[AnalyzedRun]) -> list[str]:
+    """The median latency beside that of the target alone, where both are known."""
+    reference = target_only(best, runs)
+    if reference is None or reference is best:
+        return []
+    ours, theirs = (run.metrics.overall.latency_s for run in (best, reference))
+    if ours is None or theirs is None:
+        return []
+    median, other = figure(ours.p50), figure(theirs.p50)
+    if median == other:
+        return [f"It took as long as the target alone: a median of {median} s a problem."]
+    word = "faster" if ours.p50 < theirs.p50 else "slower"
+    return [
+        f"It was {word} than the target alone: a median of {median} s a problem against {other} s."
+    ]
+
+
+def _figures(run: AnalyzedRun) -> str:
+    overall = run.metrics.overall
+    figures, _, interval = accuracy(overall.accuracy, overall.ci95).partition(" ")
+    return f"{figures}% {interval}".rstrip()
+
+
+def _per_step(ratio: Conventions) -> str:
+    if ratio.prm_per_step is None or fixed(ratio.prm_once) == fixed(ratio.prm_per_step):
+        return ""
+    return f" ({fixed(ratio.prm_per_step)} if the PRM reads its whole input at every step)"
+
+
+def _accuracy(run: AnalyzedRun) -> float:
+    accuracy = run.metrics.overall.accuracy
+    assert accuracy is not None
+    return accuracy
+
+
+def _flops(run: AnalyzedRun) -> float | None:
+    return run.metrics.overall.flops_per_problem.prm_once

@@ -1,0 +1,161 @@
+"""The pictures: valid files that need nothing else, whatever runs are called."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from math import inf
+from xml.etree import ElementTree
+
+import pytest
+from analysis.reward_world import World, drafts, run_of
+
+from rsd.analysis import plots as plots_module
+from rsd.analysis.metrics import AnalyzedRun, analyze
+from rsd.analysis.pareto import pareto_front
+from rsd.analysis.plots import NAMES, Plot, missing, plots
+from rsd.analysis.plots_data import thresholds
+
+pytest.importorskip("matplotlib", reason="plots need matplotlib")
+
+from rsd.analysis import plots_figures, plots_style
+
+
+def written(draw: Callable[..., plots_style.Drawn | None], runs: list[AnalyzedRun]) -> str:
+    with plots_style.style():
+        made = draw(runs)
+        assert made is not None
+        return plots_style.svg(made.figure, "name", made.caption)
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def sweep() -> list[AnalyzedRun]:
+    """Four thresholds; the last run has a failed and an ungraded solution."""
+    world = World(problems=20)
+    odd = world.run(0.8)
+    its = list(odd.trajectories.values())
+    its[0] = its[0].model_copy(update={"error": "lost", "stop_reason": "error", "level": "5"})
+    runs = [
+        *(world.run(delta) for delta in (-inf, 0.3, 0.6)),
+        run_of(its, [None, *[True] * 19], 0.8),
+    ]
+    return [analyze(run) for run in runs]
+
+
+@pytest.fixture(scope="module")
+def drawn(sweep) -> list[Plot]:
+    return plots(sweep)
+
+
+def test_a_sweep_has_every_picture_in_order(drawn):
+    assert [plot.name for plot in drawn] == list(NAMES)
+    for plot in drawn:
+        assert plot.title
+        assert re.search(r"\b(n in the legend|20 problems|(19 to )?20 finished)", plot.caption)
+        assert "interval" in plot.caption
+
+
+def test_png_is_drawn_when_it_is_asked_for(drawn):
+    assert drawn[-1].png.startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_svg_is_well_formed_small_and_needs_nothing_else(drawn):
+    for plot in drawn:
+        root = ElementTree.fromstring(plot.svg)
+        assert root.tag == f"{SVG}svg"
+        assert root.get("role") == "img"
+        assert root.get("aria-label") == f"{plot.title}. {plot.caption}"
+        assert "height" not in root.attrib
+        assert {it.tag.removeprefix(SVG) for it in root.iter()} <= {
+            "svg", "g", "defs", "path", "use", "text", "tspan", "clipPath", "rect", "pattern",
+        }  # fmt: skip
+        assert set(re.findall(r'https?://[^" ]*', plot.svg)) == {
+            "http://www.w3.org/2000/svg",
+            "http://www.w3.org/1999/xlink",
+        }
+        assert len(plot.svg) < 150_000
+
+
+def test_ids_are_unique_across_the_pictures_of_a_page_and_references_resolve(drawn):
+    page = "".join(plot.svg for plot in drawn)
+    ids = re.findall(r' id="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:url\(|href=")#([^")]*)', page)) <= set(ids)
+
+
+def test_ink_is_that_of_the_page(drawn):
+    for plot in drawn:
+        assert "currentColor" in plot.svg
+        assert not re.search(r"#(000000|ffffff|fff|000)\b", plot.svg)
+
+
+def test_the_same_runs_give_the_same_picture(sweep):
+    first, second = (written(plots_figures.latency, sweep) for _ in range(2))
+    assert first == second
+
+
+def test_names_are_text_not_markup_and_not_mathematics():
+    level = "<script>$x_1$\x00&"
+    run = run_of([drafts("1", 0.9, level=level)], [True])
+    svg = written(plots_figures.draft_alone, [analyze(run)])
+    assert "<script" not in svg
+    texts = ["".join(it.itertext()) for it in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+    assert "<script>$x_1$…" in texts  # of level names there is room for 14 characters
+
+
+def test_a_picture_without_data_is_left_out():
+    alone = analyze(run_of([drafts("1")], [True], strategy="draft"))
+    drawn = {plot.name for plot in plots([alone])}
+    assert drawn == {"accuracy-flops", "accuracy-latency"}
+    assert plots([analyze(run_of([], []))]) == []
+
+
+def test_many_runs_are_thinned_where_each_has_a_line_and_it_is_said(sweep):
+    for draw in (plots_figures.latency, plots_figures.draft_alone):
+        made = draw(sweep * 3)
+        assert made is not None
+        assert "6 of 12 runs are shown" in made.caption
+
+
+@pytest.mark.parametrize(("weighting", "swept"), [("logistic", True), ("clipping", False)])
+def test_only_rules_that_read_the_threshold_make_a_sweep(weighting, swept):
+    runs = [run_of([drafts("1", 0.9)], [True], at, weighting=weighting) for at in (0.4, 0.6)]
+    assert bool(thresholds([analyze(run) for run in runs])) is swept
+
+
+def test_runs_answered_from_the_step_cache_have_no_latency(sweep):
+    it = sweep[1]
+    overall = it.metrics.overall.model_copy(update={"speed_void": "cached", "latency_s": None})
+    metrics = it.metrics.model_copy(update={"overall": overall})
+    cached = dataclasses.replace(it, metrics=metrics)
+    assert plots_figures.latency([cached]) is None
+    assert plots_figures.accuracy_latency([cached]) is None
+    made = plots_figures.latency([sweep[0], cached])
+    assert made is not None
+    assert "Left out for answers from the step cache: 1 of 2 runs." in made.caption
+
+
+def test_without_matplotlib_there_are_none_and_one_line_says_so(sweep, monkeypatch):
+    assert missing() is None
+    monkeypatch.setattr(plots_module, "find_spec", lambda name: None)
+    assert plots(sweep) == []
+    assert missing() == "No plots: matplotlib is not installed. pip install 'rsd[report]' adds it."
+
+
+@pytest.mark.parametrize(
+    ("points", "front"),
+    [
+        ([], []),
+        ([(1, 0.5)], [0]),
+        ([(2, 0.9), (1, 0.5), (3, 0.8)], [1, 0]),  # 3 costs more and is worse than 2
+        ([(1, 0.5), (1, 0.7)], [1]),  # same cost
+        ([(1, 0.7), (2, 0.7)], [0]),  # same accuracy
+        ([(1, 0.7), (1, 0.7)], [0, 1]),
+    ],
+)
+def test_pareto_front(points, front):
+    assert pareto_front(points) == front
