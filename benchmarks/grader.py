@@ -1,4 +1,5 @@
-"""How right and how fast the grader is, on labelled answers: prints a table in Markdown.
+"""How right and how fast the grader is, on labelled answers: prints a table in Markdown and
+writes results/grader.json.
 
     RSD_TEST_DATA=DIR python benchmarks/grader.py [--files NAME ...]
 
@@ -18,6 +19,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from common import write_result
 
 from rsd.grading import grade, is_correct
 
@@ -62,17 +65,33 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.milliseconds += other.milliseconds
 
-    def line(self, name: str) -> str:
-        """One row of the table."""
+    def figures(self) -> dict[str, Any]:
+        """What is reported of one file; shares are None where no row has a label or reference."""
         times = sorted(self.milliseconds)
         wrong = self.false_positives + self.false_negatives
-        accuracy = f"{100 * (1 - wrong / self.labelled):.2f}%" if self.labelled else ""
-        agreed = f"{100 * self.agreed / self.referenced:.2f}%" if self.referenced else ""
-        return (
-            f"| {name} | {self.labelled} | {accuracy} | {self.false_positives} "
-            f"| {self.false_negatives} | {agreed} | {statistics.median(times):.2f} "
-            f"| {times[int(0.99 * (len(times) - 1))]:.1f} | {times[-1]:.0f} |"
-        )
+        return {
+            "labelled": self.labelled,
+            "accuracy": 1 - wrong / self.labelled if self.labelled else None,
+            "false_positives": self.false_positives,
+            "false_negatives": self.false_negatives,
+            "agrees_with_qwen": self.agreed / self.referenced if self.referenced else None,
+            "median_ms": statistics.median(times),
+            "p99_ms": times[int(0.99 * (len(times) - 1))],
+            "slowest_ms": times[-1],
+        }
+
+
+def table_row(name: str, figures: dict[str, Any]) -> str:
+    """One row of the table."""
+    accuracy, agreed = (
+        "" if share is None else f"{100 * share:.2f}%"
+        for share in (figures["accuracy"], figures["agrees_with_qwen"])
+    )
+    return (
+        f"| {name} | {figures['labelled']} | {accuracy} | {figures['false_positives']} "
+        f"| {figures['false_negatives']} | {agreed} | {figures['median_ms']:.2f} "
+        f"| {figures['p99_ms']:.1f} | {figures['slowest_ms']:.0f} |"
+    )
 
 
 def main() -> int:
@@ -85,17 +104,20 @@ def main() -> int:
         return 2
     is_correct(r"\boxed{x+x}", "2x", "math")  # starts a worker
     print(HEADER, flush=True)
-    total = Tally()
+    total, result = Tally(), {}
     for name in names:
         tally = Tally()
         with (folder / f"{name}.jsonl").open(encoding="utf-8") as lines:
             for line in lines:
                 tally.add(json.loads(line))
-        print(tally.line(name), flush=True)
+        result[name] = tally.figures()
+        print(table_row(name, result[name]), flush=True)
         if name in LABELLED:
             total.merge(tally)
     if total.milliseconds:
-        print(total.line("**all labelled files**"))
+        result["all_labelled"] = total.figures()
+        print(table_row("**all labelled files**", result["all_labelled"]))
+    write_result("grader", result)
     return 0
 
 

@@ -35,5 +35,6 @@ def cut(written: str, tokenizer: Tokenizer, stops: Sequence[str], max_tokens: in
         text, ids = written, [*tokenizer.encode(written), tokenizer.eos_id]
     if len(ids) > max_tokens:
         ids = ids[:max_tokens]
-        return Continuation(tokenizer.decode(ids, skip_special=True), tuple(ids), "length", None)
+        whole = tokenizer.decode(ids, skip_special=True).rstrip("\ufffd")  # no half characters
+        return Continuation(whole, tuple(ids), "length", None)
     return Continuation(text, tuple(ids), "stop", stop)

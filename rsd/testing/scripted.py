@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 from rsd.errors import ContextError, ScorerError
 from rsd.protocols import Sampling
-from rsd.testing.continuation import cut
+from rsd.testing.continuation import Continuation, cut
 from rsd.testing.tokenizers import ByteTokenizer, Tokenizer
-from rsd.types import Completion, Likelihood, Prefix, Score, Usage
+from rsd.types import Chunk, Completion, Likelihood, Prefix, Score, Usage
 
 Writer = Callable[[str, Sampling], str]
 """(prefix text, sampling) -> the whole rest of the answer that a model would write there. Stop
@@ -39,12 +39,13 @@ Outcome = Literal["pending", "answered", "failed", "cancelled"]
 
 @dataclass(slots=True)
 class GeneratorCall:
-    """One request to a generator, and what became of it."""
+    """One request to a generator, what became of it, and how many tokens it brought."""
 
     prefix: Prefix
     max_tokens: int
     sampling: Sampling
     outcome: Outcome = "pending"
+    tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -54,6 +55,17 @@ class ScorerCall:
     question: str
     steps: tuple[str, ...]
     outcome: Outcome = "pending"
+
+
+@dataclass(slots=True)
+class StreamCall:
+    """One streamed request, as `GeneratorCall`. A stream that its reader closed is cancelled."""
+
+    prefix: Prefix
+    max_tokens: int
+    unless_busy: bool = False
+    outcome: Outcome = "pending"
+    tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -81,8 +93,9 @@ class ScriptedGenerator:
     those of a prefix that has them instead of its text. `context` is the model's context length
     in tokens. `likelihood` gives the log-probability of a text after a prefix text: of what the
     generator writes, and of what it is asked about. `fail` gives the exception to raise for a
-    prefix text, if any; `pause` is awaited before each answer (raise, sleep or wait in it as a
-    test needs). Calls are kept in `calls` and `likelihood_calls`.
+    prefix text, if any; `pause` is awaited before each answer and each chunk of a stream (raise,
+    sleep or wait in it as a test needs); `burst` gives the tokens (>= 1) of the chunk that
+    follows a text. Calls are kept in `calls`, `stream_calls` and `likelihood_calls`.
     """
 
     def __init__(
@@ -96,15 +109,19 @@ class ScriptedGenerator:
         likelihood: Callable[[str, str], float] = _by_length,
         fail: Callable[[str], Exception | None] = lambda text: None,
         pause: Callable[[str], Awaitable[None]] = _next_turn,
+        burst: Callable[[str], int] = lambda text: 1,
     ) -> None:
         self._write = script if callable(script) else _follow(script, separator)
+        self._separator = separator
         self._tokenizer = tokenizer or ByteTokenizer()
         self._token_ids = token_ids
         self._context = context
         self._likelihood = likelihood
         self._fail = fail
         self._pause = pause
+        self._burst = burst
         self.calls: list[GeneratorCall] = []
+        self.stream_calls: list[StreamCall] = []
         self.likelihood_calls: list[LikelihoodCall] = []
 
     async def generate(self, prefix: Prefix, *, max_tokens: int, sampling: Sampling) -> Completion:
@@ -116,6 +133,54 @@ class ScriptedGenerator:
             if error := self._fail(prefix.text):
                 raise error
             return self._answer(call)
+
+    async def stream(
+        self, prefix: Prefix, *, max_tokens: int, unless_busy: bool = False
+    ) -> AsyncGenerator[Chunk, None]:
+        """See `rsd.protocols.StreamingGenerator.stream`. It writes one step after the other, each
+        as `generate` would; without `token_ids` it brings nothing. It is never busy."""
+        if not self._token_ids:
+            return
+        call = StreamCall(prefix, max_tokens, unless_busy)
+        self.stream_calls.append(call)
+        with _recording(call):
+            prompt, _ = self._read(prefix)
+            limit = min(len(prompt) + max_tokens, self._context)
+            ids = prompt
+            while True:
+                step = self._step(ids, limit)
+                ids += step.ids
+                full: Literal["length"] | None = "length" if len(ids) == limit else None
+                reason = step.finish_reason if step.stop is None else full
+                async for text, tokens in self._chunks(ids, len(step.ids)):
+                    call.tokens += len(tokens)
+                    last = call.tokens == len(ids) - len(prompt)
+                    yield Chunk(text, tokens, prompt, reason if last else None)
+                if reason is not None:
+                    return
+
+    def _step(self, ids: tuple[int, ...], limit: int) -> Continuation:
+        """What the script says after `ids`, up to a separator or the place `limit`."""
+        text = self._tokenizer.decode(ids)
+        if error := self._fail(text):
+            raise error
+        if len(ids) >= self._context:
+            raise ContextError(f"{len(ids)} tokens do not fit a context of {self._context}")
+        written = self._write(text, Sampling(stop=(self._separator,)))
+        return cut(written, self._tokenizer, (self._separator,), limit - len(ids))
+
+    async def _chunks(
+        self, ids: tuple[int, ...], count: int
+    ) -> AsyncGenerator[tuple[str, tuple[int, ...]], None]:
+        """The last `count` of `ids` in chunks, with the text that each completes."""
+        before = self._tokenizer.decode(ids[:-count])
+        own, sent, shown = ids[-count:], 0, ""
+        while sent < count:
+            await self._pause(before + shown)
+            end = min(count, sent + self._burst(before + shown))
+            visible = self._tokenizer.decode(own[:end], skip_special=True).rstrip("\ufffd")
+            yield visible[len(shown) :], own[sent:end]
+            sent, shown = end, visible
 
     async def log_likelihood(self, prefix: Prefix, completion: Completion) -> Likelihood:
         """See `rsd.protocols.Generator.log_likelihood`."""
@@ -133,10 +198,7 @@ class ScriptedGenerator:
 
     def _answer(self, call: GeneratorCall) -> Completion:
         assert call.max_tokens >= 1, "a generator is asked for at least one token"
-        text, prompt = call.prefix.text, self._tokenizer.encode(call.prefix.text)
-        if self._token_ids and call.prefix.token_ids is not None:
-            prompt = list(call.prefix.token_ids)
-            text = self._tokenizer.decode(prompt)
+        prompt, text = self._read(call.prefix)
         room = self._context - len(prompt)
         if room < 1:
             raise ContextError(f"{len(prompt)} tokens do not fit a context of {self._context}")
@@ -146,6 +208,7 @@ class ScriptedGenerator:
             call.sampling.stop,
             min(call.max_tokens, room),
         )
+        call.tokens = len(written.ids)
         return Completion(
             text=written.text,
             finish_reason=written.finish_reason,
@@ -153,10 +216,16 @@ class ScriptedGenerator:
             usage=Usage(1, prompt_tokens=len(prompt), completion_tokens=len(written.ids)),
             started_at=0.0,
             seconds=0.0,
-            prompt_token_ids=tuple(prompt) if self._token_ids else None,
+            prompt_token_ids=prompt if self._token_ids else None,
             token_ids=written.ids if self._token_ids else None,
             logprob=self._likelihood(text, written.text) if call.sampling.logprobs else None,
         )
+
+    def _read(self, prefix: Prefix) -> tuple[tuple[int, ...], str]:
+        """A prefix as the model reads it: token ids, and text."""
+        if self._token_ids and prefix.token_ids is not None:
+            return prefix.token_ids, self._tokenizer.decode(prefix.token_ids)
+        return tuple(self._tokenizer.encode(prefix.text)), prefix.text
 
 
 class ScriptedScorer:
@@ -206,10 +275,10 @@ class ScriptedScorer:
 
 
 @contextmanager
-def _recording(call: GeneratorCall | ScorerCall | LikelihoodCall) -> Iterator[None]:
+def _recording(call: GeneratorCall | StreamCall | ScorerCall | LikelihoodCall) -> Iterator[None]:
     try:
         yield
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, GeneratorExit):
         call.outcome = "cancelled"
         raise
     except Exception:

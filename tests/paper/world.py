@@ -12,7 +12,6 @@ from pathlib import Path
 
 import yaml
 from fastapi import FastAPI
-from paper.reference import Entry, Model, Reference
 from transformers import AutoTokenizer
 
 from rsd.config import load
@@ -22,6 +21,7 @@ from rsd.runs import execute
 from rsd.testing import save_byte_tokenizer
 from rsd.testing.fake_engine import Behavior
 from rsd.testing.fake_vllm import create_app
+from rsd.testing.lock_step import Entry, LockStep, Model
 from rsd.testing.server import live_in_thread
 from rsd.types import ROLES, Role
 
@@ -70,12 +70,12 @@ class World:
         assert outcome.failed == 0
         return read_run(outcome.directory)
 
-    def reference(self) -> Reference:
+    def reference(self) -> LockStep:
         models = {
             role: Model(self.urls[role], role, AutoTokenizer.from_pretrained(self.tokenizers[role]))
             for role in ROLES
         }
-        return Reference(models["draft"], models["target"], models["prm"])
+        return LockStep(models["draft"], models["target"], models["prm"])
 
 
 @contextmanager

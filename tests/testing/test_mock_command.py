@@ -106,6 +106,21 @@ def test_an_endpoint_on_another_machine_is_refused(config: Path) -> None:
         invoke(str(config), "-o", "models.prm.endpoints=[http://gpu1:8000/v1]")
 
 
+def test_each_endpoint_is_answered_at(config: Path) -> None:
+    endpoints = [f"http://127.0.0.1:{port}/v1" for port in free_ports(2)]
+    code = COMMAND.format(
+        arguments=["mock", str(config), "-o", f"models.draft.endpoints=[{', '.join(endpoints)}]"]
+    )
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().split() for _ in range(4)]
+        process.kill()
+    assert [line[:2] for line in lines[:2]] == [["draft", endpoints[0]], ["draft-2", endpoints[1]]]
+    assert [line[0] for line in lines[2:]] == ["target", "prm"]
+
+
 def test_only_one_kind_of_reward_model_is_imitated(config: Path) -> None:
     with pytest.raises(ConfigError, match=r"models\.prm\.kind: rsd mock imitates skywork only"):
         invoke(str(config), "-o", "models.prm.kind=rlhflow")

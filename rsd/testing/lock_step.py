@@ -2,7 +2,7 @@
 
 All problems in lock-step: the draft writes one step of every unfinished problem, the reward model
 scores them, the target rewrites the rejected ones. Written from the facts that
-docs/paper-profile.md lists; it shares no code with `rsd`.
+docs/paper-profile.md lists; it shares no code with the rest of `rsd`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ class Model:
     tokenizer: Any
 
     def count(self, text: str) -> int:
+        """Tokens of `text`, without special tokens."""
         return len(self.ids(text))
 
     def ids(self, text: str) -> list[int]:
+        """Token ids of `text`, without special tokens."""
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
 
@@ -53,6 +55,8 @@ class Entry:
 
 @dataclass
 class Solution:
+    """One problem and how far it has come. `cut` says that patience ended it."""
+
     question: str
     text: str = ""
     entries: list[Entry] = field(default_factory=list)
@@ -61,23 +65,32 @@ class Solution:
 
     @property
     def prompt(self) -> str:
+        """What the models continue."""
         return PROMPT.format(self.question) + self.text
 
     @property
     def response(self) -> str:
+        """The steps so far, trimmed of white space at both ends."""
         return self.text.strip()
 
 
 @dataclass
 class Written:
+    """What one request wrote, `generated` tokens."""
+
     text: str
     stopped: bool  # at the stop string, so that the solution goes on
     generated: int
 
 
 @dataclass
-class Reference:
-    """The settings of one run. `patience` None never cuts."""
+class LockStep:
+    """The settings of one run. `patience` None never cuts.
+
+    With `token_wise` the reward model's server is asked for the reward of every token of every
+    solution, as the published program asks; it must be started with token-wise pooling, for which
+    vLLM has no prefix cache. Without, for that of the last token, which is the same reward.
+    """
 
     draft: Model
     target: Model
@@ -86,8 +99,10 @@ class Reference:
     cap: int = 4096
     max_steps: int = 100
     patience: int | None = None
+    token_wise: bool = False
 
     def solve(self, questions: Sequence[str]) -> list[Solution]:
+        """Decode all `questions` together."""
         solutions = [Solution(question) for question in questions]
         with httpx.Client(timeout=600) as self.client:
             self.lock_step(solutions)
@@ -163,10 +178,13 @@ class Reference:
             for solution, draft in zip(solutions, drafts, strict=True)
         ]
         body = {"model": self.prm.name, "input": inputs}
-        answer = self.client.post(f"{self.prm.url}/classify", json=body)
+        route = "pooling" if self.token_wise else "classify"
+        answer = self.client.post(f"{self.prm.url}/{route}", json=body)
         answer.raise_for_status()
         data = sorted(answer.json()["data"], key=lambda item: item["index"])
-        return [item["probs"][0] for item in data]
+        if self.token_wise:  # a row a token, and in it the probability of the one class
+            return [float(item["data"][-1][0]) for item in data]
+        return [float(item["probs"][0]) for item in data]
 
     def prm_input(self, question: str, response: str) -> list[int]:
         separator = self.prm.ids(STOP)[-1]
