@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The checks that need no server: formatting, lint, types, floors.
+# The checks that need no server: formatting, lint, types, floors, known vulnerabilities.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin="${RSD_VENV:-.venv}/bin"
@@ -9,3 +9,4 @@ ruff format --check .
 ruff check .
 mypy
 lint-imports
+bash scripts/audit.sh
