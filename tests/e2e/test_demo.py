@@ -15,7 +15,7 @@ import pytest
 from demo_servers import DEMO, Demo
 
 from rsd.analysis import analyze, compare
-from rsd.records import TRAJECTORIES, RunRecord, read_run
+from rsd.records import TRAJECTORIES, RunRecord, UsageRecord, read_run
 from rsd.runs import examine, execute
 
 pytestmark = pytest.mark.servers
@@ -80,6 +80,28 @@ def test_the_extreme_thresholds_are_the_models_alone(demo: Demo) -> None:
         alone = responses(strategy(demo, name))
         assert len(extreme) == 40
         assert extreme == {key: alone[key] for key in extreme}
+
+
+def test_lookahead_changes_no_step(demo: Demo) -> None:
+    def decoded(lookahead: int) -> RunRecord:
+        settings = (f"decoding.lookahead={lookahead}", f"name=lookahead{lookahead}")
+        return run(demo, "run.limit=20", "run.concurrency=1", *settings)
+
+    def told(record: RunRecord) -> dict[str, object]:
+        steps = {key[1]: trajectory.steps for key, trajectory in record.trajectories.items()}
+        return {
+            key: [(s.source, s.text, s.tokens, s.accepted) for s in its]
+            for key, its in steps.items()
+        }
+
+    def drafted(record: RunRecord) -> list[UsageRecord]:
+        return [trajectory.usage["draft"] for trajectory in record.trajectories.values()]
+
+    without, ahead = decoded(0), decoded(2)
+    assert told(ahead) == told(without)
+    assert sum(it.requests for it in drafted(ahead)) < sum(it.requests for it in drafted(without))
+    assert sum(it.wasted_tokens for it in drafted(without)) == 0
+    assert sum(it.wasted_tokens for it in drafted(ahead)) > 0
 
 
 def test_text_and_token_ids_say_the_same(demo: Demo) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import pytest
 from demo_servers import Demo
-from paper.reference import Model, Reference, Solution
 from paper.world import entries
 from transformers import AutoTokenizer
 
@@ -16,6 +15,7 @@ from rsd.config import Config
 from rsd.patience import cut, cuts
 from rsd.records import TrajectoryRecord, read_run
 from rsd.runs import execute
+from rsd.testing.lock_step import LockStep, Model, Solution
 from rsd.types import Role
 
 pytestmark = pytest.mark.servers
@@ -44,7 +44,7 @@ def lock_step(
         url = it.endpoint.removesuffix("/v1")
         return Model(url, it.served_name, AutoTokenizer.from_pretrained(it.model))
 
-    reference = Reference(
+    reference = LockStep(
         model("draft"),
         model("target"),
         model("prm"),
