@@ -1,4 +1,4 @@
-"""What Ctrl-C does to a run: once, no further problem begins; twice, those in flight are dropped."""
+"""What Ctrl-C does to a run: once, no further problem begins; twice, those in flight end too."""
 
 from __future__ import annotations
 

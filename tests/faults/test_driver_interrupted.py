@@ -154,6 +154,7 @@ def test_a_directory_is_free_again_when_its_run_was_killed(cluster: Cluster) -> 
     config = cluster.config()
     with rsd_run(cluster.path) as process:
         until(lambda: lines(cluster) >= 1, process)
+        slow(cluster, 600)
         with pytest.raises(StoreError, match="another rsd process is working on this run; wait"):
             RunStore(config, config.directory)
         with rsd_run(cluster.path) as other:
