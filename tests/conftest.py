@@ -17,6 +17,7 @@ settings.register_profile("rsd", deadline=None)
 settings.load_profile("rsd")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one folder on real servers share these, so that one process runs them all; they
     take longest and come first."""

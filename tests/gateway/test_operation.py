@@ -112,7 +112,7 @@ def test_the_deadline_ends_the_work(cluster: Cluster, stream: bool) -> None:
             await gateway.client().completions.create(model="target", prompt=PROMPT, stream=stream)
         assert late.value.status_code == 504
         await gateway.settled()
-        assert cluster.apps["target"].state.cancelled == 1
+        await until(lambda: cluster.apps["target"].state.cancelled == 1)
 
     with_gateway(cluster, test, "gateway.deadline_s=0.3")
 
@@ -148,7 +148,8 @@ def test_a_client_that_leaves_stops_the_work(cluster: Cluster, stream: bool) -> 
             await until(lambda: gateway.in_work() == 1)
             asking.cancel()
             await gateway.settled()
-            assert cluster.apps[role].state.cancelled == 1
+            state = cluster.apps[role].state
+            await until(lambda state=state: state.cancelled == 1)  # it hears of it a moment later
             cluster.faults(role).latency_s = 0
         assert metric(gateway, "rsd_gateway_cancelled_total") == 2
 
