@@ -4,5 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
 bash scripts/check.sh
-# Two processes: while servers start, other tests run.
-exec "$RSD_VENV/bin/python" -m pytest --numprocesses 2 --dist loadgroup "$@"
+exec "$RSD_VENV/bin/python" -m pytest "$@"
