@@ -18,7 +18,7 @@ from rsd.cli.main import _Printable
 from rsd.config import Config
 from rsd.errors import BackendError, ConfigError, RsdError, printable
 from rsd.records import read_run
-from rsd.runs import preflight
+from rsd.runs.preflight import preflight
 
 ATTACK = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\u2028next\r\nrsd: all is well\x00"
 
