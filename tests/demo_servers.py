@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from common import free_ports
 
 from rsd.config import Config, load
 from rsd.serving import build, running
@@ -40,11 +41,3 @@ def demo_servers(root: Path) -> Iterator[Demo]:
     commands = [build(demo.config(), role) for role in ROLES]
     with running(commands, log_dir=root / "logs", announce=print):
         yield demo
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
