@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator
 from functools import cache
 from pathlib import Path
@@ -41,8 +40,6 @@ class _Echo:
 
 @cache
 def _app() -> FastAPI:
-    logging.getLogger("rsd").setLevel(logging.CRITICAL + 1)  # a defect is seen by its status
-
     def build(config: Config, backends: Backends) -> Strategy:
         return cast(Strategy, _Echo())
 
