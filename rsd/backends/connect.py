@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,13 @@ class Backends:
         generator: Generator = ReplicatedGenerator(
             replicas,
             [
-                CompletionsGenerator(server, context=context, use_token_ids=ids)
-                for server in replicas.servers
+                CompletionsGenerator(
+                    server,
+                    context=context,
+                    use_token_ids=ids,
+                    is_busy=partial(replicas.is_busy, place),
+                )
+                for place, server in enumerate(replicas.servers)
             ],
         )
         if role in self.recoveries:

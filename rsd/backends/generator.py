@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Literal
@@ -15,7 +15,6 @@ from rsd.protocols import Sampling
 from rsd.types import Chunk, Completion, Likelihood, Prefix, Usage
 
 _ROUTE = "/v1/completions"
-_BUSY = 4  # requests beside which a stream would make others wait (docs/speed.md, Lookahead)
 _MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)  # what reading a wrong answer raises
 
 
@@ -30,12 +29,21 @@ class CompletionsGenerator:
     ids: what one model wrote, the next one reads unchanged. It needs draft and target to share a
     tokenizer. Without it, text is sent. `context` is the server's context length in tokens; the
     server refuses a larger `max_tokens`, and itself lowers one that the prompt leaves no room for.
+    While the server `is_busy`, nothing is streamed that should give way to others.
     """
 
-    def __init__(self, server: Server, *, context: int, use_token_ids: bool) -> None:
+    def __init__(
+        self,
+        server: Server,
+        *,
+        context: int,
+        use_token_ids: bool,
+        is_busy: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._server = server
         self._context = context
         self._use_token_ids = use_token_ids
+        self._is_busy = is_busy
 
     async def generate(self, prefix: Prefix, *, max_tokens: int, sampling: Sampling) -> Completion:
         """See `rsd.protocols.Generator.generate`."""
@@ -72,7 +80,7 @@ class CompletionsGenerator:
         No stop strings are sent, for which vLLM would hold text back: the text of a chunk is that
         of its tokens. It is one token, unless vLLM wrote the next before this one was sent.
         """
-        if not self._use_token_ids or (unless_busy and self._server.under_way >= _BUSY):
+        if not self._use_token_ids or (unless_busy and self._is_busy()):
             return
         body = {
             "model": self._server.config.served_name,

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 COOL_DOWN_S = 5.0
 _LOOK_S = 10.0
 _MOST_LOSSES = 2
+_BUSY = 4  # problems among which a stream makes others wait (docs/speed.md, Lookahead)
 
 T = TypeVar("T")
 
@@ -109,6 +110,10 @@ class Replicas:
         """How many problems each server has now."""
         return tuple(state.problems for state in self._states)
 
+    def is_busy(self, place: int) -> bool:
+        """Whether the server at `place` has more than a few problems."""
+        return self._states[place].problems > _BUSY
+
     async def ask(self, request: Callable[[int], Awaitable[T]]) -> T:
         """What `request` gives for the place of the problem's replica, or if that fails to give
         a usable answer, for another place; each is tried at most once.
@@ -118,9 +123,11 @@ class Replicas:
         with the request passes through. Outside of `one_problem` each request is a problem of
         its own.
         """
-        if len(self.servers) == 1:
-            return await request(0)
         problem = _problem.get()
+        if len(self.servers) == 1:
+            if problem is not None:
+                self._settle(problem, 0)
+            return await request(0)
         if problem is None or problem.over:
             with one_problem():
                 return await self.ask(request)
@@ -162,12 +169,18 @@ class Replicas:
         if before in fit:
             return before
         place = min(fit, key=lambda place: self._states[place].problems)
-        if not problem.over:
-            if before is not None:
-                self.leave(before)
-            problem.at[self] = place
-            self._states[place].problems += 1
+        self._settle(problem, place)
         return place
+
+    def _settle(self, problem: _Problem, place: int) -> None:
+        """The problem is with the server at `place` now."""
+        before = problem.at.get(self)
+        if before == place or problem.over:
+            return
+        if before is not None:
+            self.leave(before)
+        problem.at[self] = place
+        self._states[place].problems += 1
 
     async def _first_back(self, places: Sequence[int]) -> int:
         """The first of the lost servers at `places` that is back. If none is, raises why: first

@@ -60,8 +60,7 @@ class Server:
     know nothing of an answer that cannot be used, and wait three times for a server that is stuck.
 
     `cache_salt`, where it is set, goes with each `post`: requests share the server's prefix
-    cache only with others of the same salt. `under_way` counts the requests that this client has
-    at the server.
+    cache only with others of the same salt.
     """
 
     backoff = Backoff(first_s=0.5, most_s=8.0)
@@ -70,7 +69,6 @@ class Server:
         self.role = role
         self.config = config
         self.cache_salt: str | None = None
-        self.under_way = 0
         timeout = openai.Timeout(config.timeout_s, connect=config.connect_timeout_s)
         key = config.api_key.get_secret_value() if config.api_key else "none"
         self.client = AsyncOpenAI(
@@ -110,15 +108,12 @@ class Server:
     async def translating(self) -> AsyncIterator[None]:
         """Turn what the SDK raises inside the block, a single request, into rsd's errors, and end
         it after `timeout_s`. (The SDK's own limit is for each read, and a trickle has no end.)"""
-        self.under_way += 1
         try:
             async with asyncio.timeout(self.config.timeout_s):
                 yield
         except (TimeoutError, openai.OpenAIError, ValueError) as error:  # ValueError: no JSON
             name, limit = str(self), self.config.timeout_s
             raise as_rsd_error(error, name, self.role, limit) from error
-        finally:
-            self.under_way -= 1
 
     async def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """POST `body` to one of vLLM's own routes, such as `/classify`."""

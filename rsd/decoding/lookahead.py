@@ -21,7 +21,7 @@ from rsd.types import Chunk, Completion, Usage
 
 Lookahead = int | Literal["auto"]
 """How many steps may be drafted ahead of the one that is judged (>= 0); `auto`: two, unless the
-draft's server is busy with other problems."""
+draft's server has many problems."""
 
 _AUTO = 2
 

@@ -68,6 +68,33 @@ def test_a_new_problem_goes_where_the_fewest_are_and_of_equals_to_the_first() ->
     run(main())
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_busy_is_a_server_with_more_than_four_problems(count: int) -> None:
+    async def problem(role: Role, leave: asyncio.Event) -> None:
+        with one_problem():
+            await role.ask()
+            await role.ask()
+            await leave.wait()
+
+    async def main() -> None:
+        role, leave = Role(count), asyncio.Event()
+        busy = []
+        async with asyncio.TaskGroup() as problems:
+            for number in range(1, 6 * count):
+                problems.create_task(problem(role, leave))
+                while sum(role.replicas.problems) < number:
+                    await asyncio.sleep(0)
+                busy.append([role.replicas.is_busy(place) for place in range(count)])
+            leave.set()
+        few = 4 * count
+        assert not any(any(each) for each in busy[:few])
+        assert busy[few] == [place == 0 for place in range(count)]
+        assert all(busy[-1])
+        assert not any(role.replicas.is_busy(place) for place in range(count))
+
+    run(main())
+
+
 def test_a_request_of_no_problem_goes_where_the_fewest_are() -> None:
     async def main() -> None:
         role = Role(2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
@@ -23,7 +23,7 @@ TEXT = "1 + é = 2\n\nSo 3.\n\nThe answer is 3."
 
 @asynccontextmanager
 async def generating(
-    *, use_token_ids: bool = True, text: str = TEXT
+    *, use_token_ids: bool = True, text: str = TEXT, is_busy: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[tuple[CompletionsGenerator, FastAPI]]:
     """A generator whose server goes on with what is left of `text`."""
 
@@ -35,13 +35,19 @@ async def generating(
         config = ModelConfig(model="m", served_name="model", endpoints=(f"{url}/v1",), timeout_s=20)
         server = Server("draft", config)
         try:
-            yield CompletionsGenerator(server, context=200, use_token_ids=use_token_ids), app
+            generator = CompletionsGenerator(
+                server, context=200, use_token_ids=use_token_ids, is_busy=is_busy
+            )
+            yield generator, app
         finally:
             await server.aclose()
 
 
-async def read(generator: CompletionsGenerator, prefix: Prefix, tokens: int) -> list[Chunk]:
-    async with aclosing(generator.stream(prefix, max_tokens=tokens)) as chunks:
+async def read(
+    generator: CompletionsGenerator, prefix: Prefix, tokens: int, *, unless_busy: bool = False
+) -> list[Chunk]:
+    stream = generator.stream(prefix, max_tokens=tokens, unless_busy=unless_busy)
+    async with aclosing(stream) as chunks:
         return [chunk async for chunk in chunks]
 
 
@@ -90,21 +96,14 @@ def test_closing_a_stream_ends_the_request_at_the_server() -> None:
 
 
 def test_a_stream_can_give_way_to_others() -> None:
-    def polite(generator: CompletionsGenerator) -> AsyncIterator[Chunk]:
-        return generator.stream(Prefix("Q\n"), max_tokens=3, unless_busy=True)
-
     async def scenario() -> None:
-        async with generating() as (generator, app):
-            app.state.faults.latency_s = 0.2
-            ask = generator.generate(Prefix("Q\n"), max_tokens=3, sampling=Sampling())
-            others = [asyncio.ensure_future(ask)]
-            others += [asyncio.ensure_future(read(generator, Prefix("Q\n"), 3)) for _ in range(3)]
-            while len(app.state.requests) < 4:
-                await asyncio.sleep(0.01)
-            assert [chunk async for chunk in polite(generator)] == []
-            assert len(app.state.requests) == 4
-            await asyncio.gather(*others)
-            assert [chunk async for chunk in polite(generator)] != []
+        busy = True
+        async with generating(is_busy=lambda: busy) as (generator, app):
+            assert await read(generator, Prefix("Q\n"), 3, unless_busy=True) == []
+            assert app.state.requests == []
+            assert await read(generator, Prefix("Q\n"), 3) != []
+            busy = False
+            assert await read(generator, Prefix("Q\n"), 3, unless_busy=True) != []
 
     asyncio.run(scenario())
 
