@@ -38,7 +38,7 @@ from common import (
     write_result,
 )
 
-from rsd.backends import Backends, connect
+from rsd.backends import Backends, connect, one_problem
 from rsd.grading import GraderPool
 from rsd.prompts import render
 from rsd.protocols import Strategy
@@ -122,7 +122,8 @@ class Timings:
 
 async def decode(strategy: Strategy, query: Query) -> Decoded:
     clock = time.perf_counter()
-    steps = [step async for step in strategy.decode(query)]
+    with one_problem():
+        steps = [step async for step in strategy.decode(query)]
     return Decoded(time.perf_counter() - clock, steps)
 
 

@@ -111,7 +111,7 @@ class Replicas:
         return tuple(state.problems for state in self._states)
 
     def is_busy(self, place: int) -> bool:
-        """Whether the server at `place` has more than a few problems."""
+        """Whether the server at `place` has more than a few problems, as `one_problem` tells."""
         return self._states[place].problems > _BUSY
 
     async def ask(self, request: Callable[[int], Awaitable[T]]) -> T:
