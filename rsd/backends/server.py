@@ -19,7 +19,7 @@ try:
 except ImportError:  # an older SDK
     from httpx import Limits  # type: ignore[assignment, no-redef, unused-ignore]
 
-from rsd.backends.failures import as_rsd_error, is_timeout, wished_pause
+from rsd.backends.failures import as_rsd_error, closed_at_once, is_timeout, wished_pause
 from rsd.backends.retries import Backoff, note
 from rsd.config import ModelConfig
 from rsd.errors import (
@@ -35,7 +35,9 @@ from rsd.types import Role
 T = TypeVar("T")
 
 _RETRIES = 2
-_UNLIMITED = Limits()  # the SDK keeps 100 connections, and opens and closes all others each time
+# The SDK keeps 100 connections, and opens and closes all others each time; and it uses one again
+# until it was idle for 5 s, when vLLM closes it: a request that meets that is lost.
+_LIMITS = Limits(keepalive_expiry=2.0)
 _IDLE_S = 10.0  # a server cannot end, start again and load a model in less
 
 
@@ -76,7 +78,7 @@ class Server:
             api_key=key,
             timeout=timeout,
             max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(timeout=timeout, limits=_UNLIMITED),
+            http_client=openai.DefaultAsyncHttpxClient(timeout=timeout, limits=_LIMITS),
         )
         self._first_info: ServerInfo | None = None
         self._sure_until = 0.0
@@ -111,7 +113,10 @@ class Server:
         try:
             async with asyncio.timeout(self.config.timeout_s):
                 yield
-        except (TimeoutError, openai.OpenAIError, ValueError) as error:  # ValueError: no JSON
+        except (TimeoutError, openai.OpenAIError, ValueError, AttributeError) as error:
+            # A ValueError is no JSON.
+            if isinstance(error, AttributeError) and not closed_at_once(error):
+                raise
             name, limit = str(self), self.config.timeout_s
             raise as_rsd_error(error, name, self.role, limit) from error
 
