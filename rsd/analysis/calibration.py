@@ -29,7 +29,7 @@ from rsd.analysis.calibration_separation import (
     lowest_of_solutions,
     reliability,
 )
-from rsd.analysis.naming import in_words
+from rsd.analysis.caveats import labelled
 from rsd.records import RunRecord
 
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75)
@@ -61,7 +61,7 @@ class Calibration(BaseModel, ser_json_inf_nan="strings"):
     JSON."""
 
     run: str
-    strategy: str
+    strategy: str = Field(description="in words, with what the run lacks")
     threshold: float | None = Field(description="δ of the run; None for a rule without")
     problems: int
     solutions: int
@@ -97,7 +97,7 @@ def calibrate(
     solutions = clustered_auc(lowest_of_solutions(rewards))
     return Calibration(
         run=run.directory.resolve().name,
-        strategy=in_words(run.config),
+        strategy=labelled(run),
         threshold=own,
         problems=len(np.unique(rewards.problem)),
         solutions=len(rewards.keys),

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from rsd.analysis.calibration_data import STRATEGIES, Rewards, own_threshold, read_rewards
 from rsd.analysis.calibration_replay import stands
+from rsd.analysis.caveats import shortfall
 from rsd.analysis.outcomes import verdicts
 from rsd.config import Config, differing_keys
 from rsd.records import Key, RunRecord
@@ -25,6 +26,7 @@ class Check(BaseModel, ser_json_inf_nan="strings"):
     """One run at another threshold, over the solutions that both have a verdict on."""
 
     run: str
+    lacking: list[str] = Field(description="what it lacks of a whole run; empty: nothing")
     threshold: float
     solutions: int
     predicted_target_share: float
@@ -49,6 +51,7 @@ def check(run: RunRecord, rewards: Rewards, other: RunRecord) -> Check:
     n, right = len(common), sum(bool(ours[key][0]) for key in unchanged)
     return Check(
         run=other.directory.resolve().name,
+        lacking=shortfall(other),
         threshold=threshold,
         solutions=n,
         predicted_target_share=_share(rewards, set(common), threshold),

@@ -10,13 +10,15 @@ from rsd.analysis.calibration_budget import Budget
 from rsd.analysis.calibration_separation import EDGES, Auc
 from rsd.analysis.present import UNKNOWN, Block, Column, accuracy, percent
 from rsd.analysis.table import render_block
+from rsd.errors import printable
 
 WIDTH = 100
 BARS = " ▁▂▃▄▅▆▇█"
 
 
 def render_calibration(it: Calibration) -> str:
-    """The blocks of `it` one below the other, warnings first, without a final newline."""
+    """The blocks of `it` one below the other, warnings first, without a final newline;
+    printable, whatever the runs are named."""
     head = (
         f"{it.run}: {it.strategy}, {it.problems:,} problems, {it.steps:,} draft steps with a reward"
     )
@@ -24,7 +26,7 @@ def render_calibration(it: Calibration) -> str:
     parts.append(_paragraph(_recommended(it.budget)))
     blocks = [_thresholds(it), _rewards(it), *_reliability(it), *_hindsight(it), *_checks(it)]
     parts += [render_block(block, WIDTH) for block in blocks]
-    return "\n\n".join(parts)
+    return printable("\n\n".join(parts), keep="\n")
 
 
 def delta(threshold: float) -> str:
@@ -167,7 +169,7 @@ def _checks(it: Calibration) -> list[Block]:
     rows = [
         (
             delta(made.threshold),
-            made.run,
+            f"{made.run} ({', '.join(made.lacking)})" if made.lacking else made.run,
             percent(made.predicted_target_share, 1),
             percent(made.target_share, 1),
             f"{percent(made.accuracy_least, 1)} to {percent(made.accuracy_most, 1)}",

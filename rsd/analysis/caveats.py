@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rsd.analysis.metrics import Summary
+from rsd.analysis.naming import in_words
+from rsd.analysis.outcomes import failed
+from rsd.records import RunRecord
 
 
-def shortfall(summary: Summary) -> list[str]:
-    """What keeps a run, or a task of it, from being whole: problems still owed, and failed ones."""
-    parts = []
-    if summary.asked is not None and summary.n < summary.asked:
-        parts.append(f"{summary.n} of {summary.asked}")
-    if summary.errors:
-        parts.append(f"{summary.errors} failed")
-    return parts
+def labelled(run: RunRecord) -> str:
+    """The strategy in words, and what keeps the run from being whole: `RSD δ=0.7 (150 of 200, 3
+    failed)`."""
+    lacking = shortfall(run)
+    words = in_words(run.config)
+    return f"{words} ({', '.join(lacking)})" if lacking else words
+
+
+def shortfall(run: RunRecord) -> list[str]:
+    """What keeps a run from being whole: problems still owed, and failed ones."""
+    n, asked = len(run.trajectories), sum(run.manifest.asked.values())
+    errors = sum(map(failed, run.trajectories.values()))
+    owing = [f"{n} of {asked}"] if n < asked else []
+    return owing + ([f"{errors} failed"] if errors else [])
 
 
 def left_out(summary: Summary, label: str) -> list[str]:

@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from rsd import __version__
+from rsd.analysis.caveats import labelled
 from rsd.analysis.compare import Comparison
 from rsd.analysis.folds import flops
 from rsd.analysis.metrics import AnalyzedRun, Conventions, Metrics, Summary, Tokens
-from rsd.analysis.naming import in_words
 from rsd.analysis.outcomes import outcome
 from rsd.analysis.pareto import pareto_front
 from rsd.analysis.plots import NAMES, Plot
@@ -40,7 +40,9 @@ class RunResult(BaseModel, ser_json_inf_nan="strings"):
     run: str = Field(description="the name of its directory")
     name: str
     digest: str
-    strategy: str = Field(description="in words, as in the table")
+    strategy: str = Field(
+        description="in words, with what the run lacks, as in the table: `RSD δ=0.7 (3 failed)`"
+    )
     decoding: dict[str, Any] = Field(description="the keys of decoding that decide its answers")
     metrics: Metrics
 
@@ -50,6 +52,8 @@ class Difference(BaseModel):
 
     first: str
     second: str
+    first_strategy: str = Field(description="as in the table, with what the run lacks")
+    second_strategy: str
     pairs: int
     unpaired: int
     first_better: int
@@ -83,7 +87,9 @@ class Results(BaseModel, ser_json_inf_nan="strings"):
         description="to the target alone, or the first run where there is none"
     )
     by_flops: list[Point] = Field(description="cost: FLOPs a problem, the PRM reading once")
-    by_latency: list[Point] = Field(description="cost: mean seconds of a problem")
+    by_latency: list[Point] = Field(
+        description="cost: mean seconds of a problem, without those that servers delayed"
+    )
 
 
 def results(runs: list[AnalyzedRun]) -> Results:
@@ -95,7 +101,7 @@ def results(runs: list[AnalyzedRun]) -> Results:
                 run=run_name(run),
                 name=run.run.manifest.name,
                 digest=run.run.manifest.digest,
-                strategy=in_words(run.run.config),
+                strategy=labelled(run.run),
                 decoding=run.run.config.determinants()["decoding"],
                 metrics=run.metrics,
             )
@@ -167,7 +173,7 @@ def _about(run: AnalyzedRun) -> Row:
         "run": run_name(run),
         "name": run.run.manifest.name,
         "strategy": decoding.strategy,
-        "description": in_words(run.run.config),
+        "description": labelled(run.run),
         "threshold": decoding.threshold if "threshold" in read else None,
     }
 
@@ -216,6 +222,8 @@ def _problems(run: AnalyzedRun) -> list[Row]:
                 "correct_paper": grade.correct_paper if grade else None,
                 "stop_reason": it.stop_reason.value,
                 "seconds": it.seconds,
+                "retries": it.retries,
+                "lost_s": it.lost_seconds,
                 "draft_steps_kept": work.draft_steps_kept,
                 "draft_steps_rejected": work.draft_steps_rejected,
                 "target_steps_kept": work.target_steps_kept,
@@ -246,6 +254,8 @@ def _difference(it: Comparison) -> Difference:
     return Difference(
         first=run_name(it.first),
         second=run_name(it.second),
+        first_strategy=labelled(it.first.run),
+        second_strategy=labelled(it.second.run),
         pairs=it.pairs,
         unpaired=it.unpaired,
         first_better=it.first_better,

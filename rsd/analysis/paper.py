@@ -200,6 +200,8 @@ def _notes(it: PaperComparison) -> tuple[str, ...]:
             "n of N, n < N: a part of the set was decoded and graded; its figure is not the set's. "
             "rsd grade grades what is not yet."
         )
+    if errors := it.run.metrics.overall.errors:
+        notes.append(f"{errors} solutions failed; both graders' figures count them as wrong.")
     if it.absent:
         notes.append(f"Published, but not in this run: {', '.join(it.absent)}.")
     if config.decoding.profile != "paper":

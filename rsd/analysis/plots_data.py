@@ -14,7 +14,7 @@ from scipy.stats import t as student
 from rsd.analysis.compare import is_target_alone
 from rsd.analysis.folds import flops, share
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.outcomes import Outcome, failed, outcome, verdicts
+from rsd.analysis.outcomes import Outcome, disturbed, failed, outcome, verdicts
 from rsd.analysis.present import labels, run_name
 from rsd.analysis.speculation import speculation_cost
 from rsd.analysis.statistics import Interval, clustered_interval
@@ -65,8 +65,8 @@ def by_flops(runs: list[AnalyzedRun]) -> list[CostPoint]:
 
 
 def by_latency(runs: list[AnalyzedRun]) -> list[CostPoint]:
-    """Seconds of a finished solution; runs without `timed` ones are left out."""
-    points = _points(runs, lambda run, key: run.run.trajectories[key].seconds)
+    """Seconds of an `undelayed` solution; runs that are not `timed` are left out."""
+    points = _points(runs, lambda run, key: run.run.trajectories[key].seconds, undelayed)
     timed_runs = {run_name(run) for run in runs if timed(run)}
     return [point for point in points if point.run in timed_runs]
 
@@ -156,15 +156,20 @@ def alone_by_level(run: AnalyzedRun) -> dict[str, Estimate]:
 
 
 def latencies(run: AnalyzedRun) -> list[float]:
-    """Seconds of each finished solution, ascending; none of a run that is not `timed`."""
+    """Seconds of each `undelayed` solution, ascending; none of a run that is not `timed`."""
     if not timed(run):
         return []
-    return sorted(run.run.trajectories[key].seconds for key in finished(run))
+    return sorted(run.run.trajectories[key].seconds for key in undelayed(run))
 
 
 def finished(run: AnalyzedRun) -> list[Key]:
     """The solutions that did not fail."""
     return [key for key, it in run.run.trajectories.items() if not failed(it)]
+
+
+def undelayed(run: AnalyzedRun) -> list[Key]:
+    """Of these, those whose seconds are their own: no request was asked again or waited."""
+    return [key for key in finished(run) if not disturbed(run.run.trajectories[key])]
 
 
 def concurrency(runs: list[AnalyzedRun]) -> str:
@@ -203,10 +208,15 @@ def kind(run: AnalyzedRun) -> str:
     return "judged" if run.run.config.roles[:2] == ("draft", "target") else "other"
 
 
-def _points(runs: list[AnalyzedRun], cost: Callable[[AnalyzedRun, Key], float]) -> list[CostPoint]:
+def _points(
+    runs: list[AnalyzedRun],
+    cost: Callable[[AnalyzedRun, Key], float],
+    costing: Callable[[AnalyzedRun], list[Key]] = finished,
+) -> list[CostPoint]:
+    """Accuracy over all problems against the mean `cost` of the solutions in `costing`."""
     points = []
     for run, label in zip(runs, labels(runs), strict=True):
-        right, spent = accuracy(run), _mean([(key[:2], cost(run, key)) for key in finished(run)])
+        right, spent = accuracy(run), _mean([(key[:2], cost(run, key)) for key in costing(run)])
         if right is not None and spent is not None:
             points.append(CostPoint(run_name(run), label, kind(run), spent, right))
     return points

@@ -229,8 +229,13 @@ def _accuracy_and_cost(title: str, what: str, points: list[CostPoint], about: st
 
 def _untimed(runs: list[AnalyzedRun]) -> str:
     untimed = sum(not data.timed(run) for run in runs)
-    what = f"Left out for answers from the step cache: {untimed} of {len(runs)} runs."
-    return what if untimed else ""
+    delayed = sum(len(data.finished(run)) - len(data.undelayed(run)) for run in runs)
+    notes = []
+    if untimed:
+        notes.append(f"Left out for answers from the step cache: {untimed} of {len(runs)} runs.")
+    if delayed:
+        notes.append(f"Left out as servers delayed them: {delayed} solutions.")
+    return " ".join(notes)
 
 
 def _bars(

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rsd.analysis.caveats import disturbance, left_out, shortfall, void_speed
+from rsd.analysis.caveats import disturbance, labelled, left_out, void_speed
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
 from rsd.analysis.folds import total
 from rsd.analysis.metrics import AnalyzedRun, Conventions
-from rsd.analysis.naming import JUDGING, in_words
+from rsd.analysis.naming import JUDGING
 from rsd.analysis.outcomes import failed
 
 UNKNOWN = "-"
@@ -46,9 +46,7 @@ def run_name(run: AnalyzedRun) -> str:
 
 def strategy(run: AnalyzedRun) -> str:
     """The strategy in words, with the threshold where there is one, and what the run lacks."""
-    lacking = shortfall(run.metrics.overall)
-    words = in_words(run.run.config)
-    return f"{words} ({', '.join(lacking)})" if lacking else words
+    return labelled(run.run)
 
 
 def has_rewards(run: AnalyzedRun) -> bool:

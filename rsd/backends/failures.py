@@ -24,11 +24,19 @@ _LONGEST_RETRY_AFTER_S = 60.0
 
 def as_rsd_error(error: Exception, server: str, role: Role, timeout_s: float) -> RsdError:
     """`error`, raised by a single request to `server`, in the words of rsd."""
+    if isinstance(error, AttributeError):
+        return ServerLostError(f"{server}: broke the connection at once; is it running?")
     if isinstance(error, TimeoutError | openai.APIConnectionError):
         return _lost(error, server, timeout_s)
     if isinstance(error, openai.APIStatusError):
         return _refused(error, server, role)
     return UnusableAnswerError(f"{server}: unusable answer: {_in_one_line(str(error))}")
+
+
+def closed_at_once(error: AttributeError) -> bool:
+    """Whether it is what anyio raises of a connection that the server reset as soon as it was
+    made, as one that is killed does: uvloop has no socket of it any more, and nobody looks."""
+    return error.name in ("getpeername", "setsockopt")
 
 
 def is_timeout(error: RsdError) -> bool:

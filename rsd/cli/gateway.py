@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from rsd.backends import Backends, connect, load_tokenizer
+from rsd.cli.on_demand import LOG_DIR, LogDir, Serve, servers
 from rsd.cli.options import ConfigFile, Overrides
 from rsd.config import Config, load
 from rsd.errors import ConfigError, printable
@@ -23,6 +24,8 @@ from rsd.runs.strategies import connected_strategy
 def gateway(
     config: ConfigFile,
     override: Overrides = None,
+    serve: Serve = False,
+    log_dir: LogDir = LOG_DIR,
     host: Annotated[
         str | None, typer.Option("--host", help="address to listen on; by default gateway.host")
     ] = None,
@@ -33,7 +36,8 @@ def gateway(
     """Serve RSD, and each strategy beside it as a model of its own, at /v1/chat/completions and
     /v1/completions; a page to watch it is at /.
 
-    The servers of CONFIG must answer. Ctrl-C or SIGTERM lets it finish what is in work.
+    The servers of CONFIG must answer, or are started by --serve. Ctrl-C or SIGTERM lets it finish
+    what is in work.
     """
     try:
         import fastapi  # noqa: F401
@@ -48,15 +52,27 @@ def gateway(
     listen = host or resolved.gateway.host
     keys = _keys(resolved, listen)
     chosen = resolved.gateway.port if port is None else port
-    if asyncio.run(_serve(resolved, listen, chosen, keys)) == signal.SIGINT:
+    connecting = _connecting(resolved)
+    with servers(serve, log_dir) as prepare:
+        prepare(connecting)
+        signalled = asyncio.run(_answer(resolved, connecting, listen, chosen, keys))
+    if signalled == signal.SIGINT:
         raise typer.Exit(130)
 
 
-async def _serve(config: Config, host: str, port: int, keys: tuple[str, ...]) -> int:
-    from rsd.gateway import Gateway, serve
+def _connecting(config: Config) -> Config:
+    """A configuration that needs the servers of all models that are served."""
     from rsd.gateway.catalog import catalog, connection_config
 
-    connecting = connection_config(catalog(config).values())
+    return connection_config(catalog(config).values())
+
+
+async def _answer(
+    config: Config, connecting: Config, host: str, port: int, keys: tuple[str, ...]
+) -> int:
+    """Serve until a signal comes; gives it."""
+    from rsd.gateway import Gateway, serve
+
     tokenizer = load_tokenizer(config.models.target.model, key="models.target.model")
     for check in await preflight(connecting):
         if check.status == "warning":

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import asyncio
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from rsd.types import Role, Step
 
@@ -40,6 +49,9 @@ class Metrics:
         self.upstream_replicas_up = self._gauge(
             "upstream_replicas_up", "How many servers answer.", "role"
         )
+        tasks = self._gauge("tasks", "Tasks of the event loop; few when nothing is in work.")
+        tasks.set_function(lambda: len(asyncio.all_tasks()))
+        ProcessCollector(registry=self._registry)
 
     def step(self, step: Step) -> None:
         """Count a candidate step."""
@@ -54,7 +66,7 @@ class Metrics:
         self.stages.labels(role).observe(seconds)
 
     def text(self) -> bytes:
-        """The exposition."""
+        """The exposition. Call it in the gateway's event loop."""
         return generate_latest(self._registry)
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:

@@ -61,6 +61,7 @@ class RunStore:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._files[_LOCK] = _locked(directory / _LOCK)
+            self._drop_leftovers()
             self._open(config)
         except OSError as error:
             self.close()
@@ -116,6 +117,12 @@ class RunStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _drop_leftovers(self) -> None:
+        """Remove what a kill left of files that were about to replace others."""
+        for name in (CONFIG, MANIFEST, TRAJECTORIES, GRADES, CUT_GRADES):
+            for path in self.directory.glob(f".{name}.*"):
+                path.unlink(missing_ok=True)
 
     def _open(self, config: Config) -> None:
         if (self.directory / CONFIG).exists():

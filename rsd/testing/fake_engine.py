@@ -16,8 +16,9 @@ from rsd.testing.tokenizers import ByteTokenizer, Tokenizer
 class Faults:
     """What is wrong with a server. All may be changed while it runs.
 
-    `latency_s` delays an answer, `status` answers that HTTP status, `drop` closes the connection
-    in the middle of an answer: these three only for prompts that contain `matching`.
+    `latency_s` delays an answer, as does `held` while it is true, `status` answers that HTTP
+    status, `drop` closes the connection in the middle of an answer: these four only for prompts
+    that contain `matching`.
     `token_latency_s` delays each generated token; `ignore_stop` generates past stop strings.
     `reward` is given for every score: a number out of range, None (a JSON null), or NaN, for
     which vLLM, having no JSON for it, answers 400. `warm_drift` is added to a score that used
@@ -25,6 +26,7 @@ class Faults:
     """
 
     latency_s: float = 0.0
+    held: Callable[[], bool] = lambda: False
     status: int | None = None
     drop: bool = False
     matching: str = ""

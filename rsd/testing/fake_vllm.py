@@ -46,6 +46,7 @@ VERSION = "0.32.0+rsd.fake"
 """What `/version` answers: the vLLM that is imitated, and that it is not that vLLM."""
 
 _CLIENT_CLOSED_REQUEST = 499
+_LOOK_S = 0.01
 
 
 @dataclass(slots=True)
@@ -249,6 +250,8 @@ async def _faulty(engine: FakeEngine, prompts: list[str | list[int]]) -> Respons
     if not any(faults.matching in text for text in texts_of(engine, prompts)):
         return None
     await asyncio.sleep(faults.latency_s)
+    while faults.held():  # noqa: ASYNC110 - it may look at a file
+        await asyncio.sleep(_LOOK_S)
     if faults.status is not None:
         kind = "InternalServerError" if faults.status == 500 else "ServiceUnavailableError"
         refusal = RequestError(faults.status, f"fault to order: {faults.status}", kind)

@@ -8,6 +8,10 @@ import pytest
 from analysis.made_up_runs import grade, solution, three_solutions, write_run
 
 from rsd.analysis import analyze, compute, render_table, write_page
+from rsd.analysis.calibration import calibrate
+from rsd.analysis.calibration_table import render_calibration
+from rsd.analysis.export import results, write_tables
+from rsd.analysis.plots_data import by_latency, latencies
 from rsd.records import MANIFEST, Manifest, TrajectoryRecord, read_run
 from rsd.types import StopReason
 
@@ -77,6 +81,38 @@ def test_a_partial_run_is_labelled_on_the_page(tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     write_page([analyze(read_run(directory))], page)
     assert "(3 of 200)" in page.read_text()
+
+
+def test_a_partial_run_is_labelled_for_machines(tmp_path: Path) -> None:
+    partial = analyze(read_run(written(tmp_path, broken("4"), asked=200)))
+    whole = analyze(read_run(written(tmp_path / "whole")))
+    label = "RSD δ=0.7 (4 of 200, 1 failed)"
+    document = results([partial, whole])
+    assert [run.strategy for run in document.runs] == [label, "RSD δ=0.7"]
+    (difference,) = document.differences
+    assert (difference.first_strategy, difference.second_strategy) == ("RSD δ=0.7", label)
+    tables = write_tables([partial, whole], tmp_path / "tables")
+    by_run = {path.stem: path.read_text(encoding="utf-8") for path in tables}
+    assert all(label in by_run[name] for name in ("runs", "tasks", "differences"))
+    assert "failed" in by_run["problems"]
+
+
+def test_a_partial_run_is_labelled_in_a_calibration(tmp_path: Path) -> None:
+    run = read_run(written(tmp_path, broken("4"), asked=200))
+    other = read_run(written(tmp_path / "other", asked=5))
+    shown = render_calibration(calibrate(run, 0.3, (other,)))
+    assert shown.startswith("run: RSD δ=0.7 (4 of 200, 1 failed), ")
+    assert "run (3 of 5)" in shown
+
+
+def test_pictures_of_latency_leave_out_what_servers_delayed(tmp_path: Path) -> None:
+    delayed = solution("4", list(three_solutions()[0].steps), seconds=500, retries=1)
+    with_it, without = (
+        analyze(read_run(written(tmp_path / name, *more)))
+        for name, more in (("with", [delayed]), ("without", []))
+    )
+    assert latencies(with_it) == latencies(without)
+    assert by_latency([with_it])[0].cost == by_latency([without])[0].cost
 
 
 @pytest.mark.parametrize("asked", [None, 3])

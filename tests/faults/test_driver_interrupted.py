@@ -50,14 +50,21 @@ def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None
         time.sleep(0.02)
 
 
-def slow(cluster: Cluster, seconds: float) -> None:
-    for role in ("draft", "target"):
-        cluster.faults(role).latency_s = seconds
-
-
 def lines(cluster: Cluster, name: str = TRAJECTORIES) -> int:
     path = cluster.config().directory / name
     return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+@contextmanager
+def held_from_the_first_line(cluster: Cluster) -> Iterator[None]:
+    """The draft answers nobody once a problem is stored, until the block ends: however slow the
+    machine is, the run is then in its middle, with all its places taken."""
+    faults = cluster.faults("draft")
+    faults.held = lambda: lines(cluster) >= 1
+    try:
+        yield
+    finally:
+        faults.held = lambda: False
 
 
 def interrupt(process: subprocess.Popen[str], number: signal.Signals) -> None:
@@ -70,7 +77,6 @@ def interrupt(process: subprocess.Popen[str], number: signal.Signals) -> None:
 
 def finishes(cluster: Cluster) -> None:
     """The same command brings the run to its end, each problem once and right."""
-    slow(cluster, 0)
     with rsd_run(cluster.path) as process:
         _, told = process.communicate()
     assert process.returncode == 0, told
@@ -81,17 +87,18 @@ def finishes(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_once_finishes_what_is_in_flight(cluster: Cluster, sent: signal.Signals) -> None:
-    slow(cluster, 0.1)
     with rsd_run(cluster.path) as process:
-        until(lambda: lines(cluster) >= 1, process)
-        before = lines(cluster)
-        interrupt(process, sent)
+        with held_from_the_first_line(cluster):
+            until(lambda: lines(cluster) >= 1, process)
+            before = lines(cluster)
+            interrupt(process, sent)
+            assert process.stderr is not None
+            first = process.stderr.readline().rstrip()
         _, told = process.communicate()
     assert process.returncode == 130
-    first, *_, last = told.splitlines()
     assert first.startswith("rsd: interrupted: finishing the")
     assert first.endswith("solutions in flight; Ctrl-C again drops them")
-    assert last == RESUMES
+    assert told.splitlines()[-1] == RESUMES
     assert before + IN_FLIGHT - 1 <= lines(cluster) < PROBLEMS
     assert lines(cluster) == lines(cluster, GRADES)
     (session,) = read_run(cluster.config().directory).manifest.sessions
@@ -101,13 +108,8 @@ def test_once_finishes_what_is_in_flight(cluster: Cluster, sent: signal.Signals)
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_twice_stops_now(cluster: Cluster, sent: signal.Signals) -> None:
-    slow(cluster, 0.1)
-    with rsd_run(cluster.path) as process:
+    with rsd_run(cluster.path) as process, held_from_the_first_line(cluster):
         until(lambda: lines(cluster) >= 1, process)
-        slow(cluster, 600)
-        asked = cluster.apps["draft"].state.requests
-        before = len(asked)
-        until(lambda: len(asked) > before, process)
         interrupt(process, sent)
         assert process.stderr is not None
         assert "finishing the" in process.stderr.readline()
@@ -122,12 +124,12 @@ def test_twice_stops_now(cluster: Cluster, sent: signal.Signals) -> None:
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_once_ends_the_wait_for_a_lost_server(disturbed: Disturbed, sent: signal.Signals) -> None:
-    disturbed.proxies["draft"].latency_s = 0.1
     with rsd_run(disturbed.cluster.path, *disturbed.arguments()) as process:
-        until(lambda: lines(disturbed.cluster) >= 1, process)
-        draft = disturbed.proxies["draft"]
-        draft.down_s = 20
-        draft.schedule = Schedule(seed=0, rate=1, kinds=["down"], most=1)
+        with held_from_the_first_line(disturbed.cluster):
+            until(lambda: lines(disturbed.cluster) >= 1, process)
+            draft = disturbed.proxies["draft"]
+            draft.down_s = 600
+            draft.schedule = Schedule(seed=0, rate=1, kinds=["down"], most=1)
         assert process.stderr is not None
         assert "waiting for a server (Ctrl-C to stop): draft" in process.stderr.readline()
         interrupt(process, sent)
@@ -140,21 +142,21 @@ def test_once_ends_the_wait_for_a_lost_server(disturbed: Disturbed, sent: signal
 
 
 def test_before_the_first_problem_once_is_enough(cluster: Cluster) -> None:
-    cluster.faults("draft").latency_s = 600
+    draft = cluster.faults("draft")
+    draft.held = lambda: True
     with rsd_run(cluster.path) as process:
         until(lambda: (cluster.config().directory / ".lock").exists(), process)
         interrupt(process, signal.SIGTERM)
         _, told = process.communicate()
+    draft.held = lambda: False
     assert (process.returncode, told.splitlines()[-1]) == (130, RESUMES)
     finishes(cluster)
 
 
 def test_a_directory_is_free_again_when_its_run_was_killed(cluster: Cluster) -> None:
-    slow(cluster, 0.1)
     config = cluster.config()
-    with rsd_run(cluster.path) as process:
+    with rsd_run(cluster.path) as process, held_from_the_first_line(cluster):
         until(lambda: lines(cluster) >= 1, process)
-        slow(cluster, 600)
         with pytest.raises(StoreError, match="another rsd process is working on this run; wait"):
             RunStore(config, config.directory)
         with rsd_run(cluster.path) as other:

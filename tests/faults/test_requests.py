@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import openai
 import pytest
 
 from rsd.backends import (
@@ -20,6 +23,7 @@ from rsd.backends import (
     load_tokenizer,
     noting,
 )
+from rsd.backends.failures import wished_pause
 from rsd.config import ModelConfig
 from rsd.errors import RsdError, ServerChangedError, ServerLostError, UnusableAnswerError
 from rsd.protocols import Sampling
@@ -143,6 +147,66 @@ def test_a_server_that_is_gone_is_lost_before_it_is_reached() -> None:
             assert await work(server) == "a"
 
     asyncio.run(asked())
+
+
+def test_a_server_that_takes_no_connection_is_lost_at_once() -> None:
+    async def asked(port: int) -> Setbacks:
+        setbacks = Setbacks()
+        url = f"http://127.0.0.1:{port}/v1"
+        config = ModelConfig(
+            model="m", served_name="m", endpoints=(url,), timeout_s=20, connect_timeout_s=0.2
+        )
+        server = Server("draft", config)
+        with noting(setbacks), pytest.raises(ServerLostError, match="cannot be reached") as raised:
+            await server.info()
+        assert not raised.value.reached
+        await server.aclose()
+        return setbacks
+
+    with ExitStack() as stack:
+        deaf = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(8):  # whom it does not accept fill the queue, and who comes then waits
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(deaf.getsockname())
+        setbacks = asyncio.run(asked(deaf.getsockname()[1]))
+    assert setbacks.retries == 0
+    assert setbacks.seconds >= 0.2
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("0.5", 0.5), ("3600", 60), ("inf", 60), ("-1", 0), ("Wed, 21 Oct 2026 7:28", 0)],
+)
+def test_a_wish_to_be_asked_later_is_kept_to_within_reason(header: str, seconds: float) -> None:
+    response = SimpleNamespace(status_code=503, request=None, headers={"retry-after": header})
+    lost = ServerLostError("draft server: answered 503")
+    lost.__cause__ = openai.APIStatusError("overloaded", response=cast(Any, response), body=None)
+    assert wished_pause(lost) == seconds
+
+
+def test_a_connection_that_is_reset_at_once_is_a_lost_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Under uvloop its socket is None by the time that anyio asks it for its peer."""
+
+    async def asked(attribute: str) -> None:
+        async def post(*_: object, **__: object) -> None:
+            getattr(None, attribute)
+
+        config = ModelConfig(model="m", served_name="m", endpoints=("http://127.0.0.1:9/v1",))
+        server = Server("prm", config)
+        monkeypatch.setattr(server.client, "post", post)
+        try:
+            await server.post("/classify", {})
+        finally:
+            await server.aclose()
+
+    with pytest.raises(ServerLostError, match="broke the connection at once") as raised:
+        asyncio.run(asked("getpeername"))
+    assert not raised.value.reached
+    with pytest.raises(AttributeError):
+        asyncio.run(asked("a_defect_of_ours"))
 
 
 def test_what_the_server_refuses_for_good_is_asked_once() -> None:

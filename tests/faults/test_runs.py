@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from faults.conftest import Disturbed
 
 from rsd.cli import main as cli
 from rsd.records import METRICS, TRAJECTORIES, RunRecord, read_run
-from rsd.testing.broken import FAULTS
+from rsd.testing.broken import FAULTS, Fault
 from rsd.testing.proxy import FaultProxy, Schedule
 
 pytestmark = pytest.mark.timeout(120)  # no hang
@@ -58,28 +55,32 @@ def rsd(
     return call
 
 
-@contextmanager
-def when_begun(disturbed: Disturbed, act: Callable[[], None]) -> Iterator[None]:
-    """Slow the draft down, and `act` in the middle of the run that the block starts."""
+def when_begun(disturbed: Disturbed, act: Callable[[], None]) -> None:
+    """Have the draft `act` once, before the first answer that it gives after a problem of the
+    next run is stored."""
     path = disturbed.config().directory / TRAJECTORIES
-    over = threading.Event()
+    faults = disturbed.cluster.faults("draft")
 
-    def watch() -> None:
-        while not over.is_set():
-            if path.exists() and path.stat().st_size:
-                act()
-                return
-            over.wait(0.005)
+    def look() -> bool:
+        if path.exists() and path.stat().st_size:
+            faults.held = lambda: False
+            act()
+        return False
 
-    disturbed.proxies["draft"].latency_s = 0.05
-    watching = threading.Thread(target=watch)
-    watching.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watching.join()
-        disturbed.proxies["draft"].latency_s = 0.0
+    faults.held = look
+
+
+class Once(Schedule):
+    """Breaks the next request, and none after it."""
+
+    def __init__(self, kind: Fault) -> None:
+        super().__init__(seed=0, rate=1, kinds=[kind])
+        self._over = False
+
+    def draw(self, path: str, body: bytes) -> Fault | None:
+        fault = None if self._over else super().draw(path, body)
+        self._over = True
+        return fault
 
 
 def gone_for(proxy: FaultProxy, seconds: float) -> Callable[[], None]:
@@ -87,10 +88,7 @@ def gone_for(proxy: FaultProxy, seconds: float) -> Callable[[], None]:
 
     def act() -> None:
         proxy.down_s = seconds
-        proxy.schedule = Schedule(seed=0, rate=1, kinds=["down"], most=1)
-        while not proxy.injected:
-            time.sleep(0.001)
-        proxy.schedule = None
+        proxy.schedule = Once("down")
 
     return act
 
@@ -117,7 +115,7 @@ def test_a_run_among_faults_tells_of_nothing_but_its_results(
     for number, proxy in enumerate(disturbed.proxies.values()):
         proxy.schedule = Schedule(3 * seed + number, rate=0.15, kinds=kinds)
     ended = rsd(*(f"models.{role}.timeout_s=1" for role in disturbed.proxies))
-    assert ended.code == 0
+    assert ended.code == 0, ended.told
     assert "failed" not in ended.told
     run = record(disturbed)
     assert right(run) == len(run.trajectories) == PROBLEMS
@@ -127,9 +125,9 @@ def test_a_run_among_faults_tells_of_nothing_but_its_results(
 @pytest.mark.parametrize("role", ["draft", "target", "prm"])
 def test_a_lost_server_is_waited_for(rsd: Rsd, disturbed: Disturbed, role: str) -> None:
     proxy = disturbed.proxies[role]
-    with when_begun(disturbed, gone_for(proxy, 0.5)):
-        ended = rsd()
-    assert ended.code == 0
+    when_begun(disturbed, gone_for(proxy, 1))
+    ended = rsd()
+    assert ended.code == 0, ended.told
     assert ended.told.count("waiting for a server (Ctrl-C to stop)") == 1
     assert ended.told.count(f"{role} server at http://127.0.0.1:{proxy.port}/v1 is back") == 1
     run = record(disturbed)
@@ -143,8 +141,8 @@ def test_with_fail_a_lost_server_costs_its_problems_and_no_others(
     rsd: Rsd, disturbed: Disturbed
 ) -> None:
     fail = "run.on_server_loss=fail"
-    with when_begun(disturbed, gone_for(disturbed.proxies["draft"], 60)):
-        ended = rsd(fail)
+    when_begun(disturbed, gone_for(disturbed.proxies["draft"], 600))
+    ended = rsd(fail)
     run = record(disturbed)
     failed = sum(t.error is not None for t in run.trajectories.values())
     assert 0 < failed < PROBLEMS
@@ -164,8 +162,8 @@ def test_a_server_with_another_model_ends_the_run(rsd: Rsd, disturbed: Disturbed
         proxy.model = "another"
         gone_for(proxy, 0.1)()
 
-    with when_begun(disturbed, replace):
-        ended = rsd()
+    when_begun(disturbed, replace)
+    ended = rsd()
     assert ended.code == 1
     assert "draft server at" in ended.told
     assert "serves another with a context of" in ended.told
@@ -201,7 +199,7 @@ def test_an_answer_that_stays_unusable_costs_its_problem_only(
 
 
 def test_the_log_of_a_run_is_whole(rsd: Rsd, disturbed: Disturbed) -> None:
-    with when_begun(disturbed, gone_for(disturbed.proxies["prm"], 0.2)):
-        rsd()
+    when_begun(disturbed, gone_for(disturbed.proxies["prm"], 0.2))
+    rsd()
     lines = Path(record(disturbed).directory / TRAJECTORIES).read_text().splitlines()
     assert len({json.loads(line)["problem_id"] for line in lines}) == len(lines) == PROBLEMS

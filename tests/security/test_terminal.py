@@ -9,10 +9,12 @@ import logging
 from pathlib import Path
 
 import pytest
-from analysis.made_up_runs import grade, solution, target, write_run
+from analysis.made_up_runs import grade, solution, target, three_solutions, write_run
 from cluster import Cluster
 
 from rsd.analysis import analyze, render_table
+from rsd.analysis.calibration import calibrate
+from rsd.analysis.calibration_table import render_calibration
 from rsd.analysis.export import write_tables
 from rsd.cli.main import _Printable
 from rsd.config import Config
@@ -64,6 +66,14 @@ def test_the_table_is_printable(tmp_path: Path) -> None:
     manifest = run / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"made-up"', r'"\u001b[2J\u202e"'))
     text = render_table([analyze(read_run(run))])
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_a_calibration_is_printable(tmp_path: Path) -> None:
+    directory = tmp_path / f"run-{ATTACK[:-1]}"  # a name of a file holds all but a zero byte
+    run = write_run(directory, three_solutions(), [grade("1", True), grade("2", False)])
+    text = render_calibration(calibrate(read_run(run)))
+    assert text.startswith(r"run-\x1b]0;owned\x07")
     assert all(line.isprintable() for line in text.split("\n"))
 
 
