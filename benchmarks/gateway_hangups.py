@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 from common import Demo, add_server_options, demo_servers, say, write_result
-from gateway_client import Endpoint, ask, gateway, upstream
+from gateway_client import Endpoint, ask, ask_all, gateway, upstream
 
 from rsd.cli.event_loop import choose_event_loop
 from rsd.tasks import load_problems
@@ -58,35 +58,42 @@ def drawn(questions: Sequence[str], number: int, seed: int) -> list[Plan]:
     return plans
 
 
-async def carry_out(endpoint: Endpoint, plans: Sequence[Plan], clients: int) -> Counter[str]:
-    """Ask by `clients` clients at a time; how the requests ended: answered, hung up, or the error.
+@dataclass
+class Crowd:
+    """`clients` clients of a gateway, and what an answer usually takes them, in seconds: a running
+    mean, from `usual_s`, over those who stay for it."""
 
-    A client that hangs up closes its connection. One that wanted to leave later than the answer
-    came has been answered.
-    """
-    ended: Counter[str] = Counter()
-    left = iter(plans)
-    usual_s = 1.0
+    endpoint: Endpoint
+    clients: int
+    usual_s: float
 
-    async def client() -> None:
-        nonlocal usual_s
-        for plan in left:
-            limit = None if plan.leaves_at is None else plan.leaves_at * usual_s
-            async with httpx.AsyncClient(timeout=600) as http:
-                try:
-                    async with asyncio.timeout(limit):
-                        answer = await ask(
-                            http, endpoint, plan.question, model="rsd", stream=plan.stream
-                        )
-                except TimeoutError:
-                    ended["hung up"] += 1
-                    continue
-            ended[answer.error or "answered"] += 1
-            if limit is None:
-                usual_s += 0.1 * (answer.seconds - usual_s)
+    async def carry_out(self, plans: Sequence[Plan]) -> Counter[str]:
+        """Ask, each client the next one; how the requests ended: answered, hung up, or the error.
 
-    await asyncio.gather(*(client() for _ in range(clients)))
-    return ended
+        A client that hangs up closes its connection. One that wanted to leave later than the
+        answer came has been answered.
+        """
+        ended: Counter[str] = Counter()
+        left = iter(plans)
+
+        async def client() -> None:
+            for plan in left:
+                limit = None if plan.leaves_at is None else plan.leaves_at * self.usual_s
+                async with httpx.AsyncClient(timeout=600) as http:
+                    try:
+                        async with asyncio.timeout(limit):
+                            answer = await ask(
+                                http, self.endpoint, plan.question, model="rsd", stream=plan.stream
+                            )
+                    except TimeoutError:
+                        ended["hung up"] += 1
+                        continue
+                ended[answer.error or "answered"] += 1
+                if limit is None:
+                    self.usual_s += 0.1 * (answer.seconds - self.usual_s)
+
+        await asyncio.gather(*(client() for _ in range(self.clients)))
+        return ended
 
 
 def settle(endpoint: Endpoint, tasks: float) -> dict[str, float]:
@@ -106,16 +113,16 @@ def measure(demo: Demo, endpoint: Endpoint, requests: int, clients: int, seed: i
     config = demo.config()
     questions = [problem.question for problem in load_problems("demo", config.tasks.data_dir, None)]
     tasks = endpoint.gauges()["rsd_gateway_tasks"]
-    warm_up = asyncio.run(
-        carry_out(endpoint, drawn(questions, requests // PARTS, seed + 1), clients)
-    )
+    _, (first,) = ask_all(endpoint, questions[:1], 1)
+    crowd = Crowd(endpoint, clients, first.seconds)
+    warm_up = asyncio.run(crowd.carry_out(drawn(questions, requests // PARTS, seed + 1)))
     looks = [look(demo, endpoint, tasks, 0)]
     ended: Counter[str] = Counter()
     plans = drawn(questions, requests, seed)
     size = requests // PARTS
     clock = time.perf_counter()
     for part in range(PARTS):
-        ended += asyncio.run(carry_out(endpoint, plans[part * size : (part + 1) * size], clients))
+        ended += asyncio.run(crowd.carry_out(plans[part * size : (part + 1) * size]))
         looks.append(look(demo, endpoint, tasks, (part + 1) * size))
     return {
         "tasks_at_start": tasks,
