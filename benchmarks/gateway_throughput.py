@@ -262,7 +262,7 @@ def plot(sizes: Sequence[Size]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--problems", type=int, nargs="+", default=[12, 32, 64], help="for each")
+    parser.add_argument("--problems", type=int, nargs="+", default=[12, 48, 192], help="for each")
     parser.add_argument("--repetitions", type=int, default=5, help="at least 2")
     parser.add_argument("--counted", type=int, default=40, help="problems for each model's usage")
     parser.add_argument("--vllm-bench", action="store_true", help="also by vLLM's load generator")

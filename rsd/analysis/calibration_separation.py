@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from pydantic import BaseModel, Field
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from rsd.analysis.calibration_data import Bools, Floats, Ints, Rewards
 from rsd.analysis.calibration_replay import grouped_interval
@@ -117,7 +117,7 @@ def clustered_auc(it: Labelled) -> Auc | None:
     effective = float(least)
     if variance > 0 and 0 < value < 1:
         effective = max(1.0, value * (1 - value) / variance)
-    quantile = float(student.ppf(0.975, max(1, least - 1)))
+    quantile = float(stdtrit(max(1, least - 1), 0.975))
     low, high = score_interval(value, effective, quantile)
     return Auc(value=value, ci95=(low, high), right=len(positive), wrong=len(negative))
 

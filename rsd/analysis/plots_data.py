@@ -9,7 +9,7 @@ from math import inf, isinf, nan, sqrt
 from typing import TypeVar
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from rsd.analysis.compare import is_target_alone
 from rsd.analysis.folds import flops, share
@@ -242,7 +242,7 @@ def _mean(values: list[tuple[tuple[str, str], float]]) -> Estimate | None:
     if n == 1:
         return Estimate(mean, (mean, mean), n)
     variance = n / (n - 1) * float(((totals - mean * sizes) ** 2).sum()) / float(sizes.sum()) ** 2
-    half = float(student.ppf(0.975, n - 1)) * sqrt(variance)
+    half = float(stdtrit(n - 1, 0.975)) * sqrt(variance)
     return Estimate(mean, (mean - half, mean + half), n)
 
 

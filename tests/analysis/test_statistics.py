@@ -104,6 +104,9 @@ def test_mcnemar_is_a_symmetric_probability(pairs):
     p = mcnemar_exact(first, second)
     assert 0 < p <= 1
     assert p == pytest.approx(mcnemar_exact(second, first))
+    differing = [a for a, b in pairs if a != b]
+    if differing:
+        assert p == pytest.approx(binomtest(sum(differing), len(differing), 0.5).pvalue)
     assert mcnemar_exact(first, first) == 1
 
 

@@ -41,7 +41,7 @@ def test_steps_arrive_and_rejected_ones_are_struck_through(page: Page) -> None:
     slider.fill("1")
     assert page.locator("#shown").text_content() == "1.00"
     page.locator("#ask").click()
-    page.get_by_text("Ended: eos").wait_for()
+    page.get_by_text("Ended: the answer is complete").wait_for()
     rejected, kept = page.locator("li.draft.rejected"), page.locator("li.target.kept")
     assert rejected.count() == kept.count() > 1
     struck = rejected.first.locator(".text")
@@ -57,7 +57,7 @@ def test_the_strategy_is_chosen_and_an_answer_replaces_the_one_before(page: Page
     assert page.locator("#threshold").is_disabled()
     for _ in range(2):
         page.locator("#ask").click()
-        page.get_by_text("Ended: eos").wait_for()
+        page.get_by_text("Ended: the answer is complete").wait_for()
         numbers = page.locator("li .meta").filter(has_text=re.compile("^step 1,"))
         assert numbers.count() == 1
 
