@@ -40,15 +40,13 @@ from common import (
     write_result,
 )
 
-from rsd.backends import load_tokenizer
 from rsd.cli.event_loop import choose_event_loop
 from rsd.config import Config
 from rsd.records import TrajectoryRecord, read_run
 from rsd.runs import execute
 from rsd.serving import build, running
 from rsd.tasks import load_problems
-from rsd.testing.lock_step import LockStep, Model, Solution
-from rsd.types import Role
+from rsd.testing.lock_step import LockStep, Solution
 
 TARGET = 2.0
 TOKEN_WISE = """models.prm.serve.flags=["--pooler-config", '{"task": "token_classify"}']"""
@@ -106,22 +104,9 @@ def token_wise_server(demo: Demo) -> Iterator[TokenWise]:
 
 def lock_step_loop(config: Config, token_wise: TokenWise | None) -> LockStep:
     """The published loop on the servers of `config`, and with its rewards from `token_wise`."""
-
-    def model(role: Role) -> Model:
-        it = config.models.role(role)
-        return Model(it.endpoint.removesuffix("/v1"), it.served_name, load_tokenizer(it.model))
-
-    loop = LockStep(
-        model("draft"),
-        model("target"),
-        model("prm"),
-        threshold=config.decoding.threshold,
-        cap=config.decoding.max_tokens,
-        max_steps=config.decoding.max_steps,
-        token_wise=token_wise is not None,
-    )
+    loop = LockStep.of(config)
     if token_wise is not None:
-        loop.prm.url = token_wise.url
+        loop.token_wise, loop.prm.url = True, token_wise.url
     return loop
 
 

@@ -2,7 +2,7 @@
 
 All problems in lock-step: the draft writes one step of every unfinished problem, the reward model
 scores them, the target rewrites the rejected ones. Written from the facts that
-docs/paper-profile.md lists; it shares no code with the rest of `rsd`.
+docs/paper-profile.md lists; its loop shares no code with the rest of `rsd`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+
+from rsd.backends import load_tokenizer
+from rsd.config import Config
+from rsd.types import Role
 
 PROMPT = (
     "<|im_start|>system\n"
@@ -100,6 +104,23 @@ class LockStep:
     max_steps: int = 100
     patience: int | None = None
     token_wise: bool = False
+
+    @classmethod
+    def of(cls, config: Config) -> LockStep:
+        """On the servers of `config`, with its threshold and limits."""
+
+        def model(role: Role) -> Model:
+            it = config.models.role(role)
+            return Model(it.endpoint.removesuffix("/v1"), it.served_name, load_tokenizer(it.model))
+
+        return cls(
+            model("draft"),
+            model("target"),
+            model("prm"),
+            threshold=config.decoding.threshold,
+            cap=config.decoding.max_tokens,
+            max_steps=config.decoding.max_steps,
+        )
 
     def solve(self, questions: Sequence[str]) -> list[Solution]:
         """Decode all `questions` together."""

@@ -9,14 +9,12 @@ from collections.abc import Sequence
 import pytest
 from demo_servers import Demo
 from paper.world import entries
-from transformers import AutoTokenizer
 
 from rsd.config import Config
 from rsd.patience import cut, cuts
 from rsd.records import TrajectoryRecord, read_run
 from rsd.runs import execute
-from rsd.testing.lock_step import LockStep, Model, Solution
-from rsd.types import Role
+from rsd.testing.lock_step import LockStep, Solution
 
 pytestmark = pytest.mark.servers
 PROBLEMS = 200
@@ -39,20 +37,8 @@ def decoded(config: Config) -> list[TrajectoryRecord]:
 def lock_step(
     config: Config, trajectories: Sequence[TrajectoryRecord], patience: int | None = None
 ) -> list[Solution]:
-    def model(role: Role) -> Model:
-        it = config.models.role(role)
-        url = it.endpoint.removesuffix("/v1")
-        return Model(url, it.served_name, AutoTokenizer.from_pretrained(it.model))
-
-    reference = LockStep(
-        model("draft"),
-        model("target"),
-        model("prm"),
-        threshold=config.decoding.threshold,
-        cap=config.decoding.max_tokens,
-        max_steps=config.decoding.max_steps,
-        patience=patience,
-    )
+    reference = LockStep.of(config)
+    reference.patience = patience
     return reference.solve([t.question for t in trajectories])
 
 
