@@ -57,9 +57,10 @@ class Query:
 class Usage:
     """Tokens of one or more requests to one model, as its server counted them.
 
-    `prompt_tokens` counts the whole prompt of each request; `cached_tokens` of these came from
-    the server's prefix cache; `completion_tokens` were generated; `wasted_tokens` came beside
-    them, written ahead in vain.
+    `prompt_tokens` counts the whole prompt of each request, and again for each further step that
+    one request brings (lookahead); `cached_tokens` of these came from the server's prefix cache,
+    or were just written; `completion_tokens` were generated; `wasted_tokens` came beside them,
+    written ahead in vain.
     """
 
     requests: int = 0

@@ -95,9 +95,11 @@ class StepStore:
 
     def _write(self) -> None:
         """Write all that is unwritten, in one transaction."""
+        if not self._writable:
+            return
         with self._lock:
             batch = [*self._unwritten.items()]
-        if not (batch and self._writable):
+        if not batch:
             return
         try:
             with self._writer:

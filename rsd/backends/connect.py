@@ -25,12 +25,8 @@ from rsd.backends.judge import JudgeScorer
 from rsd.backends.math_shepherd import MathShepherdScorer
 from rsd.backends.qwen25_math import Qwen25MathScorer
 from rsd.backends.recovery import RecoveringGenerator, RecoveringScorer, Recovery
-from rsd.backends.replicas import (
-    Replicas,
-    ReplicatedGenerator,
-    ReplicatedScorer,
-    open_replicas,
-)
+from rsd.backends.replicas import Replicas, open_replicas
+from rsd.backends.replicated import ReplicatedGenerator, ReplicatedScorer
 from rsd.backends.rewards import load_tokenizer
 from rsd.backends.rlhflow import RlhflowScorer
 from rsd.backends.server import Server, ServerInfo

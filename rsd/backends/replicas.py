@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -28,8 +28,6 @@ from rsd.errors import (
     ServerLostError,
     UnusableAnswerError,
 )
-from rsd.protocols import Generator, Sampling, Scorer, StreamingGenerator
-from rsd.types import Chunk, Completion, Likelihood, Prefix, Score
 
 log = logging.getLogger(__name__)
 
@@ -118,10 +116,10 @@ class Replicas:
         """What `request` gives for the place of the problem's replica, or if that fails to give
         a usable answer, for another place; each is tried at most once.
 
-        Raises the last failure when none is left, or when a second server was lost at work on
-        this very request, which may be what brings them down. An error that says what is wrong
-        with the request passes through. Outside of `one_problem` each request is a problem of
-        its own.
+        Raises the last failure when none is left that could be asked, or when a second server was
+        lost at work on this very request, which may be what brings them down. An error that says
+        what is wrong with the request passes through. Outside of `one_problem` each request is a
+        problem of its own.
         """
         problem = _problem.get()
         if len(self.servers) == 1:
@@ -133,18 +131,22 @@ class Replicas:
                 return await self.ask(request)
         tried: set[int] = set()
         losses = 0
+        failure: RsdError | None = None
         while True:
-            place = await self._place(problem, tried)
+            place = await self._place(problem, tried, failure)
+            if tried:
+                note(retries=1)
             try:
                 return await request(place)
             except (ServerLostError, ServerChangedError, UnusableAnswerError) as error:
                 tried.add(place)
                 if not isinstance(error, UnusableAnswerError):
                     self._lose(place, error)
+                if not isinstance(error, ServerChangedError):
+                    failure = error
                 losses += isinstance(error, ServerLostError) and error.reached
                 if len(tried) == len(self.servers) or losses == _MOST_LOSSES:
                     raise
-                note(retries=1)
 
     def leave(self, place: int) -> None:
         """A problem has no more requests for the server at `place`."""
@@ -157,14 +159,15 @@ class Replicas:
             task.cancel()
         await asyncio.gather(*looking, return_exceptions=True)
 
-    async def _place(self, problem: _Problem, tried: set[int]) -> int:
-        """Where to send the problem's next request; not to those `tried`, which are not all."""
+    async def _place(self, problem: _Problem, tried: set[int], failure: RsdError | None) -> int:
+        """Where to send the problem's next request; not to those `tried`, which are not all.
+        `failure` is what it met there. Raises as `_first_back` does."""
         for place, state in enumerate(self._states):
             if state.lost and state.look_at <= time.monotonic():
                 self._look(place)
         untried = [place for place in range(len(self.servers)) if place not in tried]
         fit = [place for place in untried if self._states[place].lost is None]
-        fit = fit or [await self._first_back(untried)]
+        fit = fit or [await self._first_back(untried, failure)]
         before = problem.at.get(self)
         if before in fit:
             return before
@@ -182,12 +185,19 @@ class Replicas:
         problem.at[self] = place
         self._states[place].problems += 1
 
-    async def _first_back(self, places: Sequence[int]) -> int:
-        """The first of the lost servers at `places` that is back. If none is, raises why: first
-        of all that a server cannot be reached, for it may still come back as it was."""
-        for place in places:
-            if await asyncio.shield(self._look(place)):
-                return place
+    async def _first_back(self, places: Sequence[int], failure: RsdError | None) -> int:
+        """The first of the lost servers at `places` that is back. If none is, raises `failure`:
+        it tells more of the request than that others are lost. Without it raises why: first of
+        all that a server cannot be reached, for it may still come back as it was."""
+        clock = time.perf_counter()
+        try:
+            for place in places:
+                if await asyncio.shield(self._look(place)):
+                    return place
+        finally:
+            note(seconds=time.perf_counter() - clock)
+        if failure is not None:
+            raise failure
         reasons = [state.lost for state in self._states if state.lost]
         down = [reason for reason in reasons if isinstance(reason, ServerLostError)]
         raise [*down, *reasons][0].with_traceback(None)
@@ -200,10 +210,11 @@ class Replicas:
         state.look_at = time.monotonic() + self._cool_down_s
 
     def _look(self, place: int) -> asyncio.Task[bool]:
-        """Look whether a lost server is back; a look that is under way is enough."""
+        """Look whether a lost server is back; a look that is under way is enough. It is for all
+        problems: what it costs is noted for none."""
         state = self._states[place]
         if state.looking is None:
-            state.looking = asyncio.create_task(self._is_back(place))
+            state.looking = asyncio.create_task(self._is_back(place), context=Context())
         return state.looking
 
     async def _is_back(self, place: int) -> bool:
@@ -212,6 +223,7 @@ class Replicas:
             async with asyncio.timeout(_LOOK_S):
                 info = await checked_info(server)
             if difference := differing(str(server), info, "the others", self.info):
+                server.forget()
                 raise ServerChangedError(difference)
         except TimeoutError:
             state.lost = ServerLostError(f"{server}: no answer within {_LOOK_S:g} s")
@@ -224,55 +236,6 @@ class Replicas:
             state.looking = None
             state.look_at = time.monotonic() + self._cool_down_s
         return state.lost is None
-
-
-class ReplicatedGenerator:
-    """The `generators` of `replicas`, in the same order, as one."""
-
-    def __init__(self, replicas: Replicas, generators: Sequence[Generator]) -> None:
-        self._replicas = replicas
-        self._generators = tuple(generators)
-
-    async def generate(self, prefix: Prefix, *, max_tokens: int, sampling: Sampling) -> Completion:
-        """See `rsd.protocols.Generator.generate`."""
-        return await self._replicas.ask(
-            lambda place: self._generators[place].generate(
-                prefix, max_tokens=max_tokens, sampling=sampling
-            )
-        )
-
-    async def stream(
-        self, prefix: Prefix, *, max_tokens: int, unless_busy: bool = False
-    ) -> AsyncGenerator[Chunk, None]:
-        """See `rsd.protocols.StreamingGenerator.stream`. It does not move to another replica."""
-        generator = await self._replicas.ask(self._at)
-        if isinstance(generator, StreamingGenerator):
-            async with aclosing(
-                generator.stream(prefix, max_tokens=max_tokens, unless_busy=unless_busy)
-            ) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-
-    async def log_likelihood(self, prefix: Prefix, completion: Completion) -> Likelihood:
-        """See `rsd.protocols.Generator.log_likelihood`."""
-        return await self._replicas.ask(
-            lambda place: self._generators[place].log_likelihood(prefix, completion)
-        )
-
-    async def _at(self, place: int) -> Generator:
-        return self._generators[place]
-
-
-class ReplicatedScorer:
-    """The `scorers` of `replicas`, in the same order, as one."""
-
-    def __init__(self, replicas: Replicas, scorers: Sequence[Scorer]) -> None:
-        self._replicas = replicas
-        self._scorers = tuple(scorers)
-
-    async def score(self, question: str, steps: Sequence[str]) -> Score:
-        """See `rsd.protocols.Scorer.score`."""
-        return await self._replicas.ask(lambda place: self._scorers[place].score(question, steps))
 
 
 async def open_replicas(servers: Sequence[Server]) -> Replicas:

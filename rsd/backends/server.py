@@ -187,6 +187,10 @@ class Server:
             )
         self._sure_until = time.monotonic() + _IDLE_S
 
+    def forget(self) -> None:
+        """Let the next `info` be the first: what it served until now was never used."""
+        self._first_info = None
+
     async def tokenize(self, text: str, *, special: bool = False) -> list[int]:
         """Token ids of `text` by the server's own tokenizer; with `special`, after the special
         tokens that it puts before a prompt."""

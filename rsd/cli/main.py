@@ -85,7 +85,9 @@ def _exit_code() -> int:
     except ExceptionGroup as group:
         return _fail(str(_first_leaf(group)), 1)
     except _USAGE_ERROR as error:
-        return _fail(f"{str(error).rstrip('.')}; see rsd --help", 2)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "rsd"
+        return _fail(f"{str(error).rstrip('.')}; see {command} --help", 2)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -9,10 +9,10 @@ response, encoded again, reach that cap. `docs/paper-profile.md` lists each diff
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from rsd.decoding.response import Response, Rules
-from rsd.types import Completion, Prefix, Query, Score, Source, Step
+from rsd.types import Completion, Prefix, Query, Source
 
 SEPARATOR = "\n\n"
 """The only stop string. The server strips it, the program puts it back after every step."""
@@ -57,31 +57,14 @@ class PaperResponse(Response):
         response = self.prefix.text.removeprefix(self.query.prompt)
         return (response + completion.text).split(SEPARATOR)
 
-    def keep(
-        self,
-        source: Source,
-        completion: Completion,
-        score: Score | None = None,
-        candidate: int = 0,
-    ) -> Step:
-        """Append `completion` as the next step."""
-        step = super().keep(source, completion, score, candidate)
-        self.prefix = Prefix(self.prefix.text)
-        return step
+    def _extended(self, completion: Completion) -> Prefix:
+        return Prefix(self.prefix.text + completion.text + SEPARATOR)
 
-    def _step(
-        self,
-        source: Source,
-        accepted: bool,
-        completion: Completion,
-        score: Score | None,
-        candidate: int,
-    ) -> Step:
-        step = super()._step(source, accepted, completion, score, candidate)
-        return replace(step, paper_tokens=self._counts[source](step.text + SEPARATOR))
+    def _paper_tokens(self, source: Source, completion: Completion) -> int:
+        return self._counts[source](completion.text + SEPARATOR)
 
     def _reaches_cap(self, completion: Completion) -> bool:
-        text = self.prefix.text + completion.text + SEPARATOR
+        text = self._extended(completion).text
         return any(count(text) >= self._rules.limits.max_tokens for count in self._counts.values())
 
     def _repeats(self, completion: Completion) -> bool:

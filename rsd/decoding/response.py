@@ -96,7 +96,7 @@ class Response:
         """Append `completion` as the next step."""
         self.ended = self._ending(completion)
         step = self._step(source, True, completion, score, candidate)
-        self.prefix = self.prefix.extend(completion, self._rules.separator)
+        self.prefix = self._extended(completion)
         self.steps.append(completion.text)
         self._tokens += completion.usage.completion_tokens
         self._length = completion.usage.prompt_tokens + completion.usage.completion_tokens
@@ -128,7 +128,16 @@ class Response:
     ) -> Step:
         """A candidate for the next step, judged; a kept one ends what `ended` says."""
         ends = self.ended if accepted else None
-        return Step(self.index, source, accepted, completion, score, ends, candidate)
+        paper_tokens = self._paper_tokens(source, completion)
+        return Step(self.index, source, accepted, completion, score, ends, candidate, paper_tokens)
+
+    def _extended(self, completion: Completion) -> Prefix:
+        """What the next step continues if `completion` is kept."""
+        return self.prefix.extend(completion, self._rules.separator)
+
+    def _paper_tokens(self, source: Source, completion: Completion) -> int | None:
+        """`Step.paper_tokens`."""
+        return None
 
     def _ending(self, completion: Completion) -> StopReason | None:
         """Why the response ends with `completion`, or None if it goes on."""

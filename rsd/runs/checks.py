@@ -86,12 +86,17 @@ async def reach(replicas: Sequence[Server]) -> tuple[list[Check], list[Reached]]
             reached.append(Reached(server, number, info))
         elif isinstance(info, ServerLostError) and some:
             mend = f"{_START}; until then the others do its work"
-            checks.append(Check(name, "warning", str(info), mend))
+            checks.append(Check(name, "warning", _why(server, info), mend))
         elif isinstance(info, RsdError):
-            checks.append(Check(name, "fail", str(info), _START))
+            checks.append(Check(name, "fail", _why(server, info), _START))
         else:
             raise info
     return checks, reached
+
+
+def _why(server: Server, error: RsdError) -> str:
+    """What the error says beside the name of the check and its mend."""
+    return str(error).removeprefix(f"{server.role} server at ").removesuffix("; is it running?")
 
 
 def served_model(each: Reached) -> Check:

@@ -83,12 +83,13 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How the servers of one role are doing, together: requests that wait, preemptions since the
-    start, and the tokens that their KV caches hold (None: unknown)."""
+    """How the `servers` of one role that are not lost are doing, together: requests that wait,
+    preemptions since the start, and the tokens that their KV caches hold (None: unknown)."""
 
     waiting: int = 0
     preemptions: int = 0
     cache_tokens: int | None = None
+    servers: int = 1
 
     @classmethod
     def of(cls, looks: Sequence[ServerMetrics]) -> Load:
@@ -98,6 +99,7 @@ class Load:
             waiting=sum(look.waiting for look in looks),
             preemptions=sum(look.preemptions for look in looks),
             cache_tokens=sum(known) if len(known) == len(capacities) else None,
+            servers=len(looks),
         )
 
 
@@ -133,15 +135,12 @@ class Controller:
         self._most = most
         self._settled = False
         self._before: tuple[int, float] | None = None  # the last number, and its steps a second
-        self._preemptions: int | None = None
+        self._last_count: tuple[int, int] | None = None  # of servers, and of their preemptions
         self._window: list[Look] = []
 
     def observe(self, look: Look) -> int:
         """The number of problems from now on."""
-        preemptions = sum(load.preemptions for load in look.loads)
-        preempted = self._preemptions is not None and preemptions > self._preemptions
-        self._preemptions = preemptions
-        if preempted:
+        if self._has_preempted(look):
             self._settle(min(self._wanted, self.limit) * 3 // 4)
         elif look.in_flight < self.limit:  # it ends, or has only begun: no measure of the limit
             self._window.clear()
@@ -149,6 +148,13 @@ class Controller:
             self._watch(look)
         self.limit = max(1, min(self._wanted, _held(look)))
         return self.limit
+
+    def _has_preempted(self, look: Look) -> bool:
+        """Whether a server did since the last look. A replica that is back brings old counts."""
+        servers = sum(load.servers for load in look.loads)
+        preemptions = sum(load.preemptions for load in look.loads)
+        before, self._last_count = self._last_count, (servers, preemptions)
+        return before is not None and before[0] == servers and before[1] < preemptions
 
     def _watch(self, look: Look) -> None:
         self._window.append(look)

@@ -16,7 +16,7 @@ from contextlib import aclosing
 from rsd.backends import Setbacks, noting, one_problem
 from rsd.clock import unix_time
 from rsd.decoding.seeds import derive
-from rsd.errors import RsdError, ServerChangedError
+from rsd.errors import RsdError, ServerChangedError, printable
 from rsd.grading import GraderPool, Options
 from rsd.prompts import render
 from rsd.protocols import Strategy
@@ -111,7 +111,7 @@ async def decode_one(
         error = str(failure)
     except Exception as failure:  # a defect in a strategy costs its problem, not the run
         log.debug("problem %s/%s failed", problem.task, problem.problem_id, exc_info=True)
-        error = f"{type(failure).__name__}: {failure}"
+        error = printable(f"{type(failure).__name__}: {failure}")
     return Trajectory(
         problem=problem,
         sample=sample,

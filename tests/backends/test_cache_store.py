@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -55,6 +56,12 @@ def found(path: Path, numbers: Iterable[int]) -> set[int]:
         answers = {number: store.get(key(number)) for number in numbers}
     assert all(got in (None, answer(number)) for number, got in answers.items())
     return {number for number, got in answers.items() if got is not None}
+
+
+def is_empty(path: Path) -> bool:
+    """Asked without a lock, for which a writer would have to wait."""
+    with closing(sqlite3.connect(path)) as reader:
+        return reader.execute("SELECT 1 FROM answers LIMIT 1").fetchone() is None
 
 
 def start(path: Path, first: int, last: int) -> subprocess.Popen[str]:
@@ -113,13 +120,15 @@ def test_a_killed_process_leaves_the_file_whole(path: Path) -> None:
         assert writer.stdout
         while writer.stdout.readline() != "3000\n":
             pass
+        while is_empty(path):  # its thread may not have come to write yet
+            pass
         os.kill(writer.pid, signal.SIGKILL)
         writer.communicate()
     there = found(path, range(100_000))
     assert there == set(range(len(there)))  # in the order in which they were put
     assert len(there) > 0
-    fill(path, [10**6])
-    assert found(path, [10**6]) == {10**6}
+    fill(path, [10**9])
+    assert found(path, [10**9]) == {10**9}
 
 
 def test_a_file_that_is_something_else_is_refused_and_kept(path: Path) -> None:

@@ -216,3 +216,19 @@ def test_parameters_are_counted_from_the_header(tmp_path: Path) -> None:
     assert count_parameters(str(tmp_path)) == 43
     assert count_parameters(str(tmp_path), without_lm_head=True) == 22
     assert count_parameters("Qwen/Qwen2.5-Math-7B-Instruct") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 3087467144\n",
+        struct.pack("<Q", 500) + b'{"model.embed_tokens.weight": {"dty',
+        b"",
+    ],
+    ids=["not fetched by Git LFS", "torn", "empty"],
+)
+def test_parameters_of_a_checkpoint_that_is_not_whole_are_unknown(
+    content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    assert count_parameters(str(tmp_path)) is None

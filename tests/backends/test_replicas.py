@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from backends.replica_fakes import INFO, Role, Server
 
-from rsd.backends import Replicas, ServerInfo, one_problem
+from rsd.backends import Recovery, Replicas, ServerInfo, Setbacks, noting, one_problem
 from rsd.backends.replicas import open_replicas
+from rsd.backends.retries import note
 from rsd.errors import (
     BackendError,
     ConfigError,
@@ -209,6 +210,78 @@ def test_without_any_replica_the_error_is_that_of_a_lost_server_until_one_is_bac
             role.servers[1].failure = None
             assert await role.ask() == "b"  # at once, whatever the cool-down
         assert role.replicas.problems == (0, 0, 0)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "met",
+    [UnusableAnswerError("b: no number"), ServerLostError("b broke down", reached=True)],
+)
+def test_what_a_request_met_is_told_and_not_that_the_others_are_lost(met: RsdError) -> None:
+    """Whoever waits for lost servers would ask the same of the same server for ever."""
+
+    async def main() -> None:
+        role = Role(2)
+        role.lose("a")
+        with one_problem():
+            assert await role.ask() == "b"
+            role.servers[1].failure = met
+            with pytest.raises(type(met)) as told:
+                await role.ask()
+        assert told.value is met
+
+    run(main())
+
+
+def test_an_unusable_answer_fails_its_problem_though_a_lost_replica_may_come_back() -> None:
+    async def main() -> None:
+        role = Role(2)
+        role.lose("a")
+        recovery = Recovery([])  # without servers to look at: it would wait for ever
+        with one_problem():
+            assert await recovery.ask(role.ask) == "b"
+            role.servers[1].failure = UnusableAnswerError("b: no number")
+            async with asyncio.timeout(20):
+                with pytest.raises(UnusableAnswerError):
+                    await recovery.ask(role.ask)
+
+    run(main())
+
+
+def test_looking_for_a_lost_replica_is_no_setback_of_the_problem_that_happens_to_be_there() -> None:
+    async def main() -> None:
+        role = Role(2, cool_down_s=0)
+        lost, setbacks = role.lose("a"), Setbacks()
+
+        async def look() -> ServerInfo:
+            lost.looks += 1
+            note(retries=2, seconds=5.0)
+            raise ServerLostError("a is down")
+
+        lost.info = look  # type: ignore[method-assign]
+        with noting(setbacks), one_problem():
+            while not lost.looks:
+                assert await role.ask() == "b"
+        assert (setbacks.retries, setbacks.seconds) == (1, 0.0)  # it moved
+        await role.replicas.aclose()
+
+    run(main())
+
+
+def test_waiting_for_any_replica_is_lost_time_and_no_retry() -> None:
+    async def main() -> None:
+        role = Role(2)
+        role.lose("a")
+        role.lose("b")
+        with pytest.raises(ServerLostError):
+            await role.ask()
+        role.servers[1].failure = None
+        setbacks = Setbacks()
+        with noting(setbacks):
+            assert await role.ask() == "b"
+        assert setbacks.retries == 0
+        assert setbacks.seconds > 0
 
     run(main())
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsd.backends import Replicas, one_problem
-from rsd.backends.replicas import ReplicatedGenerator, ReplicatedScorer
+from rsd.backends.replicated import ReplicatedGenerator, ReplicatedScorer
 from rsd.errors import ServerLostError
 from rsd.types import Prefix, Query, Step
 

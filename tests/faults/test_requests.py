@@ -17,6 +17,7 @@ import pytest
 
 from rsd.backends import (
     CompletionsGenerator,
+    Replicas,
     Server,
     Setbacks,
     SkyworkScorer,
@@ -240,6 +241,34 @@ def test_the_seconds_of_an_answer_are_those_of_its_own_attempt() -> None:
                     await once()
                 server.config = config
                 assert await once() < setbacks.seconds
+
+    asyncio.run(asked())
+
+
+def test_a_replica_that_first_came_up_with_another_model_is_taken_when_it_has_the_right_one() -> (
+    None
+):
+    async def asked() -> None:
+        async with disturbed_server("draft") as (proxy, first):
+            info = await first.info()
+            late = Server("draft", first.config)  # of which nothing is known yet
+            replicas = Replicas([first, late], info, {1: ServerLostError("down")})
+
+            async def answer(place: int) -> int:
+                if place == 0:
+                    raise ServerLostError("gone")
+                return place
+
+            try:
+                proxy.model = "another"
+                with pytest.raises(ServerLostError, match="gone"):
+                    await replicas.ask(answer)
+                proxy.model = None
+                late._sure_until = 0.0  # as if nothing had been asked for a while
+                assert await replicas.ask(answer) == 1
+            finally:
+                await replicas.aclose()
+                await late.aclose()
 
     asyncio.run(asked())
 

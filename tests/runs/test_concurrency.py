@@ -85,6 +85,17 @@ def test_preemptions_lower_it() -> None:
     assert chosen[-1] == 96
 
 
+def test_a_replica_that_is_back_with_its_old_count_has_not_preempted_now() -> None:
+    controller = Controller(10_000)
+
+    def limit(*preemptions: int) -> int:
+        load = Load.of([ServerMetrics(preemptions=count) for count in preemptions])
+        return controller.observe(Look(0.0, 0, START, 0.0, [load]))
+
+    assert [limit(5, 2), limit(2), limit(5, 2)] == [START] * 3
+    assert limit(5, 3) == START * 3 // 4
+
+
 def test_a_run_that_ends_is_no_measure() -> None:
     controller = Controller(10_000)
     for second in range(100):
@@ -255,8 +266,8 @@ def test_the_metrics_of_vllm_are_read() -> None:
 
 def test_replicas_are_one_load() -> None:
     two = [ServerMetrics(waiting=1, cache_tokens=10), ServerMetrics(waiting=2, preemptions=3)]
-    assert Load.of(two) == Load(3, 3, None)
-    assert Load.of([two[0], two[0]]) == Load(2, 0, 20)
+    assert Load.of(two) == Load(3, 3, None, servers=2)
+    assert Load.of([two[0], two[0]]) == Load(2, 0, 20, servers=2)
 
 
 def test_counts_are_differences_and_a_restart_leaves_none() -> None:

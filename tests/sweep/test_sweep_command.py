@@ -86,7 +86,7 @@ def test_a_failed_point_does_not_stop_the_others(rsd: Rsd, write: Write) -> None
     code, out, err = rsd("sweep", write(points=points))
     assert code == 1
     assert [row.split("-")[0] for row in rows(out)] == ["alone", "low"]
-    assert "rsd: lost: prm server: prm server at http://127.0.0.1:9/v1: cannot be reached" in err
+    assert "rsd: lost: prm server: http://127.0.0.1:9/v1: cannot be reached" in err
     assert err.splitlines()[-1].startswith("rsd: 1 of 3 points failed; the same command")
 
 
