@@ -32,7 +32,7 @@ def test_an_answer_stays_at_one_replica_and_answers_are_shared_out(cluster: Clus
     with cluster.replica("prm") as (other, override):
         asyncio.run(main(override))
         scores = [
-            sum(request.path == "/classify" for request in app.state.requests)
+            sum(len(it.body["input"]) for it in app.state.requests if it.path == "/classify")
             for app in (cluster.apps["prm"], other)
         ]
     assert scores[0] == scores[1] > 0
