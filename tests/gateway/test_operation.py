@@ -145,10 +145,10 @@ def test_a_client_that_leaves_stops_the_work(cluster: Cluster, stream: bool) -> 
             asking = asyncio.create_task(
                 gateway.client().chat.completions.create(model="rsd", messages=CHAT, stream=stream)
             )
-            await until(lambda: gateway.in_work() == 1)
+            state = cluster.apps[role].state
+            await until(lambda state=state: state.engine.counters.running == 1)
             asking.cancel()
             await gateway.settled()
-            state = cluster.apps[role].state
             await until(lambda state=state: state.cancelled == 1)  # it hears of it a moment later
             cluster.faults(role).latency_s = 0
         assert metric(gateway, "rsd_gateway_cancelled_total") == 2
