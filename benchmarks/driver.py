@@ -8,8 +8,8 @@ of 50 tokens after a prompt of 100, and two rejected drafts. Three lines, each p
 of its own:
 
 - scripted: generators and scorer are objects that answer at once;
-- client: the real clients, the tokenizer of the reward model included, over a transport inside
-  the process that answers at once; its own time is taken off;
+- client: the real clients, the tokenizer of the reward model included, over connections inside
+  the process whose other end answers at once; its time is taken off;
 - sockets: the same over connections to a server in another process.
 
 Steps a second of a core are the decided steps, kept or not, by the CPU seconds of the driver's
@@ -31,14 +31,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import httpx2
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from common import BLUE, DEMO, GREEN, GREY, ORANGE, new_figure, save_plot, say, write_result
 
 from rsd.backends import CompletionsGenerator, Server, SkyworkScorer, load_tokenizer
-from rsd.cli.event_loop import choose_event_loop
+from rsd.backends.http import HttpClient
+from rsd.cli.process import prepare_process
 from rsd.config import load
 from rsd.decoding import Limits, RewardGuidedSpeculativeDecoding, Rules
 from rsd.decoding.acceptance import step as threshold
@@ -53,7 +56,7 @@ from rsd.types import ROLES, Completion, Prefix, Problem, Score, Step, Usage
 IN_FLIGHT = {
     "scripted": (1, 100, 1000, 5000),
     "client": (1, 100, 1000, 5000),
-    "sockets": (1, 100),  # a pass over all connections a request: docs/speed.md
+    "sockets": (1, 100, 1000, 5000),
 }
 LINES = tuple(IN_FLIGHT)
 STEPS, TOKENS, PROMPT = 10, 50, 100
@@ -145,12 +148,6 @@ class FakeServer:
         self.seconds += time.thread_time() - clock
         return encoded
 
-    async def handle(self, request: httpx2.Request) -> httpx2.Response:
-        """As the handler of a transport inside the process."""
-        content = self.respond(request.url.path, request.content)
-        await asyncio.sleep(0)
-        return httpx2.Response(200, headers=JSON, content=content)
-
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """As an ASGI application."""
         content = b""
@@ -195,6 +192,55 @@ class FakeServer:
         return {**head, "choices": [choice], "usage": usage}
 
 
+class Wire(asyncio.Transport):
+    """The transport of a connection whose other end, `fake`, is in this process."""
+
+    def __init__(self, fake: FakeServer, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self._fake = fake
+        self._protocol = protocol
+        self._received = b""
+        self._closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        clock = time.thread_time()
+        self._received += data
+        head, found, content = self._received.partition(b"\r\n\r\n")
+        lines = head.decode().lower().split("\r\n")
+        length = next((int(x[15:]) for x in lines if x.startswith("content-length:")), 0)
+        self._fake.seconds += time.thread_time() - clock
+        if not found or len(content) < length:
+            return
+        self._received = b""
+        body = self._fake.respond(lines[0].split()[1], content)
+        top = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+        answer = top.encode() + b"\r\n\r\n" + body
+        asyncio.get_running_loop().call_soon(self._protocol.data_received, answer)
+
+    def is_closing(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
+
+    abort = close
+
+
+class Inside(aiohttp.BaseConnector):
+    """Connects to `fake` without a socket."""
+
+    def __init__(self, fake: FakeServer) -> None:
+        super().__init__(limit=0)
+        self._fake = fake
+
+    async def _create_connection(self, *_: object) -> ResponseHandler:
+        protocol = ResponseHandler(asyncio.get_running_loop())
+        protocol.connection_made(Wire(self._fake, protocol))
+        return protocol
+
+
 async def measure(line: str, in_flight: int) -> dict[str, float]:
     """One point: CPU seconds and memory of this process."""
     tokenizer = load_tokenizer(load(DEMO).models.prm.model)
@@ -218,7 +264,7 @@ def serve(app: FakeServer, tell: Any) -> None:
             tell.send(url)
             await asyncio.Event().wait()
 
-    choose_event_loop()
+    prepare_process()
     asyncio.run(forever())
 
 
@@ -229,8 +275,9 @@ async def _measure(line: str, in_flight: int, fake: FakeServer, url: str) -> dic
     servers = {role: Server(role, config.models.role(role)) for role in ROLES}
     if line == "client":
         for server in servers.values():
-            transport = httpx2.AsyncClient(transport=httpx2.MockTransport(fake.handle))
-            server.client = server.client.copy(http_client=transport)
+            server.http = HttpClient(
+                url, key=None, connect_timeout_s=60, connect=partial(Inside, fake)
+            )
     if line == "scripted":
         draft = target = cast(Generator, ScriptedWriter())
         scorer: Scorer = ScriptedReward()
@@ -328,7 +375,7 @@ def main() -> None:
     parser.add_argument("--lines", nargs="+", choices=LINES, default=LINES)
     asked = parser.parse_args()
     if asked.point:
-        choose_event_loop()
+        prepare_process()
         line, in_flight = asked.point
         print(json.dumps(asyncio.run(measure(line, int(in_flight)))))
         return

@@ -26,7 +26,7 @@ import httpx
 from common import Demo, add_server_options, demo_servers, say, write_result
 from gateway_client import Endpoint, ask, ask_all, gateway, upstream
 
-from rsd.cli.event_loop import choose_event_loop
+from rsd.cli.process import prepare_process
 from rsd.tasks import load_problems
 
 PARTS = 5
@@ -159,7 +159,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     add_server_options(parser)
     options = parser.parse_args()
-    choose_event_loop()
+    prepare_process()
     with (
         demo_servers(options.ports, start=not options.running) as demo,
         gateway(demo) as endpoint,

@@ -45,7 +45,7 @@ from gateway_client import SYSTEM, Answer, Endpoint, ask_all, by_vllm_bench, gat
 from throughput import by_rsd
 
 from rsd.backends import load_tokenizer
-from rsd.cli.event_loop import choose_event_loop
+from rsd.cli.process import prepare_process
 from rsd.config import Config
 from rsd.tasks import load_problems
 from rsd.types import ROLES
@@ -268,7 +268,7 @@ def main() -> None:
     parser.add_argument("--vllm-bench", action="store_true", help="also by vLLM's load generator")
     add_server_options(parser)
     options = parser.parse_args()
-    choose_event_loop()  # as `rsd run` does
+    prepare_process()  # as `rsd run` does
     models = ", ".join(f"{name}: {what}" for name, what in COUNTED.items())
     with (
         demo_servers(options.ports, start=not options.running) as demo,

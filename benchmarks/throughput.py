@@ -40,7 +40,7 @@ from common import (
     write_result,
 )
 
-from rsd.cli.event_loop import choose_event_loop
+from rsd.cli.process import prepare_process
 from rsd.config import Config
 from rsd.records import TrajectoryRecord, read_run
 from rsd.runs import execute
@@ -273,7 +273,7 @@ def main() -> None:
     )
     add_server_options(parser)
     options = parser.parse_args()
-    choose_event_loop()  # as `rsd run` does
+    prepare_process()  # as `rsd run` does
     with (
         demo_servers(options.ports, start=not options.running) as demo,
         token_wise_server(demo) as token_wise,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
@@ -36,7 +37,7 @@ class Coalescing(Generic[Item, Answer]):
         self._ask = ask
         self._under_way = under_way
         self._largest = largest
-        self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._requests: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: Item) -> Answer:
@@ -52,16 +53,22 @@ class Coalescing(Generic[Item, Answer]):
             return alone
 
     def _send(self) -> None:
-        self._waiting = [waiting for waiting in self._waiting if not waiting[1].cancelled()]
-        while self._waiting and len(self._requests) < self._under_way:
-            together = self._waiting[: self._largest]
-            del self._waiting[: self._largest]
+        while len(self._requests) < self._under_way and (together := self._next()):
             request = asyncio.create_task(self._request(together))
             self._requests.add(request)
             request.add_done_callback(self._ended)
             answers = [answer for _, answer in together]
             for answer in answers:
                 answer.add_done_callback(partial(_cancel_if_unwanted, request, answers))
+
+    def _next(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
+        """The first of those that wait, as many as go in a request."""
+        together: list[tuple[Item, asyncio.Future[Answer]]] = []
+        while self._waiting and len(together) < self._largest:
+            item, answer = self._waiting.popleft()
+            if not answer.cancelled():
+                together.append((item, answer))
+        return together
 
     def _ended(self, request: asyncio.Task[None]) -> None:
         self._requests.discard(request)

@@ -21,10 +21,6 @@ _MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)  # what reading a
 class CompletionsGenerator:
     """Continues a prefix by raw completion.
 
-    It posts through the SDK and reads the answer itself: the SDK's `completions.create` walks over
-    every token id of a prompt in Python, 10 us each, and with a prompt of 2,000 tokens costs more
-    than all else that the driver does for the step (`benchmarks/driver.py`).
-
     With `use_token_ids` the server is asked for token ids, and a prefix that has them is sent as
     ids: what one model wrote, the next one reads unchanged. It needs draft and target to share a
     tokenizer. Without it, text is sent. `context` is the server's context length in tokens; the

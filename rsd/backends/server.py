@@ -1,9 +1,10 @@
-"""One vLLM server as rsd sees it: an OpenAI client plus vLLM's own routes, its failures turned
-into rsd's errors."""
+"""One vLLM server as rsd sees it: its routes, OpenAI's and its own, and its failures turned into
+rsd's errors."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -11,15 +12,10 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import openai
-from openai import AsyncOpenAI, AsyncStream
+import aiohttp
 
-try:
-    from httpx2 import Limits
-except ImportError:  # an older SDK
-    from httpx import Limits  # type: ignore[assignment, no-redef, unused-ignore]
-
-from rsd.backends.failures import as_rsd_error, closed_at_once, is_timeout, wished_pause
+from rsd.backends.failures import as_rsd_error, is_timeout, message_of, wished_pause
+from rsd.backends.http import HttpClient, StatusError
 from rsd.backends.retries import Backoff, note
 from rsd.config import ModelConfig
 from rsd.errors import (
@@ -35,9 +31,6 @@ from rsd.types import Role
 T = TypeVar("T")
 
 _RETRIES = 2
-# The SDK keeps 100 connections, and opens and closes all others each time; and it uses one again
-# until it was idle for 5 s, when vLLM closes it: a request that meets that is lost.
-_LIMITS = Limits(keepalive_expiry=2.0)
 _IDLE_S = 10.0  # a server cannot end, start again and load a model in less
 
 
@@ -57,9 +50,8 @@ class Server:
 
     What fails is raised naming role, endpoint and mend: `ServerLostError` if it is the server
     that is down, overloaded or stuck, `UnusableAnswerError` if it is this answer, and otherwise
-    `BackendError`, or `ScorerError` for the reward model. `persist` repeats what may pass; the
-    SDK's own retries are off, because they cannot be counted, would be part of a request's time,
-    know nothing of an answer that cannot be used, and wait three times for a server that is stuck.
+    `BackendError`, or `ScorerError` for the reward model. `persist` repeats what may pass, and
+    notes it; nothing below it repeats a POST.
 
     `cache_salt`, where it is set, goes with each `post`: requests share the server's prefix
     cache only with others of the same salt.
@@ -71,14 +63,10 @@ class Server:
         self.role = role
         self.config = config
         self.cache_salt: str | None = None
-        timeout = openai.Timeout(config.timeout_s, connect=config.connect_timeout_s)
-        key = config.api_key.get_secret_value() if config.api_key else "none"
-        self.client = AsyncOpenAI(
-            base_url=config.endpoint,
-            api_key=key,
-            timeout=timeout,
-            max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(timeout=timeout, limits=_LIMITS),
+        self.http = HttpClient(
+            config.endpoint.removesuffix("/v1"),
+            key=config.api_key.get_secret_value() if config.api_key else None,
+            connect_timeout_s=config.connect_timeout_s,
         )
         self._first_info: ServerInfo | None = None
         self._sure_until = 0.0
@@ -108,15 +96,12 @@ class Server:
 
     @asynccontextmanager
     async def translating(self) -> AsyncIterator[None]:
-        """Turn what the SDK raises inside the block, a single request, into rsd's errors, and end
-        it after `timeout_s`. (The SDK's own limit is for each read, and a trickle has no end.)"""
+        """Turn what is raised inside the block, a single request, into rsd's errors, and end it
+        after `timeout_s`."""
         try:
             async with asyncio.timeout(self.config.timeout_s):
                 yield
-        except (TimeoutError, openai.OpenAIError, ValueError, AttributeError) as error:
-            # A ValueError is no JSON.
-            if isinstance(error, AttributeError) and not closed_at_once(error):
-                raise
+        except (TimeoutError, aiohttp.ClientError, StatusError) as error:
             name, limit = str(self), self.config.timeout_s
             raise as_rsd_error(error, name, self.role, limit) from error
 
@@ -125,8 +110,7 @@ class Server:
         if self.cache_salt is not None:
             body = {**body, "cache_salt": self.cache_salt}
         async with self.translating():
-            answer = await self.client.post(self._root + path, cast_to=object, body=body)
-        return self._as_object(answer)
+            return self._read(await self.http.post(path, body))
 
     async def stream(
         self, path: str, body: Mapping[str, object]
@@ -135,17 +119,16 @@ class Server:
         request at the server. Who asks for a stream asks for the rest when it fails."""
         clock = time.perf_counter()
         try:
-            async with self._sure(), self.translating():
-                events = await self.client.post(
-                    self._root + path,
-                    cast_to=object,
-                    body={**body, "stream": True},
-                    stream=True,
-                    stream_cls=AsyncStream[object],
-                )
-                async with aclosing(events):
-                    async for event in events:
-                        yield self._as_object(event)
+            async with (
+                self._sure(),
+                self.translating(),
+                aclosing(self.http.events(path, {**body, "stream": True})) as events,
+            ):
+                async for data in events:
+                    event = self._read(data)
+                    if "error" in event:
+                        raise self.unusable(f"its stream broke off: {message_of(event)}")
+                    yield event
         except (ServerLostError, UnusableAnswerError):
             note(retries=1, seconds=time.perf_counter() - clock)
             raise
@@ -153,13 +136,12 @@ class Server:
     async def get(self, path: str) -> dict[str, Any]:
         """GET one of vLLM's own routes that answers JSON."""
         async with self.translating():
-            answer = await self.client.get(self._root + path, cast_to=object)
-        return self._as_object(answer)
+            return self._read(await self.http.get(path))
 
     async def get_text(self, path: str) -> str:
         """GET one of vLLM's own routes that answers text, such as `/metrics`."""
         async with self.translating():
-            return await self.client.get(self._root + path, cast_to=str)
+            return (await self.http.get(path)).decode(errors="replace")
 
     async def info(self) -> ServerInfo:
         """Ask the server what it serves."""
@@ -219,11 +201,7 @@ class Server:
         return f"{self.role} server at {self.config.endpoint}"
 
     async def aclose(self) -> None:
-        await self.client.close()
-
-    @property
-    def _root(self) -> str:
-        return self.config.endpoint.removesuffix("/v1")
+        await self.http.aclose()
 
     @asynccontextmanager
     async def _sure(self) -> AsyncIterator[None]:
@@ -249,7 +227,11 @@ class Server:
             raise self.unusable(what) from error
         return ServerInfo(names, model, context)
 
-    def _as_object(self, answer: object) -> dict[str, Any]:
+    def _read(self, content: bytes) -> dict[str, Any]:
+        try:
+            answer = json.loads(content)
+        except ValueError as error:
+            raise self.unusable(f"answered what is no JSON: {content[:80]!r}") from error
         if not isinstance(answer, dict):
             raise self.unusable(f"expected a JSON object, got {type(answer).__name__}")
         return answer

@@ -16,10 +16,10 @@ import typer
 from rsd import __version__
 from rsd.cli.calibrate import calibrate
 from rsd.cli.doctor import doctor
-from rsd.cli.event_loop import choose_event_loop
 from rsd.cli.gateway import gateway
 from rsd.cli.grade import grade
 from rsd.cli.mock import mock
+from rsd.cli.process import prepare_process
 from rsd.cli.report import report
 from rsd.cli.resumable import INTERRUPTED
 from rsd.cli.run import run
@@ -71,7 +71,7 @@ class _Printable(logging.Formatter):
 
 def main() -> None:
     """Run the command line and exit."""
-    choose_event_loop()
+    prepare_process()
     sys.exit(_exit_code())
 
 

@@ -17,7 +17,7 @@ from rsd.types import ROLES, Role
 
 _PACKAGES = (
     "rsd",
-    "openai",
+    "aiohttp",
     "transformers",
     "tokenizers",
     "math-verify",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import pytest
-from openai import AsyncOpenAI
 
 from rsd.backends import CompletionsGenerator, Server
 from rsd.config import ModelConfig
@@ -45,36 +44,23 @@ class Asked:
     def __init__(self, answer: dict[str, Any], *, ids: bool = True) -> None:
         self.body: dict[str, Any] = {}
 
-        def reply(request: httpx.Request) -> httpx.Response:
-            self.body = json.loads(request.content)
+        async def post(path: str, body: Mapping[str, object]) -> bytes:
+            self.body = dict(body)
             usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
             values = {"id": "x", "object": "text_completion", "created": 0, "model": "m"}
-            return httpx.Response(200, json=values | {"choices": [answer], "usage": usage})
+            return json.dumps(values | {"choices": [answer], "usage": usage}).encode()
 
-        model = ModelConfig(model="m", served_name="m", endpoints=(URL,))
-        self._server = Server("target", model)
-        self._server.client = AsyncOpenAI(
-            base_url=URL,
-            api_key="none",
-            http_client=httpx.AsyncClient(transport=httpx.MockTransport(reply)),
-        )
-        self._generator = CompletionsGenerator(self._server, context=100, use_token_ids=ids)
+        server = Server("target", ModelConfig(model="m", served_name="m", endpoints=(URL,)))
+        server.http.post = post  # type: ignore[method-assign]
+        self._generator = CompletionsGenerator(server, context=100, use_token_ids=ids)
 
     def generate(self, *, logprobs: bool) -> Completion:
         sampling = Sampling(stop=("\n\n",), logprobs=logprobs)
 
-        async def ask() -> Completion:
-            async with self._server.client:
-                return await self._generator.generate(Prefix("p"), max_tokens=9, sampling=sampling)
-
-        return asyncio.run(ask())
+        return asyncio.run(self._generator.generate(Prefix("p"), max_tokens=9, sampling=sampling))
 
     def likelihood(self, completion: Completion) -> Likelihood:
-        async def ask() -> Likelihood:
-            async with self._server.client:
-                return await self._generator.log_likelihood(Prefix("p"), completion)
-
-        return asyncio.run(ask())
+        return asyncio.run(self._generator.log_likelihood(Prefix("p"), completion))
 
 
 def written(**fields: Any) -> Completion:

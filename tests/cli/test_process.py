@@ -1,4 +1,4 @@
-"""The event loop of all commands."""
+"""What every command sets in its own process."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 RUN = """
 import asyncio, sys
 {before}
-from rsd.cli.event_loop import choose_event_loop
-choose_event_loop()
+from rsd.cli.process import prepare_process
+prepare_process()
 async def loop(): return type(asyncio.get_running_loop()).__module__
 print(asyncio.run(loop()))
 """

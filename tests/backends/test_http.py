@@ -1,0 +1,178 @@
+"""The HTTP client against a live server: what goes over the wire, and what is made of answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+
+from rsd.backends import Server
+from rsd.backends.http import HttpClient, StatusError
+from rsd.config import ModelConfig
+from rsd.errors import BackendError, UnusableAnswerError
+from rsd.testing.server import live
+
+LONG = list(range(200_000))  # more than a line of a stream has by default
+
+
+def app() -> FastAPI:
+    app = FastAPI()
+
+    @app.post("/echo")
+    async def echo(request: Request) -> JSONResponse:
+        client = request.client
+        return JSONResponse(
+            {
+                "body": json.loads(await request.body()),
+                "authorization": request.headers.get("authorization"),
+                "port": client and client.port,
+            }
+        )
+
+    @app.get("/moved")
+    async def moved() -> Response:
+        return RedirectResponse("/echo")
+
+    @app.post("/refused")
+    async def refused() -> Response:
+        return JSONResponse({"error": {"message": "no\n  such thing"}}, 418, {"Retry-After": "3"})
+
+    @app.post("/list")
+    async def a_list() -> Response:
+        return JSONResponse([1])
+
+    @app.post("/page")
+    async def page() -> Response:
+        return Response(b"<html>\xff</html>", media_type="text/html")
+
+    @app.post("/stream")
+    async def stream(request: Request) -> Response:
+        lines = (await request.json())["lines"]
+        return StreamingResponse((line + "\n" for line in lines), media_type="text/event-stream")
+
+    return app
+
+
+def asked(use: Callable[[HttpClient], Awaitable[Any]], key: str | None = None) -> Any:
+    """What `use` gives with a client of a live server."""
+
+    async def main() -> Any:
+        async with live(app()) as url:
+            client = HttpClient(url, key=key, connect_timeout_s=10)
+            try:
+                return await use(client)
+            finally:
+                await client.aclose()
+
+    return asyncio.run(main())
+
+
+def served(use: Callable[[Server], Awaitable[Any]]) -> Any:
+    """The same of a `Server`."""
+
+    async def main() -> Any:
+        async with live(app()) as url:
+            config = ModelConfig(model="m", served_name="m", endpoints=(f"{url}/v1",))
+            server = Server("draft", config)
+            try:
+                return await use(server)
+            finally:
+                await server.aclose()
+
+    return asyncio.run(main())
+
+
+async def events(client: HttpClient, *lines: str) -> list[bytes]:
+    return [data async for data in client.events("/stream", {"lines": lines})]
+
+
+@pytest.mark.parametrize(("key", "header"), [("sesame", "Bearer sesame"), (None, None)])
+def test_a_body_is_sent_as_json_with_the_key(key: str | None, header: str | None) -> None:
+    body = {"prompt": (1, 2), "stop": ["\n\n"], "seed": None, "text": "½"}
+    answer = json.loads(asked(lambda client: client.post("/echo", body), key))
+    assert answer["body"] == {"prompt": [1, 2], "stop": ["\n\n"], "seed": None, "text": "½"}
+    assert answer["authorization"] == header
+
+
+def test_a_connection_is_used_again() -> None:
+    async def use(client: HttpClient) -> set[int]:
+        return {json.loads(await client.post("/echo", {}))["port"] for _ in range(3)}
+
+    assert len(asked(use)) == 1
+
+
+def test_an_environment_s_proxy_is_used_unless_it_excepts_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def use(client: HttpClient) -> bool:
+        try:
+            await client.post("/echo", {})
+        except OSError as error:
+            return "127.0.0.1:9" not in str(error)
+        return True
+
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert not asked(use)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert asked(use)
+
+
+def test_a_body_may_be_large() -> None:
+    answer = json.loads(asked(lambda client: client.post("/echo", {"prompt": LONG})))
+    assert answer["body"] == {"prompt": LONG}
+
+
+def test_a_refusal_has_its_status_headers_and_body() -> None:
+    with pytest.raises(StatusError) as refused:
+        asked(lambda client: client.post("/refused", {}))
+    error = refused.value
+    assert (error.path, error.status, error.headers["retry-after"]) == ("/refused", 418, "3")
+    assert error.body == {"error": {"message": "no\n  such thing"}}
+
+
+def test_a_redirection_is_not_followed() -> None:
+    with pytest.raises(StatusError, match="/moved: status 307"):
+        asked(lambda client: client.get("/moved"))
+
+
+def test_a_stream_is_its_data_line_by_line_however_long() -> None:
+    long = json.dumps(LONG)
+    lines = [": a comment", "event: x", "data: 1", "", f"data:{long}\r", "data: [DONE]", "data: 2"]
+    assert asked(lambda client: events(client, *lines)) == [b"1", long.encode()]
+
+
+def test_a_stream_may_end_without_saying_so() -> None:
+    assert asked(lambda client: events(client, "data: 1", "")) == [b"1"]
+
+
+def test_a_refusal_is_told_in_one_line_that_names_the_server() -> None:
+    with pytest.raises(
+        BackendError, match=r"^draft server at http\S+: answered 418: no such thing$"
+    ):
+        served(lambda server: server.post("/refused", {}))
+
+
+@pytest.mark.parametrize(
+    ("path", "what"), [("/page", r"no JSON: b'<html>\\xff"), ("/list", "expected a JSON object")]
+)
+def test_an_answer_that_is_no_object_cannot_be_used(path: str, what: str) -> None:
+    with pytest.raises(UnusableAnswerError, match=what):
+        served(lambda server: server.post(path, {}))
+
+
+def test_an_error_in_a_stream_is_told() -> None:
+    async def use(server: Server) -> None:
+        lines = ['data: {"choices": []}', 'data: {"error": {"message": "out of memory"}}']
+        async with aclosing(server.stream("/stream", {"lines": lines})) as events:
+            assert await anext(events) == {"choices": []}
+            with pytest.raises(UnusableAnswerError, match="stream broke off: out of memory"):
+                await anext(events)
+
+    served(use)
