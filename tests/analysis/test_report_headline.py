@@ -83,6 +83,19 @@ def test_few_problems_in_common_choose_nothing(made):
     )
 
 
+def test_a_baseline_of_other_problems_is_not_held_against_the_best(tmp_path, made):
+    def only(directory: Path, first: int, last: int) -> Path:
+        for name in ("trajectories.jsonl", "grades.jsonl"):
+            lines = (directory / name).read_text().splitlines(keepends=True)
+            (directory / name).write_text("".join(lines[first:last]))
+        return directory
+
+    best, other = only(made("rsd", 29), 0, 30), only(made("draft", 45), 30, 60)
+    it = of(best, made("target", 60), other)  # both share 30 problems with the target alone
+    assert it.claim.startswith("Best for its cost: RSD δ=0.7, 96.7%")
+    assert "Against" not in " ".join(it.evidence)
+
+
 def test_without_parameter_counts_cost_is_unknown(made):
     known = {role: count for role, count in PARAMETERS.items() if role != "prm"}
     it = of(made("rsd", 57, parameters=known), made("target", 57, parameters=known))

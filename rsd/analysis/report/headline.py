@@ -111,7 +111,9 @@ def _evidence(
     for run in runs:
         if run in (best, top) or not _is_baseline(run):
             continue
-        evidence.append(_against(compare(best, run), names[id(run)]))
+        it = compare(best, run)
+        if it.pairs:
+            evidence.append(_against(it, names[id(run)]))
     evidence += [*_slower(best, runs), *_by_draft_alone(best)]
     if len(runs) >= MANY:
         evidence.append(
