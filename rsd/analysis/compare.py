@@ -10,7 +10,7 @@ from rsd.analysis.folds import Flops, flops, total
 from rsd.analysis.metrics import AnalyzedRun, Tokens, token_totals
 from rsd.analysis.outcomes import failed, verdicts
 from rsd.analysis.speculation import speculation_cost
-from rsd.analysis.statistics import Interval, bootstrap_difference, mcnemar_exact
+from rsd.analysis.statistics import Interval, mcnemar_exact, paired_interval
 from rsd.records import Key
 from rsd.types import Role
 
@@ -23,11 +23,11 @@ class Comparison:
     """`first` against `second`, over the problems that both have.
 
     `pairs` are problems with a verdict in both runs. They make `difference`, the accuracy of
-    `first` minus that of `second`, in [-1, 1], with its bootstrap interval, and `p_value`, the
+    `first` minus that of `second`, in [-1, 1], with its interval by problem, and `p_value`, the
     exact McNemar test; all are None without pairs. Where a run has several samples of a problem,
-    their mean stands for it: samples are not paired and problems are resampled as wholes; the
-    test, of single verdicts, is None. `first_better` and `second_better` are the problems of
-    which that run has the greater share right.
+    their mean stands for it: samples are not paired, and the test, of single verdicts, is None.
+    `first_better` and `second_better` are the problems of which that run has the greater share
+    right.
 
     `unpaired` problems are in one run only. `flops_ratio`, first / second, is of the mean solution
     over `finished`, the problems with a solution that did not fail in both; tokens are over all
@@ -68,7 +68,7 @@ def compare(first: AnalyzedRun, second: AnalyzedRun) -> Comparison:
         first_better=sum(x > y for x, y in zip(a, b, strict=True)),
         second_better=sum(x < y for x, y in zip(a, b, strict=True)),
         difference=(sum(a) - sum(b)) / len(paired) if paired else None,
-        ci95=bootstrap_difference(a, b) if paired else None,
+        ci95=paired_interval(a, b) if paired else None,
         p_value=mcnemar_exact([x == 1 for x in a], [y == 1 for y in b])
         if paired and single
         else None,

@@ -225,8 +225,8 @@ def paired(comparisons: list[Comparison], runs: list[AnalyzedRun]) -> Block:
     sampled = any(run.run.config.decoding.samples > 1 for run in runs)
     often = "more often" if sampled else "only"
     several = (
-        "Where a run has several samples, their mean stands for a problem, the interval is of "
-        "problems resampled, and McNemar's test does not apply.",
+        "Where a run has several samples, their mean stands for a problem, the interval is by "
+        "problem, and McNemar's test does not apply.",
     )
     return Block(
         "Differences on the same problems",

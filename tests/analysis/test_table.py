@@ -36,7 +36,7 @@ def test_runs_are_set_against_the_target_run(rsd_run, target_run):
     assert row(text, "made-up-target", "[").split()[-3:] == ["-", "1.00", "1.00"]
     assert "*" not in text
     difference = squeezed(row(text, "RSD δ=0.7 − target alone"))
-    assert difference.endswith("target alone −33.3 [−100.0, 0.0] 0 / 1 1.000 3 0")
+    assert difference.endswith("target alone −33.3 [−72.6, +32.6] 0 / 1 1.000 3 0")
 
 
 def test_tokens_and_speed_are_means_of_finished_problems(rsd_run):
