@@ -137,7 +137,7 @@ def tokens_and_speed(runs: list[AnalyzedRun]) -> Block:
                 strategy(run),
                 _mean(drafted, n),
                 *([_mean(work.wasted_tokens, n)] if ahead else []),
-                _mean(work.target_tokens_kept, n),
+                _mean(work.target_tokens_generated, n),
                 _mean(work.processed_prm_once, n),
                 figure(overall.problems_per_s),
                 figure(overall.tokens_per_s),

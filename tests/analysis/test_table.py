@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from analysis.made_up_runs import grade, solution, target, three_solutions, write_run
+from analysis.made_up_runs import draft, grade, solution, target, three_solutions, write_run
 
 from rsd.analysis import analyze, render_table
 from rsd.analysis.present import figure, p_value, points
@@ -44,6 +44,14 @@ def test_tokens_and_speed_are_means_of_finished_problems(rsd_run):
     # 23 / 3, 21 / 3, 83 / 3; 3 problems and 34 tokens in 20 s; latencies 2, 6 and 10 s.
     cells = row(numbers, "made-up-rsd").split()[3:]
     assert cells == ["8", "7", "28", "0.15", "1.70", "6.00", "9.60"]
+
+
+def test_what_the_target_wrote_counts_also_where_it_was_not_kept(tmp_path):
+    """As the oracle's at steps that the draft keeps, and the samples that lost a vote."""
+    lost = target(0, 20, 9).model_copy(update={"accepted": False})
+    run = [solution("1", [draft(0, True, 20, 5, 18, 6), lost, target(1, 25, 6)])]
+    numbers = table(write_run(tmp_path / "r", run, [])).split("Tokens per problem")[1]
+    assert row(numbers, "RSD").split()[3:5] == ["5", "15"]
 
 
 def test_what_was_drafted_in_vain_has_a_column_where_there_was_any(tmp_path):
