@@ -14,7 +14,7 @@ from math import inf
 import numpy as np
 from pydantic import BaseModel, Field
 
-from rsd.analysis.calibration_budget import Budget, budget, readable, threshold_for
+from rsd.analysis.calibration_budget import Budget, budget, rounded, threshold_for
 from rsd.analysis.calibration_check import Check, check, differences
 from rsd.analysis.calibration_data import Rewards, own_threshold, read_rewards
 from rsd.analysis.calibration_replay import AtThreshold, replay
@@ -123,9 +123,7 @@ def _thresholds(rewards: Rewards, own: float | None, chosen: Budget) -> list[flo
     found = {-inf, chosen.threshold}
     distinct = np.unique(rewards.reward)
     for share in SHARES:
-        high = threshold_for(rewards.reward, share)
-        place = int(np.searchsorted(distinct, high))
-        found.add(readable(float(distinct[place - 1]) if place else -inf, high))
+        found.add(rounded(distinct, threshold_for(rewards.reward, share)))
     return sorted(found if own is None else found | {own})
 
 

@@ -24,7 +24,10 @@ class Budget(BaseModel, ser_json_inf_nan="strings"):
         description="the largest δ that sends at most that share, rounded down "
         "where that tells the same rewards apart; inf: all"
     )
-    ci95: tuple[float, float] = Field(description="of threshold; problems resampled")
+    ci95: tuple[float, float] = Field(
+        description="of threshold, rounded like it; problems resampled. One problem tells nothing "
+        "of others: from -inf to inf"
+    )
     share: float = Field(description="of the recorded draft steps, those with a reward below it")
     next_share: float = Field(
         description="the share at the next larger δ that makes a difference; far from share "
@@ -40,7 +43,7 @@ def budget(rewards: Rewards, target_share: float, seed: int = 0) -> Budget:
     distinct = np.unique(rewards.reward)
     highest = threshold_for(rewards.reward, target_share)
     place = int(np.searchsorted(distinct, highest))
-    threshold = readable(float(distinct[place - 1]) if place else -inf, highest)
+    threshold = rounded(distinct, highest)
     following = float(distinct[place + 1]) if place + 1 < len(distinct) else inf
     return Budget(
         target_share=target_share,
@@ -59,6 +62,13 @@ def threshold_for(reward: Floats, share: float) -> float:
 def share_below(reward: Floats, threshold: float) -> float:
     """The share of `reward` that `threshold` rejects: those below it."""
     return float(np.mean(reward < threshold))
+
+
+def rounded(distinct: Floats, threshold: float) -> float:
+    """`threshold`, one of the ascending rewards `distinct` or inf, rounded down to the fewest
+    digits that tell the same rewards apart."""
+    place = int(np.searchsorted(distinct, threshold))
+    return readable(float(distinct[place - 1]) if place else -inf, threshold)
 
 
 def readable(low: float, high: float) -> float:
@@ -86,7 +96,9 @@ def _interval(rewards: Rewards, share: float, seed: int) -> tuple[float, float]:
     ordered = rewards.reward[order]
     problem = rewards.problem[rewards.solution[order]]
     present, problem = np.unique(problem, return_inverse=True)
-    count = len(present)
+    count, distinct = len(present), np.unique(ordered)
+    if count == 1:
+        return -inf, inf
     random = np.random.default_rng(seed)
     found = []
     for _ in range(RESAMPLES):
@@ -94,4 +106,4 @@ def _interval(rewards: Rewards, share: float, seed: int) -> tuple[float, float]:
         found.append(_quantile(ordered, np.cumsum(times[problem]), share))
     # Not interpolated: between two thresholds, and beside an infinite one, lies no third.
     low, high = np.quantile(found, [0.025, 0.975], method="nearest")
-    return float(low), float(high)
+    return rounded(distinct, float(low)), rounded(distinct, float(high))

@@ -60,6 +60,20 @@ def test_the_recommended_threshold_rejects_the_same_steps_in_fewer_digits(reward
     assert found.share == share_below(reward, found.threshold)
 
 
+@pytest.mark.parametrize("problems", [1, 40])
+def test_the_recommended_threshold_lies_in_its_interval(problems):
+    """Every problem has the same rewards: the interval has no width, and the same digits."""
+    run = run_of([drafts(str(i), 0.1, 0.8765432) for i in range(problems)], [True] * problems)
+    found = budget(read_rewards(run), 0.5)
+    assert found.threshold == 0.87
+    assert found.ci95[0] <= found.threshold <= found.ci95[1]
+
+
+def test_one_problem_tells_nothing_of_the_next():
+    found = budget(read_rewards(run_of([drafts("1", 0.2, 0.9)], [True])), 0.5)
+    assert found.ci95 == (-inf, inf)
+
+
 def test_a_readable_number_lies_in_its_range():
     assert readable(0.7311, 0.7394989) == 0.739
     assert readable(0.5, 0.500001) == 0.500001
