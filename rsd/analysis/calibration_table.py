@@ -47,7 +47,7 @@ def _recommended(it: Budget) -> str:
     )
     if it.target_share - it.share > 0.02:
         text += (
-            f" Many rewards are equal: the next larger threshold sends {percent(it.next_share, 1)}."
+            f" The next larger threshold that makes a difference sends {percent(it.next_share, 1)}."
         )
     return text
 

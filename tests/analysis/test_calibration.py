@@ -85,7 +85,16 @@ def test_equal_rewards_are_told_beside_the_budget():
     run = run_of([drafts("1", *[0.5] * 9, 0.9)], [True])
     found = calibrate(run, target_share=0.3)
     assert (found.budget.share, found.budget.next_share) == (0.0, 0.9)
-    assert "the next larger threshold sends 90.0%" in flat(render_calibration(found))
+    assert "The next larger threshold that makes a difference sends 90.0%." in flat(
+        render_calibration(found)
+    )
+
+
+def test_few_different_rewards_are_not_called_equal():
+    found = calibrate(run_of([drafts("1", 0.1, 0.3, 0.5, 0.9)], [True]), target_share=0.45)
+    text = flat(render_calibration(found))
+    assert "The next larger threshold that makes a difference sends 50.0%." in text
+    assert "rewards are equal" not in text
 
 
 def test_a_whole_share_asks_for_the_target_alone():
