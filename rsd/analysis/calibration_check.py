@@ -29,8 +29,8 @@ class Check(BaseModel, ser_json_inf_nan="strings"):
     lacking: list[str] = Field(description="what it lacks of a whole run; empty: nothing")
     threshold: float
     solutions: int
-    predicted_target_share: float
-    target_share: float
+    predicted_target_share: float | None
+    target_share: float | None
     accuracy_least: float | None
     accuracy: float | None
     accuracy_most: float | None
@@ -55,9 +55,7 @@ def check(run: RunRecord, rewards: Rewards, other: RunRecord) -> Check:
         threshold=threshold,
         solutions=n,
         predicted_target_share=_share(rewards, set(common), threshold),
-        target_share=float(threshold == inf)
-        if config.decoding.strategy in ALONE
-        else _share(read_rewards(other), set(common), threshold),
+        target_share=_measured(other, set(common), threshold),
         accuracy_least=right / n if n else None,
         accuracy=sum(theirs[key] for key in common) / n if n else None,
         accuracy_most=(right + n - len(unchanged)) / n if n else None,
@@ -93,7 +91,13 @@ def _apart_from_threshold(config: Config) -> dict[str, dict[str, Any]]:
     return {"models": config.determinants()["models"], "decoding": decoding}
 
 
-def _share(rewards: Rewards, keys: set[Key], threshold: float) -> float:
+def _measured(other: RunRecord, keys: set[Key], threshold: float) -> float | None:
+    if other.config.decoding.strategy in ALONE:
+        return float(threshold == inf) if keys else None
+    return _share(read_rewards(other), keys, threshold)
+
+
+def _share(rewards: Rewards, keys: set[Key], threshold: float) -> float | None:
     which = np.array([key in keys for key in rewards.keys], dtype=np.bool_)[rewards.solution]
     below = rewards.reward[which] < threshold
-    return float(below.mean()) if len(below) else 0.0
+    return float(below.mean()) if len(below) else None

@@ -142,3 +142,12 @@ def test_each_model_alone_is_the_end_of_the_scale():
         assert made.same_response == made.unchanged
     assert [(it.threshold, it.target_share) for it in found.checks] == [(-inf, 0), (inf, 1)]
     assert [it.predicted_target_share for it in found.checks] == [0, 1]
+
+
+def test_a_run_over_other_problems_measures_nothing():
+    run = run_of([drafts("1", 0.9, 0.2), drafts("2", 0.9)], [True, True])
+    other = run_of([drafts("3", 0.2), drafts("4", 0.9)], [True, True], threshold=0.8)
+    alone = run_of([drafts("3", 0.9)], [True], threshold=inf, strategy="target")
+    found = calibrate(run, others=(other, alone))
+    assert [it.solutions for it in found.checks] == [0, 0]
+    assert all(it.predicted_target_share is it.target_share is None for it in found.checks)
