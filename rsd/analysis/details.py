@@ -48,7 +48,7 @@ def per_task(runs: list[AnalyzedRun]) -> Block:
     for run, name in several:
         average = run.metrics.average
         cells = (percent(average.accuracy, 1), percent(average.accuracy_paper, 1))
-        rows.append(("average", name, UNKNOWN, *cells, *[UNKNOWN] * 5))
+        rows.append(("average", name, f"{len(run.metrics.tasks)} tasks", *cells, *[UNKNOWN] * 5))
     return Block(
         "By task",
         (

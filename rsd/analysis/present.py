@@ -179,7 +179,8 @@ def speed_notes(runs: list[AnalyzedRun]) -> list[str]:
 
 
 def accuracy_by_task(runs: list[AnalyzedRun]) -> list[Block]:
-    """Accuracy of each task and their unweighted average; nothing for a single task."""
+    """Accuracy of each task and their unweighted average, for runs that have all of them; nothing
+    for a single task."""
     tasks = list(dict.fromkeys(name for run in runs for name in run.metrics.tasks))
     if len(tasks) < 2:
         return []
@@ -193,7 +194,9 @@ def accuracy_by_task(runs: list[AnalyzedRun]) -> list[Block]:
         for run, label in zip(runs, labels(runs), strict=True):
             known = run.metrics.tasks
             cells = [percent(known[t].accuracy, 1) if t in known else UNKNOWN for t in part]
-            average = [percent(run.metrics.average.accuracy, 1)] if last else []
+            whole = all(t in known and known[t].accuracy is not None for t in tasks)
+            mean = run.metrics.average.accuracy if whole else None
+            average = [percent(mean, 1)] if last else []
             rows.append((label, *cells, *average))
         title = "Accuracy by task" if start == 0 else "Accuracy by task, continued"
         blocks.append(Block(title, tuple(columns), rows))

@@ -4,6 +4,7 @@ import pytest
 from analysis.made_up_runs import draft, grade, solution, target, three_solutions, write_run
 
 from rsd.analysis import analyze, render_table
+from rsd.analysis.details import per_task
 from rsd.analysis.present import figure, p_value, points
 from rsd.analysis.table import WIDTH
 from rsd.records import UsageRecord, read_run
@@ -82,6 +83,23 @@ def test_several_tasks_have_a_table_with_their_average(tmp_path):
     text = table(write_run(tmp_path / "r", solutions, grades, strategy="target", tasks=tasks))
     last = text.split("Accuracy by task, continued")[1]
     assert row(last, "target alone").split() == ["target", "alone", "0.0%", "100.0%", "25.0%"]
+
+
+def test_averages_over_other_tasks_do_not_stand_in_one_column(tmp_path):
+    """One run has not begun the second task: its average would be that of the first alone."""
+
+    def run(name: str, *tasks: str):
+        its = [solution("1", [target(0, 20, 5)], task=task) for task in tasks]
+        grades = [grade("1", task == "easy", task=task) for task in tasks]
+        directory = write_run(tmp_path / name, its, grades, strategy="target", tasks=tasks)
+        return analyze(read_run(directory))
+
+    runs = [run("whole-0000000001", "easy", "hard"), run("begun-0000000002", "easy")]
+    text = render_table(runs).split("Accuracy by task")[1]
+    assert row(text, "0000000001").split()[-3:] == ["100.0%", "0.0%", "50.0%"]
+    assert row(text, "0000000002").split()[-3:] == ["100.0%", "-", "-"]
+    (average,) = (cells for cells in per_task(runs).rows if cells[0] == "average")
+    assert average[2] == "2 tasks"
 
 
 def test_long_names_are_cut_to_the_width_but_keep_their_ends(tmp_path):
