@@ -77,8 +77,8 @@ def timed(run: AnalyzedRun) -> bool:
 
 
 def thresholds(runs: list[AnalyzedRun]) -> dict[str, list[tuple[float, AnalyzedRun]]]:
-    """Sweeps over δ among `runs`, by name: runs of one configuration but for its threshold, at
-    least two finite ones, ascending."""
+    """Sweeps over δ among `runs`, by name: runs of one configuration but for its threshold (and
+    how many problems were asked), at least two finite ones, ascending."""
     sweeps: dict[str, list[tuple[float, AnalyzedRun]]] = {}
     for run in runs:
         config = run.run.config
@@ -88,7 +88,7 @@ def thresholds(runs: list[AnalyzedRun]) -> dict[str, list[tuple[float, AnalyzedR
             config.decoding.strategy == "rsd" and config.decoding.weighting in ("step", "logistic")
         )
         if by_reward and not isinf(threshold):
-            same = repr((config.determinants()["models"], decoding))
+            same = repr((config.determinants()["models"], decoding, config.tasks.names))
             sweeps.setdefault(same, []).append((threshold, run))
     several = [
         sorted(its, key=lambda it: it[0])

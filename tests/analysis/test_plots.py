@@ -127,6 +127,20 @@ def test_only_rules_that_read_the_threshold_make_a_sweep(weighting, swept):
     assert bool(thresholds([analyze(run) for run in runs])) is swept
 
 
+def test_runs_over_other_tasks_are_no_points_of_one_sweep(sweep):
+    """A line from 0.3 on one task to 0.6 on another would show the tasks' difference."""
+
+    def on(task: str, it: AnalyzedRun) -> AnalyzedRun:
+        tasks = it.run.config.tasks.model_copy(update={"names": (task,)})
+        config = it.run.config.model_copy(update={"tasks": tasks})
+        return dataclasses.replace(it, run=dataclasses.replace(it.run, config=config))
+
+    _, low, high, _ = sweep
+    assert thresholds([low, on("gsm8k", high)]) == {}
+    found = thresholds([low, high, on("gsm8k", low), on("gsm8k", high)])
+    assert [[delta for delta, _ in its] for its in found.values()] == [[0.3, 0.6]] * 2
+
+
 def test_runs_answered_from_the_step_cache_have_no_latency(sweep):
     it = sweep[1]
     overall = it.metrics.overall.model_copy(update={"speed_void": "cached", "latency_s": None})
