@@ -96,6 +96,20 @@ def test_a_baseline_of_other_problems_is_not_held_against_the_best(tmp_path, mad
     assert "Against" not in " ".join(it.evidence)
 
 
+def test_costs_are_of_the_same_problems(tmp_path, made):
+    """The target alone, on the half with short solutions only, spends less a problem than RSD on
+    all; on that half it spends ten times as much."""
+    step, alone = draft(0, True, 20, 5, 18, 6), target(0, 20, 10)
+    long = step.model_copy(update={"tokens": 1000})
+    run = [solution(str(i), [long if i < N // 2 else step]) for i in range(N)]
+    short = [solution(str(i), [alone]) for i in range(N // 2, N)]
+    rsd = write_run(tmp_path / "rsd", run, [grade(str(i), True) for i in range(N)])
+    grades = [grade(str(i), i > N // 2) for i in range(N // 2, N)]
+    it = of(rsd, write_run(tmp_path / "target", short, grades, strategy="target"))
+    assert it.claim.startswith("Best for its cost: RSD")
+    assert "costs more" not in " ".join(it.evidence)
+
+
 def test_without_parameter_counts_cost_is_unknown(made):
     known = {role: count for role, count in PARAMETERS.items() if role != "prm"}
     it = of(made("rsd", 57, parameters=known), made("target", 57, parameters=known))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
 from rsd.analysis.metrics import AnalyzedRun, Conventions
@@ -39,9 +40,10 @@ class Headline:
 def headline(runs: list[AnalyzedRun]) -> Headline:
     """The headline of `runs`, at least one.
 
-    Best for its cost is the run of the fewest FLOPs a problem (the PRM reads a prefix once) among
-    those that the most accurate run does not surpass by more than chance explains: McNemar's
-    p >= 0.05, or an interval with 0 where a run has several samples.
+    Best for its cost is the run of the fewest FLOPs (the PRM reads a prefix once) among those that
+    the most accurate run does not surpass by more than chance explains: McNemar's p >= 0.05, or an
+    interval with 0 where a run has several samples. FLOPs, too, are compared with those of the
+    most accurate run on the problems of both.
     """
     known = [run for run in runs if run.metrics.overall.accuracy is not None]
     if not known:
@@ -50,16 +52,16 @@ def headline(runs: list[AnalyzedRun]) -> Headline:
         return _of_one(runs[0])
     names = {id(run): name for run, name in zip(runs, labels(runs), strict=True)}
     top = max(known, key=lambda run: (_accuracy(run), -(_flops(run) or 0)))
-    others = [compare(top, run) for run in known if run is not top]
+    others = [compare(run, top) for run in known if run is not top]
     if not others or min(it.pairs for it in others) < FEWEST:
         return Headline(
             f"Most accurate: {names[id(top)]}, {_figures(top)}.",
             (f"The runs share fewer than {FEWEST} graded problems: too few to tell them apart.",),
             top,
         )
-    equals = [top, *(it.second for it in others if not _told_apart(it))]
+    costs = [(1.0, top), *((_cost(it), it.first) for it in others if not _told_apart(it))]
     priced = all(_flops(run) is not None for run in known)
-    best = min(equals, key=lambda run: _flops(run) or 0.0) if priced else top
+    best = min(costs, key=lambda it: it[0])[1] if priced else top
     return Headline(_claim(best, names, runs, priced), _evidence(best, top, names, known), best)
 
 
@@ -153,6 +155,12 @@ def _is(p: float) -> str:
 def _told_apart(it: Comparison) -> bool:
     """Whether chance hardly explains the difference; needs pairs."""
     return not _holds_zero(it) if it.p_value is None else it.p_value < SIGNIFICANT
+
+
+def _cost(it: Comparison) -> float:
+    """The FLOPs of the first run over those of the second; inf where no problem tells."""
+    ratio = it.flops_ratio.prm_once
+    return inf if ratio is None else ratio
 
 
 def _holds_zero(it: Comparison) -> bool:
