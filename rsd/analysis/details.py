@@ -18,6 +18,7 @@ from rsd.analysis.present import (
     speed_notes,
 )
 from rsd.analysis.speculation import total_speculation
+from rsd.analysis.timing import most_at_once
 from rsd.types import ROLES
 
 
@@ -176,8 +177,8 @@ def speculations(runs: list[AnalyzedRun]) -> list[Block]:
 def _at_a_time(run: AnalyzedRun) -> str:
     """How many problems were in flight, and whether the servers decided that."""
     sessions = run.run.manifest.sessions
-    counts = [it.in_flight for it in sessions if it.in_flight is not None]
-    most = str(max(counts)) if counts else UNKNOWN
+    count = most_at_once(sessions)
+    most = UNKNOWN if count is None else str(count)
     return f"auto, {most}" if any(it.concurrency == "auto" for it in sessions) else most
 
 

@@ -42,6 +42,11 @@ def session_seconds(sessions: Iterable[Session], trajectories: Iterable[Trajecto
     return seconds
 
 
+def most_at_once(sessions: Iterable[Session]) -> int | None:
+    """The most problems that were in flight at once; None where no session tells."""
+    return max((it.in_flight for it in sessions if it.in_flight is not None), default=None)
+
+
 def active_seconds(trajectories: Iterable[TrajectoryRecord]) -> float:
     """Seconds in which at least one of `trajectories` was being decoded."""
     return union_length(_spans(trajectories))

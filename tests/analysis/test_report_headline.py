@@ -7,7 +7,7 @@ from analysis.made_up_runs import PARAMETERS, draft, grade, solution, target, wr
 
 from rsd.analysis import analyze
 from rsd.analysis.report.headline import Headline, headline
-from rsd.records import read_run
+from rsd.records import Session, read_run
 
 N = 60
 
@@ -136,6 +136,13 @@ def test_a_slower_run_is_called_slower(tmp_path, made):
     assert slower == (
         "It was slower than the target alone: a median of 25.0 s a problem against 10.0 s."
     )
+
+
+def test_latencies_at_another_load_are_not_compared_without_saying_so(made):
+    busy = Session(started_at=0, ended_at=20, concurrency="auto", peak_concurrency=32)
+    alone = made("target", 60, sessions=(busy,))
+    _, slower, *_ = of(made("rsd", 60), alone).evidence
+    assert slower.endswith("of 10.0 s a problem, with 4 in work at a time and 32 in the other run.")
 
 
 def test_nothing_graded_has_no_figures(made, tmp_path):

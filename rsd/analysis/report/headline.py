@@ -18,6 +18,7 @@ from rsd.analysis.present import (
     percent,
     points,
 )
+from rsd.analysis.timing import most_at_once
 
 SIGNIFICANT = 0.05
 FEWEST = 30
@@ -188,7 +189,8 @@ def _by_draft_alone(run: AnalyzedRun) -> list[str]:
 
 
 def _slower(best: AnalyzedRun, runs: list[AnalyzedRun]) -> list[str]:
-    """The median latency beside that of the target alone, where both are known."""
+    """The median latency beside that of the target alone, where both are known, and what load
+    they are of, where it differs: latency grows with it."""
     reference = target_only(best, runs)
     if reference is None or reference is best:
         return []
@@ -196,11 +198,16 @@ def _slower(best: AnalyzedRun, runs: list[AnalyzedRun]) -> list[str]:
     if ours is None or theirs is None:
         return []
     median, other = figure(ours.p50), figure(theirs.p50)
+    loads = [most_at_once(run.run.manifest.sessions) for run in (best, reference)]
+    load = ""
+    if loads[0] != loads[1] and None not in loads:
+        load = f", with {loads[0]} in work at a time and {loads[1]} in the other run"
     if median == other:
-        return [f"It took as long as the target alone: a median of {median} s a problem."]
+        return [f"It took as long as the target alone: a median of {median} s a problem{load}."]
     word = "faster" if ours.p50 < theirs.p50 else "slower"
     return [
-        f"It was {word} than the target alone: a median of {median} s a problem against {other} s."
+        f"It was {word} than the target alone: a median of {median} s a problem against {other} "
+        f"s{load}."
     ]
 
 
