@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import inf
 from textwrap import fill
 
 from rsd.analysis.calibration import Calibration
 from rsd.analysis.calibration_budget import Budget
 from rsd.analysis.calibration_separation import EDGES, Auc
+from rsd.analysis.naming import delta
 from rsd.analysis.present import UNKNOWN, Block, Column, accuracy, percent
 from rsd.analysis.table import render_block
 from rsd.errors import printable
@@ -27,13 +28,6 @@ def render_calibration(it: Calibration) -> str:
     blocks = [_thresholds(it), _rewards(it), *_reliability(it), *_hindsight(it), *_checks(it)]
     parts += [render_block(block, WIDTH) for block in blocks]
     return printable("\n\n".join(parts), keep="\n")
-
-
-def delta(threshold: float) -> str:
-    """A threshold in as few digits as tell it apart, up to six."""
-    if not isfinite(threshold):
-        return "inf" if threshold > 0 else "-inf"
-    return f"{threshold:.6f}".rstrip("0").rstrip(".") if threshold else "0"
 
 
 def _recommended(it: Budget) -> str:

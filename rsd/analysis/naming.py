@@ -17,8 +17,14 @@ def in_words(config: Config) -> str:
     return f"{words} + SD" if speculative and "target" in config.roles else words
 
 
+def delta(threshold: float) -> str:
+    """A threshold in as few digits as it has, up to nine: those of a reward in single precision,
+    so that one just below 1 is not called 1."""
+    return f"{threshold:.9g}"
+
+
 def _describe(it: DecodingConfig) -> str:
-    n, threshold = it.candidates, f"δ={it.threshold:g}"
+    n, threshold = it.candidates, f"δ={delta(it.threshold)}"
     several = f" n={n}" if n > 1 else ""
     known = {
         "rsd": f"RSD {_weighting(it)}{several}",
@@ -39,7 +45,7 @@ def _describe(it: DecodingConfig) -> str:
 
 def _weighting(it: DecodingConfig) -> str:
     return {
-        "step": f"δ={it.threshold:g}",
+        "step": f"δ={delta(it.threshold)}",
         "constant": f"p={it.probability:g}",
-        "logistic": f"logistic δ={it.threshold:g} α={it.sharpness:g}",
+        "logistic": f"logistic δ={delta(it.threshold)} α={it.sharpness:g}",
     }.get(it.weighting, it.weighting)

@@ -90,6 +90,15 @@ def test_equal_rewards_are_told_beside_the_budget():
     )
 
 
+def test_a_threshold_just_below_one_is_not_shown_as_one():
+    """As of a saturated reward model, whose rewards are single floats next to 1."""
+    near = 0.99999994
+    run = run_of([drafts("1", near, 1.0, threshold=near)], [True], near)
+    text = render_calibration(calibrate(run))
+    assert "RSD δ=0.99999994," in text
+    assert "\n0.99999994 (run" in text
+
+
 def test_few_different_rewards_are_not_called_equal():
     found = calibrate(run_of([drafts("1", 0.1, 0.3, 0.5, 0.9)], [True]), target_share=0.45)
     text = flat(render_calibration(found))
