@@ -75,7 +75,9 @@ class Point(BaseModel):
     cost_ci95: tuple[float, float]
     accuracy: float
     accuracy_ci95: tuple[float, float]
-    pareto: bool = Field(description="no other run is more accurate without costing more")
+    pareto: bool = Field(
+        description="no other run is as accurate for less, or more accurate at no more cost"
+    )
 
 
 class Results(BaseModel, ser_json_inf_nan="strings"):
