@@ -43,14 +43,15 @@ def catalog(config: Config) -> dict[str, Served]:
 
 
 def connection_config(served: Collection[Served]) -> Config:
-    """A configuration whose strategy needs every server that one of `served` needs."""
-    needed = {role for each in served for role in each.config.roles}
+    """A configuration whose strategy needs every server that one of `served` needs, and rewards
+    if one of them does: a judge gives them, and has no server of its own."""
+    needed = {role for each in served for role in _uses(each.config)}
     config = next(iter(served)).config
     plain = [
         with_decoding(config, {"strategy": strategy, "candidates": 1})
         for strategy in ("draft", "target", "random", "rsd")
     ]
-    return next(each for each in plain if needed <= set(each.roles))
+    return next(each for each in plain if needed <= _uses(each))
 
 
 def with_decoding(config: Config, changes: Mapping[str, Any]) -> Config:
@@ -73,6 +74,11 @@ def requested(served: Served, changes: Mapping[str, Any]) -> Config:
 def alone(config: Config, role: Role) -> Config:
     """The configuration in which the model of `role` answers alone."""
     return with_decoding(config, {"strategy": role})
+
+
+def _uses(config: Config) -> set[Role]:
+    """What the strategy asks, `prm` for rewards, whoever gives them."""
+    return set(strategy_uses(config.decoding.strategy, config.decoding.writer).roles)
 
 
 def _changed(config: Config, name: str, changes: Mapping[str, Any]) -> Config:
