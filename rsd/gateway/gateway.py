@@ -172,10 +172,10 @@ class Gateway:
 
     def _changes(self, body: RequestBody, served: Served) -> Mapping[str, Any]:
         """What the request changes of the section decoding, within the operator's limits."""
-        changes: dict[str, Any] = {"max_tokens": self._most_tokens(served)}
+        limit = self._most_tokens(served)
+        changes: dict[str, Any] = {"max_tokens": min(limit, served.config.decoding.max_tokens)}
         if body.wanted_tokens is not None:
-            if body.wanted_tokens > changes["max_tokens"]:
-                limit = changes["max_tokens"]
+            if body.wanted_tokens > limit:
                 raise GatewayError(400, f"max_tokens: at most {limit} here", param="max_tokens")
             changes["max_tokens"] = body.wanted_tokens
         for key in ("temperature", "top_p"):

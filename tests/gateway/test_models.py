@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from cluster import Cluster
-from gateway.running import Running, running
+from gateway.running import CHAT, Running, running
 
 
 def with_gateway(
@@ -24,3 +25,22 @@ def test_a_judge_needs_no_third_server(cluster: Cluster) -> None:
         assert set(gateway.gateway.health.up) == {"draft", "target"}
 
     with_gateway(cluster, test, "models.prm={kind: judge}")
+
+
+def test_a_limit_of_requests_is_no_default(cluster: Cluster) -> None:
+    async def test(gateway: Running) -> None:
+        async def written(model: str, **options: Any) -> int:
+            answer = await gateway.client().chat.completions.create(
+                model=model, messages=CHAT, **options
+            )
+            assert answer.usage is not None
+            return answer.usage.completion_tokens
+
+        assert await written("short") == 5
+        assert await written("plain") == 7
+        assert await written("short", max_tokens=9) == 9
+
+    models = "{short: {strategy: target, max_tokens: 5}, plain: {strategy: target}}"
+    with_gateway(
+        cluster, test, f"gateway.models={models}", "decoding.max_tokens=7", "gateway.max_tokens=20"
+    )
