@@ -87,7 +87,7 @@ def _add_openai_routes(app: FastAPI, gateway: Gateway) -> None:
         listed = [gateway.described(served) for served in gateway.models.values()]
         return {"object": "list", "data": listed}
 
-    @app.get("/v1/models/{name}", responses=_UNKNOWN)
+    @app.get("/v1/models/{name:path}", responses=_UNKNOWN)
     async def model(name: str) -> dict[str, Any]:
         return gateway.described(gateway.served(name))
 

@@ -27,6 +27,15 @@ def test_a_judge_needs_no_third_server(cluster: Cluster) -> None:
     with_gateway(cluster, test, "models.prm={kind: judge}")
 
 
+def test_an_id_may_hold_a_slash(cluster: Cluster) -> None:
+    async def test(gateway: Running) -> None:
+        client = gateway.client()
+        (listed,) = [model.id for model in (await client.models.list()).data]
+        assert (await client.models.retrieve(listed)).id == listed == "org/rsd"
+
+    with_gateway(cluster, test, "gateway.models={org/rsd: {strategy: rsd}}")
+
+
 def test_a_limit_of_requests_is_no_default(cluster: Cluster) -> None:
     async def test(gateway: Running) -> None:
         async def written(model: str, **options: Any) -> int:
