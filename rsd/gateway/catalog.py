@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,12 @@ class Served:
     @property
     def has_threshold(self) -> bool:
         return "threshold" in strategy_uses(self.strategy).keys
+
+    def told_threshold(self, config: Config) -> float | None:
+        """The threshold of `config`, one for a request to this model, as an answer tells it: None
+        where there is none, or an infinite one, which JSON cannot say."""
+        threshold = config.decoding.threshold
+        return threshold if self.has_threshold and math.isfinite(threshold) else None
 
 
 def catalog(config: Config) -> dict[str, Served]:

@@ -106,7 +106,7 @@ class Gateway:
             "owned_by": "rsd",
             "rsd": {
                 "strategy": served.strategy,
-                "threshold": decoding.threshold if served.has_threshold else None,
+                "threshold": served.told_threshold(served.config),
                 "threshold_range": list(self.policy.threshold_range),
                 "temperature": decoding.temperature,
                 "max_tokens": self._most_tokens(served),
@@ -162,7 +162,7 @@ class Gateway:
             chat=chat,
             model=served.name,
             strategy=served.strategy,
-            threshold=config.decoding.threshold if served.has_threshold else None,
+            threshold=served.told_threshold(config),
             parameters=self.parameters,
             choices_per_prompt=n,
             include_steps=body.include_steps,

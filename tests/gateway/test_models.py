@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 from cluster import Cluster
 from gateway.running import CHAT, Running, running
 
@@ -18,6 +20,15 @@ def with_gateway(
             await test(gateway)
 
     asyncio.run(main())
+
+
+def strictly(text: str) -> Any:
+    """JSON as a browser reads it: without NaN and Infinity."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
 
 
 def test_a_judge_needs_no_third_server(cluster: Cluster) -> None:
@@ -53,3 +64,21 @@ def test_a_limit_of_requests_is_no_default(cluster: Cluster) -> None:
     with_gateway(
         cluster, test, f"gateway.models={models}", "decoding.max_tokens=7", "gateway.max_tokens=20"
     )
+
+
+def test_an_endless_threshold_is_told_as_json(cluster: Cluster) -> None:
+    async def test(gateway: Running) -> None:
+        async with httpx.AsyncClient(base_url=gateway.url, timeout=60) as client:
+            listed = await client.get("/v1/models")
+            assert listed.status_code == 200
+            assert strictly(listed.text)["data"][0]["rsd"]["threshold"] is None
+            for stream in (False, True):
+                body = {"model": "rsd", "messages": CHAT, "stream": stream}
+                body |= {"stream_options": {"include_usage": True}} if stream else {}
+                answer = await client.post("/v1/chat/completions", json=body)
+                for line in answer.text.splitlines():
+                    data = line.removeprefix("data: ")
+                    if data and data != "[DONE]":
+                        strictly(data)
+
+    with_gateway(cluster, test, "decoding.threshold=.inf")
