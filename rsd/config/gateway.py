@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from rsd.config.strict import PositiveInt, Strict
 
@@ -39,14 +39,16 @@ class GatewayConfig(Strict):
     concurrency: PositiveInt = Field(32, description="requests worked on at the same time")
     queue: Annotated[int, Field(ge=0)] = Field(64, description="requests that may wait; then 429")
     deadline_s: _Positive = Field(600.0, description="for one request, its wait included")
-    drain_s: _Positive = Field(30.0, description="for what is in work when the gateway is stopped")
+    drain_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        30.0, description="for what is in work when the gateway is stopped"
+    )
     health_interval_s: _Positive = 5.0
     max_body_bytes: PositiveInt = 1 << 20
     max_tokens: PositiveInt | None = Field(
         None, description="the largest max_tokens of a request; None: decoding.max_tokens"
     )
     max_choices: PositiveInt = Field(8, description="answers a request: n times its prompts")
-    threshold_range: tuple[float, float] = Field(
+    threshold_range: tuple[FiniteFloat, FiniteFloat] = Field(
         (0.0, 1.0), description="of the threshold that a request may set"
     )
     on_prm_loss: Literal["target", "draft", "error"] = Field(

@@ -8,8 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
+import pytest
 from cluster import Cluster
 from gateway.running import CHAT, Running, running
+
+from rsd.errors import ConfigError
 
 
 def with_gateway(
@@ -82,3 +85,9 @@ def test_an_endless_threshold_is_told_as_json(cluster: Cluster) -> None:
                         strictly(data)
 
     with_gateway(cluster, test, "decoding.threshold=.inf")
+
+
+@pytest.mark.parametrize("key", ["threshold_range=[0, .inf]", "drain_s=.inf"])
+def test_what_must_be_finite(cluster: Cluster, key: str) -> None:
+    with pytest.raises(ConfigError, match="finite"):
+        cluster.config(f"gateway.{key}")
