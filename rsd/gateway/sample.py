@@ -14,6 +14,7 @@ from rsd.decoding.seeds import derive
 from rsd.gateway.catalog import with_decoding
 from rsd.gateway.errors import LostServer
 from rsd.gateway.stops import GrowingText
+from rsd.gateway.watch import StoppedByClient
 from rsd.types import Query, Role, Step, StopReason
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,9 @@ class Sample:
 
     @property
     def stop_reason(self) -> str:
-        return "stop_string" if self.text.stopped else str(self.ended)
+        """`stop_string`, or the value of a `StopReason`."""
+        by_server = any(isinstance(step.completion, StoppedByClient) for step in self.kept)
+        return "stop_string" if self.text.stopped or by_server else str(self.ended)
 
     @property
     def kept(self) -> list[Step]:

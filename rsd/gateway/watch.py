@@ -38,8 +38,14 @@ class WatchedBackends(Backends):
         return _WatchedGenerator(Backends.generator(self, role), role, self.metrics, self.stops)
 
 
+@dataclass(frozen=True, slots=True)
+class StoppedByClient(Completion):
+    """A completion that ended at a stop string of the client: the last of its answer."""
+
+
 class _WatchedGenerator:
-    """A completion that ends at one of `stops` ends the answer, as if the model had ended it."""
+    """A completion that ends at one of `stops` ends the answer, as if the model had ended it, and
+    is `StoppedByClient`."""
 
     def __init__(
         self, generator: Generator, role: Role, metrics: Metrics, stops: tuple[str, ...]
@@ -57,7 +63,8 @@ class _WatchedGenerator:
                 prefix, max_tokens=max_tokens, sampling=sampling
             )
         if completion.matched_stop in self._stops:
-            return replace(completion, matched_stop=None)
+            values = {field.name: getattr(completion, field.name) for field in fields(Completion)}
+            return StoppedByClient(**{**values, "matched_stop": None})
         return completion
 
     async def stream(

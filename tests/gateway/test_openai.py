@@ -215,6 +215,7 @@ def test_stop_strings_end_the_text_before_them(cluster: Cluster) -> None:
             request: dict[str, Any] = {"model": "rsd", "prompt": PROMPT, "stop": stops}
             choice = (await client.completions.create(**request)).choices[0]
             assert (choice.text, choice.finish_reason) == (expected, "stop")
+            assert choice.model_dump()["rsd"]["stop_reason"] == "stop_string"
             chunks = [c async for c in await client.completions.create(**request, stream=True)]
             assert "".join(c.choices[0].text for c in chunks) == expected
             assert chunks[-1].choices[0].finish_reason == "stop"
