@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from rsd.gateway.errors import GatewayError
 
@@ -50,6 +50,17 @@ _NOTHING: dict[str, tuple[Any, ...]] = {
 }
 """Fields that are not supported, each with the values that ask for nothing; null does too."""
 
+
+def _encodable(text: str) -> str:
+    """JSON can hold half of a surrogate pair, which no request to a server can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair is no text") from None
+    return text
+
+
+_Unicode = Annotated[str, AfterValidator(_encodable)]
 _Text = Annotated[str, Field(min_length=1, max_length=1000)]
 _Ids = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
@@ -134,7 +145,7 @@ class RequestBody(_Body):
 class CompletionBody(RequestBody):
     """A request to `/v1/completions`."""
 
-    prompt: str | list[str] | _Ids | list[_Ids]
+    prompt: _Unicode | list[_Unicode] | _Ids | list[_Ids]
 
     @property
     def prompts(self) -> list[str | list[int]]:
@@ -147,14 +158,14 @@ class CompletionBody(RequestBody):
 
 class TextPart(_Body):
     type: Literal["text"]
-    text: str
+    text: _Unicode
 
 
 class Message(_Body):
     """A turn. Parts of a turn other than text are refused."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart] | None = None
+    content: _Unicode | list[TextPart] | None = None
 
     @property
     def text(self) -> str:

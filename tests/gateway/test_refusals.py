@@ -27,6 +27,7 @@ REFUSED: list[tuple[dict[str, Any], int, str | None]] = [
     ({"n": 9}, 400, "n"),
     ({"seed": 2**70}, 400, "seed"),
     ({"stop": ""}, 400, "stop"),
+    ({"stop": "\ud83d"}, 400, "stop"),
     ({"stream": "yes"}, 400, "stream"),
     ({"stream_options": {"include_usage": True}}, 400, "stream_options"),
     ({"logprobs": True}, 400, "logprobs"),
@@ -48,6 +49,8 @@ REFUSED_CHATS: list[tuple[dict[str, Any], int, str | None]] = [
     ({"messages": [{"role": "tool", "content": "x"}]}, 400, "messages.0.role"),
     ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 400, None),
     ({"messages": [*CHAT, {"role": "assistant", "tool_calls": [1]}]}, 400, None),
+    ({"messages": [{"role": "user", "content": "half \ud83d"}]}, 400, None),
+    ({"messages": [{"role": "user", "content": [{"type": "text", "text": "\ud83d"}]}]}, 400, None),
 ]
 
 REFUSED_COMPLETIONS: list[tuple[dict[str, Any], int, str | None]] = [
@@ -56,6 +59,8 @@ REFUSED_COMPLETIONS: list[tuple[dict[str, Any], int, str | None]] = [
     ({"prompt": [["a"]]}, 400, None),
     ({"prompt": [10**6]}, 400, "prompt"),
     ({"prompt": "x" * 5000}, 400, None),
+    ({"prompt": "half \ud83d"}, 400, None),
+    ({"prompt": ["whole", "half \ud83d"]}, 400, None),
     ({"echo": True}, 400, "echo"),
     ({"suffix": "."}, 400, "suffix"),
     ({"best_of": 2}, 400, "best_of"),
