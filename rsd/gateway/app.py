@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from fastapi import FastAPI, Request
@@ -143,11 +144,32 @@ def _add_error_handlers(app: FastAPI) -> None:
 
 
 def _as_refusal(error: RequestValidationError) -> GatewayError:
-    """The first thing that is wrong with a body."""
-    first = error.errors()[0]
+    """The first thing that is wrong with a body. Of what may have several shapes it is the
+    complaint that goes deepest: the shape that was meant."""
+    first, *others = error.errors()
     if first["type"] == "json_invalid":
         return GatewayError(400, "the body is not valid JSON")
-    place = [part for part in first["loc"][1:] if isinstance(part, int) or part.isidentifier()]
-    param = ".".join(map(str, place)) or None
-    what = f"{param}: {first['msg']}" if param else f"the body: {first['msg']}"
-    return GatewayError(400, what, param=param)
+    param = _place(first["loc"], error.body)
+    for other in others:
+        place = _place(other["loc"], error.body)
+        if place[: len(param)] == param and len(place) > len(param):
+            first, param = other, place
+    message = first["msg"].removeprefix("Value error, ")
+    named = ".".join(map(str, param)) or None
+    what = f"{named}: {message}" if named else f"the body: {message}"
+    return GatewayError(400, what, param=named)
+
+
+def _place(location: Sequence[int | str], body: Any) -> list[int | str]:
+    """Where in `body` pydantic's `location` is, without the names of shapes that it tried there,
+    and with the name of a field that is missing."""
+    place: list[int | str] = []
+    for part in location[1:]:
+        if isinstance(body, list) and isinstance(part, int):
+            body = body[part]
+        elif isinstance(body, dict):
+            body = body.get(part)
+        else:
+            continue
+        place.append(part)
+    return place
