@@ -134,13 +134,9 @@ def _add_error_handlers(app: FastAPI) -> None:
             known.status_code, str(known.detail), headers=dict(known.headers or {})
         ).response()
 
-    async def failed(request: Request, error: Exception) -> Response:
-        return GatewayError(500, "the gateway failed on this request").response()
-
     app.add_exception_handler(GatewayError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(Exception, failed)
 
 
 def _as_refusal(error: RequestValidationError) -> GatewayError:

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from rsd.backends import one_problem
 from rsd.decoding import together
 from rsd.errors import ContextError
-from rsd.gateway.errors import GatewayError, json_response
+from rsd.gateway.errors import FAILED, GatewayError, json_response
 from rsd.gateway.gateway import Gateway, Job
 from rsd.gateway.sample import Sample, decode_sample
 from rsd.types import Step
@@ -182,4 +182,4 @@ def _refusal(error: Exception, deadline_s: float) -> GatewayError:
             code="context_length_exceeded",
         )
     log.error("a request failed", exc_info=error)
-    return GatewayError(500, "the gateway failed on this request; its log says why")
+    return GatewayError(500, FAILED)

@@ -20,8 +20,9 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rsd.gateway.errors import GatewayError
+from rsd.gateway.errors import FAILED, GatewayError
 
+log = logging.getLogger(__name__)
 access = logging.getLogger("rsd.gateway.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -64,7 +65,7 @@ class Edge:
             except GatewayError as error:
                 await error.response()(scope, receive, named)
             else:
-                await self._app(scope, receive, named)
+                await self._answer(scope, receive, named)
         finally:
             seconds = time.perf_counter() - clock
             access.info(
@@ -76,6 +77,23 @@ class Edge:
                 seconds,
                 request_id,
             )
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer. A defect of it is logged, and told if nothing was sent."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:
+            if begun:
+                raise
+            log.error("a request failed", exc_info=error)
+            await GatewayError(500, FAILED).response()(scope, receive, send)
 
     def _check_host(self, headers: Headers) -> None:
         """Without keys, only requests to a loopback name are answered: a foreign page in a browser

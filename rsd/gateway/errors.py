@@ -13,6 +13,7 @@ from rsd.types import Role
 
 INVALID = "invalid_request_error"
 SERVER = "server_error"
+FAILED = "the gateway failed on this request; its log says why"
 
 
 class GatewayError(RsdError):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import httpx
 import pytest
 from cluster import Cluster
 from gateway.running import CHAT, PROMPT, running
+
+from rsd.gateway import Gateway
 
 OK_CHAT = {"model": "target", "messages": CHAT}
 OK_COMPLETION = {"model": "target", "prompt": PROMPT}
@@ -184,3 +187,19 @@ def test_other_paths_methods_and_bodies(cluster: Cluster) -> None:
     assert [answer.status_code for answer in answers] == [404, 405, 404, 400, 400, 400, 400]
     for answer in answers:
         check_shape(answer)
+
+
+def test_a_defect_has_an_id_and_a_line_in_the_log(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(gateway: Gateway, body: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Gateway, "chat_job", broken)
+    caplog.set_level(logging.INFO, "rsd.gateway")
+    (answer,) = ask(cluster, [("/v1/chat/completions", OK_CHAT)])
+    assert answer.status_code == 500
+    assert "its log says why" in check_shape(answer)["message"]
+    assert "POST /v1/chat/completions 500 " in caplog.text
+    assert answer.headers["x-request-id"] in caplog.text
+    assert "a defect" in caplog.text
