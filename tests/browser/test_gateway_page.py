@@ -80,3 +80,18 @@ def test_a_refusal_is_told(page: Page) -> None:
     page.locator("#question").fill(" ")
     page.locator("#ask").click()
     page.get_by_text("messages has no user turn with text").wait_for()
+
+
+def test_an_answer_that_breaks_off_is_told(page: Page) -> None:
+    page.route(
+        "**/v1/chat/completions",
+        lambda route: route.fulfill(content_type="text/event-stream", body='data: {"choices": []}'),
+    )
+    page.locator("#ask").click()
+    page.get_by_text("The connection ended before the answer did").wait_for()
+
+
+def test_a_key_that_cannot_be_sent_is_told(page: Page) -> None:
+    page.locator("#key").fill("ключ")
+    page.locator("#question").focus()
+    page.locator("#status.bad").wait_for()
