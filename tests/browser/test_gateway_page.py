@@ -95,3 +95,8 @@ def test_a_key_that_cannot_be_sent_is_told(page: Page) -> None:
     page.locator("#key").fill("ключ")
     page.locator("#question").focus()
     page.locator("#status.bad").wait_for()
+
+
+def test_any_temperature_can_be_asked_for(page: Page) -> None:
+    page.locator("#temperature").fill("0.75")
+    assert page.locator("#form").evaluate("it => it.checkValidity()")
