@@ -203,3 +203,22 @@ def test_a_defect_has_an_id_and_a_line_in_the_log(
     assert "POST /v1/chat/completions 500 " in caplog.text
     assert answer.headers["x-request-id"] in caplog.text
     assert "a defect" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_a_foreign_page_cannot_ask_without_a_preflight(cluster: Cluster, kind: str | None) -> None:
+    """A browser sends these to any host unasked: the first of a Blob, the others of a form."""
+
+    async def main() -> httpx.Response:
+        async with (
+            running(cluster) as gateway,
+            httpx.AsyncClient(base_url=gateway.url) as client,
+        ):
+            headers = {"origin": "https://attacker.example"} | (
+                {"content-type": kind} if kind else {}
+            )
+            body = json.dumps(OK_CHAT).encode()
+            return await client.post("/v1/chat/completions", content=body, headers=headers)
+
+    assert asyncio.run(main()).status_code == 400
+    assert not any(it.path == "/v1/completions" for it in cluster.apps["target"].state.requests)
