@@ -39,7 +39,7 @@ class ChatTemplate:
             {"role": "system" if m.role == "developer" else m.role, "content": m.text}
             for m in messages
         ]
-        if self._system is not None and turns[0]["role"] != "system":
+        if self._system is not None and all(turn["role"] != "system" for turn in turns):
             turns.insert(0, {"role": "system", "content": self._system})
         try:
             prompt = self._tokenizer.apply_chat_template(

@@ -13,6 +13,7 @@ from cluster import Cluster
 from gateway.running import CHAT, Running, running
 
 from rsd.errors import ConfigError
+from rsd.gateway.requests import ChatBody
 
 
 def with_gateway(
@@ -91,3 +92,17 @@ def test_an_endless_threshold_is_told_as_json(cluster: Cluster) -> None:
 def test_what_must_be_finite(cluster: Cluster, key: str) -> None:
     with pytest.raises(ConfigError, match="finite"):
         cluster.config(f"gateway.{key}")
+
+
+def test_the_operators_system_turn_is_for_chats_without_one(cluster: Cluster) -> None:
+    async def test(gateway: Running) -> None:
+        def prompt(*turns: dict[str, str]) -> str:
+            body = ChatBody.model_validate({"model": "target", "messages": list(turns)})
+            return gateway.gateway.chat_job(body).asks[0].prompt
+
+        system = {"role": "system", "content": "Be brief."}
+        assert prompt(CHAT[0]).startswith("<|im_start|>system\nThink.")
+        assert "Think." not in prompt(system, CHAT[0])
+        assert "Think." not in prompt({"role": "user", "content": "Hello!"}, system, CHAT[0])
+
+    with_gateway(cluster, test, "gateway.system=Think.")
