@@ -8,7 +8,6 @@ never written: its outcome is unknown, and only bounds are given for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import isnan
 
 import numpy as np
@@ -16,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from rsd.analysis.calibration_budget import share_below
 from rsd.analysis.calibration_data import Bools, Floats, Ints, Rewards
-from rsd.analysis.statistics import Interval, clustered_interval, wilson_interval
+from rsd.analysis.statistics import Interval, grouped_interval, wilson_interval
 
 
 class AtThreshold(BaseModel, ser_json_inf_nan="strings"):
@@ -105,10 +104,3 @@ def _interval(values: Bools, problem: Ints) -> Interval | None:
     if len(np.unique(problem)) == len(values):
         return wilson_interval(int(values.sum()), len(values))
     return grouped_interval(values.astype(np.float64), problem)
-
-
-def grouped_interval(values: Floats | Sequence[float], problem: Ints) -> Interval:
-    """The interval of the mean of `values`, each in [0, 1], that belong to `problem`."""
-    _, number = np.unique(problem, return_inverse=True)
-    totals, sizes = np.bincount(number, weights=values), np.bincount(number)
-    return clustered_interval([float(t) for t in totals], [int(s) for s in sizes])

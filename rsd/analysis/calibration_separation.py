@@ -12,8 +12,7 @@ from pydantic import BaseModel, Field
 from scipy.special import stdtrit
 
 from rsd.analysis.calibration_data import Bools, Floats, Ints, Rewards
-from rsd.analysis.calibration_replay import grouped_interval
-from rsd.analysis.statistics import Interval, score_interval
+from rsd.analysis.statistics import grouped_interval, score_interval
 
 BINS = 10
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -153,7 +152,6 @@ def _group(name: str, some: Floats) -> Group:
 
 def _bin(it: Labelled, which: Bools) -> Bin:
     some, right, problem = it.reward[which], it.right[which], it.problem[which]
-    interval: Interval = grouped_interval(right.astype(np.float64), problem)
     return Bin(
         low=float(some.min()),
         high=float(some.max()),
@@ -161,7 +159,7 @@ def _bin(it: Labelled, which: Bools) -> Bin:
         problems=len(np.unique(problem)),
         mean_reward=float(some.mean()),
         share_right=float(right.mean()),
-        ci95=interval,
+        ci95=grouped_interval(right.astype(np.float64), problem),
     )
 
 

@@ -8,6 +8,7 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import bdtr, stdtrit  # scipy.stats would add a second to every command
 
 Interval = tuple[float, float]
@@ -73,6 +74,14 @@ def clustered_interval(
         limit = values if most is None else most
         effective = min(limit, mean * (1 - mean) / variance) if variance else limit
     return score_interval(mean, effective, float(stdtrit(count - 1, tail)))
+
+
+def grouped_interval(values: NDArray[np.float64], group: NDArray[np.int64]) -> Interval:
+    """`clustered_interval` of the mean of `values` (at least one), each in [0, 1], where
+    `group[i]` numbers the cluster of `values[i]`."""
+    _, number = np.unique(group, return_inverse=True)
+    totals, sizes = np.bincount(number, weights=values), np.bincount(number)
+    return clustered_interval([float(t) for t in totals], [int(s) for s in sizes])
 
 
 def mean_interval(tallies: Sequence[tuple[int, int]], confidence: float = 0.95) -> Interval:
