@@ -8,12 +8,13 @@ from math import inf
 import numpy as np
 import pytest
 from analysis.reward_world import World, drafts, run_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 from rsd.analysis.calibration import calibrate
 from rsd.analysis.calibration_budget import budget, readable, share_below, threshold_for
-from rsd.analysis.calibration_data import read_rewards
+from rsd.analysis.calibration_data import Floats, Rewards, read_rewards
 from rsd.analysis.calibration_separation import (
     Labelled,
     clustered_auc,
@@ -50,7 +51,6 @@ def test_the_threshold_meets_the_share_and_no_larger_one_does(rewards, share):
         assert share_below(reward, np.nextafter(threshold, inf)) > share
 
 
-@settings(max_examples=25)  # each draws a thousand samples for the interval
 @given(REWARDS, SHARES)
 def test_the_recommended_threshold_rejects_the_same_steps_in_fewer_digits(rewards, share):
     reward = np.array(rewards)
@@ -58,11 +58,12 @@ def test_the_recommended_threshold_rejects_the_same_steps_in_fewer_digits(reward
     found = budget(read_rewards(run), share)
     assert found.share == share_below(reward, threshold_for(reward, share))
     assert found.share == share_below(reward, found.threshold)
+    assert found.ci95[0] <= found.threshold <= found.ci95[1]
 
 
 @pytest.mark.parametrize("problems", [1, 40])
 def test_the_recommended_threshold_lies_in_its_interval(problems):
-    """Every problem has the same rewards: the interval has no width, and the same digits."""
+    """Every problem has the same rewards; its bounds are rounded like it."""
     run = run_of([drafts(str(i), 0.1, 0.8765432) for i in range(problems)], [True] * problems)
     found = budget(read_rewards(run), 0.5)
     assert found.threshold == 0.87
@@ -72,6 +73,25 @@ def test_the_recommended_threshold_lies_in_its_interval(problems):
 def test_one_problem_tells_nothing_of_the_next():
     found = budget(read_rewards(run_of([drafts("1", 0.2, 0.9)], [True])), 0.5)
     assert found.ci95 == (-inf, inf)
+
+
+def test_no_step_and_all_steps_by_the_target_have_one_bound():
+    rewards = read_rewards(run_of([drafts(str(i), 0.3, 0.6) for i in range(50)], [True] * 50))
+    assert budget(rewards, 0).ci95 == (-inf, 0.3)
+    assert budget(rewards, 1).ci95 == (0.6, inf)
+
+
+@pytest.mark.parametrize("problems", [10, 30])
+def test_the_interval_of_the_threshold_covers_the_truth_about_as_often_as_it_says(problems):
+    """Uniform rewards, alike within a problem: the threshold for a share is that share."""
+    random = np.random.default_rng(5)
+    covered = 0
+    for _ in range(300):
+        shared = np.repeat(random.normal(size=problems), 6)
+        rewards = uniform(np.sqrt(0.3) * shared + np.sqrt(0.7) * random.normal(size=len(shared)), 6)
+        low, high = budget(rewards, 0.1).ci95
+        covered += low <= 0.1 <= high
+    assert 0.92 <= covered / 300 <= 0.99
 
 
 def test_a_readable_number_lies_in_its_range():
@@ -258,6 +278,22 @@ def test_a_calibration_is_at_most_100_columns_wide():
     assert max(map(len, text.splitlines())) <= 100
     assert "Verdicts in hindsight" in text
     assert "The predictions checked" in text
+
+
+def uniform(normal: Floats, steps: int) -> Rewards:
+    """Rewards from normal deviates, `steps` of each solution, all kept."""
+    n, count = len(normal), len(normal) // steps
+    return Rewards(
+        keys=tuple(("demo", str(i), 0) for i in range(count)),
+        right=np.ones(count),
+        problem=np.arange(count),
+        reward=ndtr(normal),
+        kept=np.ones(n, dtype=np.bool_),
+        solution=np.repeat(np.arange(count), steps),
+        index=np.tile(np.arange(steps), count),
+        repeated=np.zeros(n, dtype=np.bool_),
+        alternative=np.full(n, np.nan),
+    )
 
 
 def flat(text: str) -> str:
