@@ -1,6 +1,8 @@
-"""A run's strategy in a few words, for tables."""
+"""A run's strategy in a few words, for tables, and the order of names."""
 
 from __future__ import annotations
+
+import re
 
 from rsd.config import Config, DecodingConfig
 
@@ -49,3 +51,10 @@ def _weighting(it: DecodingConfig) -> str:
         "constant": f"p={it.probability:g}",
         "logistic": f"logistic δ={delta(it.threshold)} α={it.sharpness:g}",
     }.get(it.weighting, it.weighting)
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """Sorts texts with the numbers in them (of the digits 0 to 9) as numbers:
+    `level 2` before `level 10`."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", text)
+    return [(int(it), "") if it.isascii() and it.isdigit() else (-1, it) for it in parts]

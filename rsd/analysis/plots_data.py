@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf, isinf, nan, sqrt
@@ -14,6 +13,7 @@ from scipy.special import stdtrit
 from rsd.analysis.compare import is_target_alone
 from rsd.analysis.folds import flops, share
 from rsd.analysis.metrics import AnalyzedRun
+from rsd.analysis.naming import natural
 from rsd.analysis.outcomes import Outcome, disturbed, failed, outcome, verdicts
 from rsd.analysis.present import labels, run_name
 from rsd.analysis.speculation import speculation_cost
@@ -193,12 +193,6 @@ def some(items: Sequence[T], most: int) -> list[T]:
     if len(items) <= most:
         return list(items)
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
-
-
-def natural(text: str) -> list[tuple[int, str]]:
-    """Sorts numbers in texts as numbers."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", text)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def kind(run: AnalyzedRun) -> str:

@@ -11,6 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from rsd.analysis import plots_data as data
 from rsd.analysis.folds import total
 from rsd.analysis.metrics import AnalyzedRun
+from rsd.analysis.naming import natural
 from rsd.analysis.plots_cost import KINDS, cost_figure
 from rsd.analysis.plots_data import CostPoint
 from rsd.analysis.plots_rewards import rewards
@@ -154,7 +155,7 @@ def draft_alone(runs: list[AnalyzedRun]) -> Drawn | None:
     shown = data.some(judged, PANELS)
     if not shown:
         return None
-    names = sorted({name for _, levels in shown for name in levels}, key=data.natural)
+    names = sorted({name for _, levels in shown for name in levels}, key=natural)
     made, (axes,) = figure(2.9 + 0.18 * len(shown))
     sizes = []
     for i, ((label, levels), look) in enumerate(zip(shown, SERIES, strict=False)):

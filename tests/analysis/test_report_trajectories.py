@@ -57,6 +57,12 @@ def test_problems_are_in_natural_order_samples_by_themselves(tmp_path):
     assert [index["levels"][i] for i in index["level"]] == [""] * 4 + ["hard"]
 
 
+def test_digits_of_other_scripts_sort_as_letters(tmp_path):
+    solutions = [solution(problem_id, []) for problem_id in ("٣a", "²", "10", "9")]
+    index = unpacked(packed(write_run(tmp_path / "r", solutions, [])).index)
+    assert index["id"] == ["²", "٣a", "9", "10"]
+
+
 def test_a_chunk_has_whole_problems(tmp_path):
     text = 'a\x00</script>\u2028\u202e"\\'
     step = draft(0, False, 20, 5, 18, 6).model_copy(update={"text": text})

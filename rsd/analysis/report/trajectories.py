@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from rsd.analysis.metrics import AnalyzedRun
+from rsd.analysis.naming import natural
 from rsd.analysis.outcomes import Outcome, outcome
 from rsd.analysis.present import has_rewards, labels, run_name
 from rsd.records import GradeRecord, Key, TrajectoryRecord
@@ -52,7 +52,7 @@ class Packed:
 
 def pack(runs: list[AnalyzedRun], most: int = MOST) -> Packed:
     """The problems of all `runs`, by task and then by id, numbers in it as numbers."""
-    keys = sorted({key for run in runs for key in run.run.trajectories}, key=_natural)
+    keys = sorted({key for run in runs for key in run.run.trajectories}, key=_order)
     chunks: list[str] = []
     places: list[int | None] = []
     for texts in _chunked(_steps(runs, key) for key in keys):
@@ -65,10 +65,9 @@ def pack(runs: list[AnalyzedRun], most: int = MOST) -> Packed:
     return Packed(_compressed(json.dumps(index)), chunks, len(keys), places.count(None))
 
 
-def _natural(key: Key) -> tuple[str, list[tuple[int, str]], int]:
+def _order(key: Key) -> tuple[str, list[tuple[int, str]], int]:
     task, problem_id, sample = key
-    parts = re.findall(r"[0-9]+|[^0-9]+", problem_id)
-    return task, [(int(p), "") if p[0].isdecimal() else (-1, p) for p in parts], sample
+    return task, natural(problem_id), sample
 
 
 def _index(runs: list[AnalyzedRun], keys: list[Key]) -> dict[str, Any]:
