@@ -40,11 +40,25 @@ def test_the_cheapest_of_those_that_chance_may_explain_is_best(made):
     assert top.startswith("The most accurate, target alone with 98.3%")
     assert "60 problems do not tell the two apart: −3.3" in top
     assert gain.startswith("Against draft alone: +61.7 ")
-    assert gain.endswith("p < 0.001; more than chance explains, so the gain is real.")
+    assert gain.endswith(
+        "p < 0.001; of two equally good methods chance makes so large a difference in fewer than 1 "
+        "of 20 comparisons."
+    )
+    assert "With 2 comparisons" not in " ".join(it.evidence)  # p holds for two as well
     assert slower == "It took as long as the target alone: a median of 10.0 s a problem."
     assert "60 of its 60 responses are the draft's alone, without a step of the target; 95% of" in (
         " ".join(it.evidence)
     )
+
+
+def test_a_gain_that_several_comparisons_may_owe_to_chance_says_so(made):
+    runs = [made("draft", 50), made("rsd", 56), made("draft", 50, name="again")]
+    it = of(*runs)
+    assert "p = 0.031; of two equally good methods chance makes" in it.evidence[0]
+    assert it.evidence[2] == (
+        "With 2 comparisons, chance makes at least one look like that in up to 2 of 20 reports."
+    )
+    assert "comparisons, chance" not in " ".join(of(*runs[:2]).evidence)
 
 
 def test_a_clear_loss_makes_the_target_best(made):

@@ -1,4 +1,4 @@
-"""What the runs show, in words: which answers best for its cost, and whether the gain is real."""
+"""What the runs show, in words: which answers best for its cost, and what chance explains."""
 
 from __future__ import annotations
 
@@ -111,13 +111,10 @@ def _evidence(
             f"{it.pairs:,} problems {apart} the two apart: {_difference(it)}. That is no proof "
             "that they are equal."
         )
-    for run in runs:
-        if run in (best, top) or not _is_baseline(run):
-            continue
-        it = compare(best, run)
-        if it.pairs:
-            evidence.append(_against(it, names[id(run)]))
-    evidence += [*_slower(best, runs), *_by_draft_alone(best)]
+    baselines = [run for run in runs if run not in (best, top) and _is_baseline(run)]
+    tested = [it for it in (compare(best, run) for run in baselines) if it.pairs]
+    evidence += [_against(it, names[id(it.second)]) for it in tested]
+    evidence += [*_several(tested), *_slower(best, runs), *_by_draft_alone(best)]
     if len(runs) >= MANY:
         evidence.append(
             f"It was picked among {len(runs)} runs on the problems that it is judged by, which "
@@ -135,12 +132,25 @@ def _against(it: Comparison, other: str) -> str:
     if it.difference == 0:
         verdict = "no difference"
     elif not _told_apart(it):
-        verdict = "chance explains it"
-    elif it.difference > 0:
-        verdict = "more than chance explains, so the gain is real"
+        verdict = "chance may explain it"
     else:
-        verdict = "more than chance explains, so the loss is real"
+        verdict = (
+            "of two equally good methods chance makes so large a difference in fewer than 1 of "
+            "20 comparisons"
+        )
     return f"Against {other}: {_difference(it)}; {verdict}."
+
+
+def _several(tested: list[Comparison]) -> list[str]:
+    """What several comparisons owe to chance, unless each holds for all of them (Bonferroni)."""
+    n = len(tested)
+    apart = [it for it in tested if _told_apart(it)]
+    if n == 1 or all(it.p_value is not None and n * it.p_value < SIGNIFICANT for it in apart):
+        return []
+    return [
+        f"With {n} comparisons, chance makes at least one look like that in up to {n} of 20 "
+        "reports."
+    ]
 
 
 def _difference(it: Comparison) -> str:
