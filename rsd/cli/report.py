@@ -11,6 +11,7 @@ from rsd.analysis import analyze, read_published, render_table, save_metrics, wr
 from rsd.analysis.export import results, write_plots, write_tables
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.plots import Plot, missing, plots
+from rsd.errors import StoreError
 from rsd.records import read_run
 
 
@@ -46,7 +47,7 @@ def report(
 ) -> None:
     """Compare runs: accuracy with intervals, cost, speed, paired differences.
 
-    Given one run, its metrics.json is brought up to date.
+    Given one run, its metrics.json is brought up to date; one that cannot be is warned of.
     """
     figures = read_published(published) if paper or published is not None else None
     distinct = {path.resolve(): path for path in runs}
@@ -56,12 +57,20 @@ def report(
     else:
         typer.echo(render_table(analyzed, figures))
     if len(analyzed) == 1:
-        save_metrics(analyzed[0].metrics, analyzed[0].run.directory)
+        _save_metrics(analyzed[0])
     if html is not None:
         drawn = plots(analyzed)
         write_page(analyzed, html, figures, drawn)
         written = [f"Report: {html}", *(_write_files(analyzed, drawn, html) if files else [])]
         typer.echo("\n" + "\n".join(written), err=as_json)
+
+
+def _save_metrics(run: AnalyzedRun) -> None:
+    """A run directory may be read-only; what was asked for is written all the same."""
+    try:
+        save_metrics(run.metrics, run.run.directory)
+    except StoreError as error:
+        typer.echo(f"rsd: warning: {error}", err=True)
 
 
 def _write_files(runs: list[AnalyzedRun], drawn: list[Plot], html: Path) -> list[str]:

@@ -32,3 +32,15 @@ def test_a_directory_that_is_no_run_is_named(tmp_path):
 def test_a_page_that_cannot_be_written_is_named(rsd_run, tmp_path):
     with pytest.raises(StoreError, match=r"nowhere/page\.html: cannot be written"):
         report([rsd_run], tmp_path / "nowhere" / "page.html")
+
+
+def test_metrics_that_cannot_be_written_cost_no_page(rsd_run, tmp_path, capsys):
+    """As in a directory that may only be read."""
+    (rsd_run / "metrics.json").mkdir()
+    html = tmp_path / "page.html"
+    report([rsd_run], html, files=False)
+    assert html.exists()
+    shown = capsys.readouterr()
+    assert f"Report: {html}" in shown.out
+    assert "metrics.json: cannot be written" in shown.err
+    assert shown.err.count("\n") == 1
