@@ -11,7 +11,7 @@ from rsd.analysis import analyze, read_published, render_table, save_metrics, wr
 from rsd.analysis.export import results, write_plots, write_tables
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.plots import Plot, missing, plots
-from rsd.errors import StoreError
+from rsd.errors import ConfigError, StoreError
 from rsd.records import read_run
 
 
@@ -49,6 +49,11 @@ def report(
 
     Given one run, its metrics.json is brought up to date; one that cannot be is warned of.
     """
+    if as_json and html is None and (paper or published is not None):
+        raise ConfigError(
+            "--json holds no published figures: leave out --paper and --published, or give --html "
+            "FILE for a page with them"
+        )
     figures = read_published(published) if paper or published is not None else None
     distinct = {path.resolve(): path for path in runs}
     analyzed = [analyze(read_run(path)) for path in distinct.values()]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rsd.cli.report import report
-from rsd.errors import StoreError
+from rsd.errors import ConfigError, StoreError
 
 
 def test_one_run_is_brought_up_to_date(rsd_run, capsys):
@@ -44,3 +44,11 @@ def test_metrics_that_cannot_be_written_cost_no_page(rsd_run, tmp_path, capsys):
     assert f"Report: {html}" in shown.out
     assert "metrics.json: cannot be written" in shown.err
     assert shown.err.count("\n") == 1
+
+
+def test_published_figures_are_refused_where_nothing_shows_them(rsd_run, tmp_path, capsys):
+    with pytest.raises(ConfigError, match=r"--json holds no published figures.*--html"):
+        report([rsd_run], paper=True, as_json=True)
+    assert capsys.readouterr().out == ""
+    report([rsd_run], tmp_path / "page.html", paper=True, as_json=True, files=False)
+    assert "Against the paper" in (tmp_path / "page.html").read_text()
