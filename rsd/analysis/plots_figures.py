@@ -94,9 +94,9 @@ def threshold(runs: list[AnalyzedRun]) -> Drawn | None:
     legend(above)
     caption = (
         f"Each point is a run of {data.count(sizes)} problems. {INTERVALS}. A draft step is kept "
-        "if its reward is at least δ."
+        f"if its reward is at least δ. {which(min(PANELS, len(sweeps)), len(sweeps), 'sweeps')}"
     )
-    return Drawn("Accuracy and acceptance against δ", caption, made)
+    return Drawn("Accuracy and acceptance against δ", caption.strip(), made)
 
 
 def tokens(runs: list[AnalyzedRun]) -> Drawn | None:

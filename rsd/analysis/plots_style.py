@@ -156,6 +156,6 @@ def printable(label: str, most: int = 34) -> str:
     return clean if len(clean) <= most else f"{clean[: most - 1]}…"
 
 
-def which(shown: int, known: int) -> str:
-    """A sentence for the caption, if not all runs are shown."""
-    return "" if shown == known else f"{shown} of {known} runs are shown."
+def which(shown: int, known: int, what: str = "runs") -> str:
+    """A sentence for the caption, if not all are shown."""
+    return "" if shown == known else f"{shown} of {known} {what} are shown."

@@ -121,6 +121,19 @@ def test_many_runs_are_thinned_where_each_has_a_line_and_it_is_said(sweep):
         assert "6 of 12 runs are shown" in made.caption
 
 
+def test_sweeps_beyond_those_shown_are_told_in_the_caption():
+    runs = [
+        analyze(run_of([drafts("1", 0.9)], [True], at, candidates=n, temperature=0.7))
+        for n in range(1, 8)
+        for at in (0.4, 0.6)
+    ]
+    made, all_shown = plots_figures.threshold(runs), plots_figures.threshold(runs[2:])
+    assert made is not None
+    assert all_shown is not None
+    assert made.caption.endswith(" 6 of 7 sweeps are shown.")
+    assert "sweeps are shown" not in all_shown.caption
+
+
 @pytest.mark.parametrize(("weighting", "swept"), [("logistic", True), ("clipping", False)])
 def test_only_rules_that_read_the_threshold_make_a_sweep(weighting, swept):
     runs = [run_of([drafts("1", 0.9)], [True], at, weighting=weighting) for at in (0.4, 0.6)]
