@@ -32,7 +32,8 @@ def left_out(summary: Summary, label: str) -> list[str]:
     if summary.errors:
         without = summary.accuracy_without_errors
         apart = "" if without is None else f"; {without:.1%} right without them"
-        parts.append(f"{summary.errors} failed (counted as wrong{apart})")
+        unless = " unless ungradable" if summary.ungradable else ""
+        parts.append(f"{summary.errors} failed (counted as wrong{unless}{apart})")
     if summary.ungradable:
         parts.append(f"{summary.ungradable} with an ungradable gold answer (left out)")
     if summary.ungraded:

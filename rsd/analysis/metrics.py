@@ -98,8 +98,13 @@ class Summary(BaseModel):
     asked: int | None = Field(
         None, description="problems asked for; more than n while some are owed. None: unknown"
     )
-    errors: int = Field(description="of n, those whose decoding failed; they count as wrong")
-    ungradable: int = Field(description="gold answers that cannot be graded; not in accuracy")
+    errors: int = Field(
+        description="of n, those whose decoding failed; wrong in accuracy, unless also ungradable"
+    )
+    ungradable: int = Field(
+        description="of n, those found to have a gold answer that cannot be graded; not in "
+        "accuracy, even if they failed"
+    )
     ungraded: int = Field(description="finished but not graded yet; not in accuracy")
     accuracy: float | None
     ci95: tuple[float, float] | None = Field(

@@ -10,7 +10,8 @@ from rsd.types import StopReason
 
 class Outcome(StrEnum):
     """RIGHT and WRONG make the accuracy, and so does FAILED, as wrong: a problem that a server
-    lost was not solved. The other two are left out of it and counted apart."""
+    lost was not solved. The other two are left out of it and counted apart; a failed problem whose
+    grade says that its gold answer cannot be read is UNGRADABLE."""
 
     RIGHT = "right"
     WRONG = "wrong"

@@ -201,7 +201,10 @@ def _notes(it: PaperComparison) -> tuple[str, ...]:
             "rsd grade grades what is not yet."
         )
     if errors := it.run.metrics.overall.errors:
-        notes.append(f"{errors} solutions failed; both graders' figures count them as wrong.")
+        notes.append(
+            f"{errors} solutions failed; both graders' figures count them as wrong, the default "
+            "one's only those with a gradable gold answer."
+        )
     if it.absent:
         notes.append(f"Published, but not in this run: {', '.join(it.absent)}.")
     if config.decoding.profile != "paper":

@@ -71,9 +71,19 @@ def test_what_was_left_out_is_said(tmp_path):
     grades = [grade("1", True), grade("2", None)]
     text = table(write_run(tmp_path / "r", [*three_solutions(), broken], grades))
     assert (
-        "RSD δ=0.7 (1 failed): 1 failed (counted as wrong; 100.0% right without them), 1 with an "
-        "ungradable gold answer (left out), 1 not graded (left out; see rsd grade)."
+        "RSD δ=0.7 (1 failed): 1 failed (counted as wrong unless ungradable; "
+        "100.0% right without them), 1 with an ungradable gold answer (left out), 1 not graded "
+        "(left out; see rsd grade)."
     ) in squeezed(text)
+
+
+def test_a_failed_problem_that_is_left_out_is_not_called_wrong(tmp_path):
+    broken = solution("4", [], stop_reason=StopReason.ERROR, error="down")
+    grades = [*(grade(i, True) for i in "123"), grade("4", None)]
+    run = analyze(read_run(write_run(tmp_path / "r", [*three_solutions(), broken], grades)))
+    assert run.metrics.overall.accuracy == 1
+    text = squeezed(render_table([run]))
+    assert "1 failed (counted as wrong unless ungradable; 100.0% right" in text
 
 
 def test_several_tasks_have_a_table_with_their_average(tmp_path):
