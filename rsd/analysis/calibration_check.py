@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from rsd.analysis.calibration_data import STRATEGIES, Rewards, own_threshold, read_rewards
 from rsd.analysis.calibration_replay import stands
 from rsd.analysis.caveats import shortfall
-from rsd.analysis.outcomes import verdicts
+from rsd.analysis.outcomes import failed, verdicts
 from rsd.config import Config, differing_keys
 from rsd.records import Key, RunRecord
 
@@ -23,12 +23,14 @@ ALONE = {"draft": -inf, "target": inf}
 
 
 class Check(BaseModel, ser_json_inf_nan="strings"):
-    """One run at another threshold, over the solutions that both have a verdict on."""
+    """One run at another threshold, over the solutions that both finished and have a verdict on:
+    of a failed one nobody knows what it would have come to."""
 
     run: str
     lacking: list[str] = Field(description="what it lacks of a whole run; empty: nothing")
     threshold: float
     solutions: int
+    failed: int = Field(description="solutions left out as they failed in one of the two runs")
     predicted_target_share: float | None
     target_share: float | None
     accuracy_least: float | None
@@ -46,7 +48,8 @@ def check(run: RunRecord, rewards: Rewards, other: RunRecord) -> Check:
     threshold = ALONE.get(config.decoding.strategy, config.decoding.threshold)
     pairs = zip(rewards.keys, rewards.right, stands(rewards, threshold), strict=True)
     ours = {key: (right == 1, same) for key, right, same in pairs if not np.isnan(right)}
-    common = [key for key in ours if key in theirs]
+    both = [key for key in ours if key in theirs]
+    common = [key for key in both if not any(failed(it.trajectories[key]) for it in (run, other))]
     unchanged = [key for key in common if ours[key][1]]
     n, right = len(common), sum(bool(ours[key][0]) for key in unchanged)
     return Check(
@@ -54,6 +57,7 @@ def check(run: RunRecord, rewards: Rewards, other: RunRecord) -> Check:
         lacking=shortfall(other),
         threshold=threshold,
         solutions=n,
+        failed=len(both) - n,
         predicted_target_share=_share(rewards, set(common), threshold),
         target_share=_measured(other, set(common), threshold),
         accuracy_least=right / n if n else None,

@@ -184,6 +184,12 @@ def _checks(it: Calibration) -> list[Block]:
     notes = [
         "Predicted from the first run alone, measured by the others, over the solutions of both."
     ]
+    if failed := [
+        f"{made.failed:,} (δ={delta(made.threshold)})" for made in it.checks if made.failed
+    ]:
+        notes.append(
+            f"Solutions left out as they failed in one of the two runs: {', '.join(failed)}."
+        )
     reasons: dict[str, list[str]] = {}
     for name, keys in it.not_checked.items():
         reasons.setdefault(", ".join(keys), []).append(name)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rsd.analysis.calibration import calibrate
 from rsd.analysis.calibration_data import read_rewards
 from rsd.analysis.calibration_replay import replay, stands
+from rsd.analysis.calibration_table import render_calibration
 from rsd.analysis.metrics import compute
 from rsd.records import RunRecord
 
@@ -110,6 +111,20 @@ def test_predictions_are_checked_against_runs_at_other_thresholds():
         assert made.target_share == pytest.approx(compute(other).overall.target_step_share)
         assert made.same_response == made.same_verdict == made.unchanged
     assert found.not_checked == {}
+
+
+def test_failed_solutions_of_either_run_check_nothing_and_are_told():
+    lost = {"stop_reason": "error", "error": "server lost"}
+    ours = [drafts("1", 0.9), drafts("2", 0.9, **lost), drafts("3", 0.9)]
+    theirs = [drafts("1", 0.9), drafts("2", 0.9), drafts("3", **lost)]
+    run, other = (run_of(its, [True] * 3, at) for its, at in ((ours, 0.7), (theirs, 0.8)))
+    found = calibrate(run, others=(other,))
+    (made,) = found.checks
+    assert (made.solutions, made.failed) == (1, 2)
+    assert (made.unchanged, made.same_response, made.same_verdict) == (1, 1, 1)
+    assert made.accuracy == made.accuracy_least == 1
+    text = " ".join(render_calibration(found).split())
+    assert "Solutions left out as they failed in one of the two runs: 2 (δ=0.8)." in text
 
 
 def test_runs_that_differ_in_more_are_left_out_with_the_reason():
