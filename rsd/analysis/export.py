@@ -88,9 +88,9 @@ class Results(BaseModel, ser_json_inf_nan="strings"):
     differences: list[Difference] = Field(
         description="to the target alone, or the first run where there is none"
     )
-    by_flops: list[Point] = Field(description="cost: FLOPs a problem, the PRM reading once")
+    by_flops: list[Point] = Field(description="cost: FLOPs a solution, the PRM reading once")
     by_latency: list[Point] = Field(
-        description="cost: mean seconds of a problem, without those that servers delayed"
+        description="cost: mean seconds of a solution, without those that servers delayed"
     )
 
 

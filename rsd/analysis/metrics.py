@@ -126,7 +126,9 @@ class Summary(BaseModel):
         None, description="share of the draft's kept steps worse than the target's (oracle)"
     )
     tokens: dict[Role, Tokens]
-    flops_per_problem: Conventions
+    flops_per_problem: Conventions = Field(
+        description="of a finished solution: each sample of a problem by itself"
+    )
     flops_ratio_vs_target_only: Conventions = Field(
         description="against the target writing the same responses alone, an estimate from "
         "this run; rsd report compares with a real target-only run"

@@ -28,7 +28,7 @@ from rsd.analysis.plots_style import (
     printable,
     which,
 )
-from rsd.analysis.present import has_rewards, labels
+from rsd.analysis.present import has_rewards, labels, sampled
 
 INTERVALS = "Bars are 95% intervals, by problem"
 
@@ -40,7 +40,7 @@ def accuracy_flops(runs: list[AnalyzedRun]) -> Drawn | None:
         return None
     caption = (
         "FLOPs are 2 x parameters x tokens processed by all models, the PRM reading each token "
-        "once, as with a prefix cache."
+        f"once, as with a prefix cache. {_each_sample(runs)}"
     )
     return _accuracy_and_cost("Accuracy against FLOPs", "FLOPs per problem", points, caption)
 
@@ -142,9 +142,9 @@ def tokens(runs: list[AnalyzedRun]) -> Drawn | None:
     caption = (
         f"Means over {data.count(sizes)} finished solutions, without intervals. Wide bars: tokens "
         "that a model wrote, hatched where the response does not have them. Thin bars: tokens "
-        "that the reward model read, each position once."
+        f"that the reward model read, each position once. {_each_sample(runs)}"
     )
-    return Drawn("Tokens by model", caption, made)
+    return Drawn("Tokens by model", caption.strip(), made)
 
 
 def draft_alone(runs: list[AnalyzedRun]) -> Drawn | None:
@@ -228,6 +228,10 @@ def _accuracy_and_cost(title: str, what: str, points: list[CostPoint], about: st
     return Drawn(title, caption, cost_figure(points, what))
 
 
+def _each_sample(runs: list[AnalyzedRun]) -> str:
+    return "Of several samples of a problem each counts by itself." if sampled(runs) else ""
+
+
 def _untimed(runs: list[AnalyzedRun]) -> str:
     untimed = sum(not data.timed(run) for run in runs)
     delayed = sum(len(data.finished(run)) - len(data.undelayed(run)) for run in runs)
@@ -236,7 +240,7 @@ def _untimed(runs: list[AnalyzedRun]) -> str:
         notes.append(f"Left out for answers from the step cache: {untimed} of {len(runs)} runs.")
     if delayed:
         notes.append(f"Left out as servers delayed them: {delayed} solutions.")
-    return " ".join(notes)
+    return " ".join([*notes, _each_sample(runs)]).strip()
 
 
 def _bars(

@@ -19,6 +19,9 @@ from rsd.analysis.outcomes import failed
 
 UNKNOWN = "-"
 TASKS_PER_BLOCK = 6
+EACH_SAMPLE = (
+    "Where a run has several samples of a problem, each counts as a problem of its own here."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ def strategy(run: AnalyzedRun) -> str:
 def has_rewards(run: AnalyzedRun) -> bool:
     """Whether drafts were judged, so that a share of them was kept by decision."""
     return run.run.config.decoding.strategy in JUDGING
+
+
+def sampled(runs: list[AnalyzedRun]) -> bool:
+    """Whether one of `runs` has several samples of a problem."""
+    return any(run.run.config.decoding.samples > 1 for run in runs)
 
 
 def labels(runs: list[AnalyzedRun]) -> list[str]:
@@ -163,6 +171,7 @@ def tokens_and_speed(runs: list[AnalyzedRun]) -> Block:
         (
             "Tokens per s count the responses only. Latency is of one problem among those run "
             "concurrently.",
+            *([EACH_SAMPLE] if sampled(runs) else []),
             *(["In vain: drafted ahead, after a step that was then rejected."] if ahead else []),
             *speed_notes(runs),
         ),
@@ -225,8 +234,7 @@ def paired(comparisons: list[Comparison], runs: list[AnalyzedRun]) -> Block:
                 str(it.unpaired),
             )
         )
-    sampled = any(run.run.config.decoding.samples > 1 for run in runs)
-    often = "more often" if sampled else "only"
+    often = "more often" if sampled(runs) else "only"
     several = (
         "Where a run has several samples, their mean stands for a problem, the interval is by "
         "problem, and McNemar's test does not apply.",
@@ -244,7 +252,7 @@ def paired(comparisons: list[Comparison], runs: list[AnalyzedRun]) -> Block:
         rows,
         (
             "p is the chance of a difference at least this large between two equally good methods.",
-            *(several if sampled else ()),
+            *(several if sampled(runs) else ()),
         ),
     )
 

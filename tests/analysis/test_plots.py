@@ -121,6 +121,18 @@ def test_many_runs_are_thinned_where_each_has_a_line_and_it_is_said(sweep):
         assert "6 of 12 runs are shown" in made.caption
 
 
+def test_costs_of_several_samples_are_said_to_be_of_one():
+    its = [drafts("1", 0.9, sample=sample) for sample in range(2)]
+    runs = [analyze(run_of(its, [True] * 2, samples=2, temperature=0.7))]
+    once = [analyze(run_of(its[:1], [True]))]
+    for name in ("accuracy-flops", "accuracy-latency", "tokens"):
+        many, one = (plots_figures.FIGURES[name](of) for of in (runs, once))
+        assert many is not None
+        assert one is not None
+        assert many.caption.endswith("Of several samples of a problem each counts by itself.")
+        assert "several samples" not in one.caption
+
+
 def test_sweeps_beyond_those_shown_are_told_in_the_caption():
     runs = [
         analyze(run_of([drafts("1", 0.9)], [True], at, candidates=n, temperature=0.7))

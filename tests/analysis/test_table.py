@@ -47,6 +47,18 @@ def test_tokens_and_speed_are_means_of_finished_problems(rsd_run):
     assert cells == ["8", "7", "28", "0.15", "1.70", "6.00", "9.60"]
 
 
+def test_samples_of_a_problem_are_figures_of_their_own(tmp_path):
+    """Two problems of two samples of five tokens: five a sample, not ten a problem."""
+    step = draft(0, True, 20, 5, 18, 6)
+    run = [solution(str(i), [step], sample=sample) for i in range(2) for sample in range(2)]
+    text = table(write_run(tmp_path / "r", run, [], samples=2))
+    numbers = text.split("Tokens per problem")[1]
+    assert row(numbers, "RSD").split()[3] == "5"
+    note = "Where a run has several samples of a problem, each counts as a problem of its own here."
+    assert note in squeezed(numbers)
+    assert note not in squeezed(table(write_run(tmp_path / "single", run[::2], [])))
+
+
 def test_what_the_target_wrote_counts_also_where_it_was_not_kept(tmp_path):
     """As the oracle's at steps that the draft keeps, and the samples that lost a vote."""
     lost = target(0, 20, 9).model_copy(update={"accepted": False})
