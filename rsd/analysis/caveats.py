@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rsd.analysis.metrics import Summary
 from rsd.analysis.naming import in_words
 from rsd.analysis.outcomes import failed
+from rsd.analysis.summary import Summary
 from rsd.records import RunRecord
 
 

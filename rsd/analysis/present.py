@@ -13,9 +13,10 @@ from typing import Literal
 from rsd.analysis.caveats import disturbance, labelled, left_out, void_speed
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
 from rsd.analysis.folds import total
-from rsd.analysis.metrics import AnalyzedRun, Conventions
+from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.naming import JUDGING
 from rsd.analysis.outcomes import failed
+from rsd.analysis.summary import Conventions
 
 UNKNOWN = "-"
 TASKS_PER_BLOCK = 6

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
-from rsd.analysis.metrics import AnalyzedRun, Conventions
+from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, failed, outcome
 from rsd.analysis.present import (
     accuracy,
@@ -18,6 +18,7 @@ from rsd.analysis.present import (
     percent,
     points,
 )
+from rsd.analysis.summary import Conventions
 from rsd.analysis.timing import most_at_once
 
 SIGNIFICANT = 0.05
