@@ -3,6 +3,8 @@ used, or the request that is wrong?"""
 
 from __future__ import annotations
 
+import os
+
 import aiohttp
 
 from rsd.backends.http import StatusError
@@ -78,7 +80,9 @@ def _reason(error: Exception) -> str:
     """What the system says, where it says something: the server is named already."""
     if isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio's own text repeats the address
+    if isinstance(error, OSError) and error.strerror:  # such as a name that nobody knows
         return _in_one_line(error.strerror)
     return _in_one_line(str(error)) or type(error).__name__
 
