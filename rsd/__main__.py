@@ -1,6 +1,6 @@
 """`python -m rsd` is the `rsd` command."""
 
-from rsd.cli.main import main
+from rsd.cli.main import program
 
 if __name__ == "__main__":
-    main()
+    program()

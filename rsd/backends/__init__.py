@@ -27,11 +27,11 @@ from rsd.backends.qwen25_math import Qwen25MathScorer
 from rsd.backends.recovery import RecoveringGenerator, RecoveringScorer, Recovery
 from rsd.backends.replicas import Replicas, differing, one_problem
 from rsd.backends.retries import Backoff, Setbacks, noting
-from rsd.backends.rewards import load_tokenizer, plain_encode
 from rsd.backends.rlhflow import RlhflowScorer
 from rsd.backends.server import Server, ServerInfo
 from rsd.backends.skywork import SkyworkScorer
 from rsd.backends.speculation import read_speculation
+from rsd.backends.tokenizer import leave_torch_out, load_tokenizer, plain_encode
 
 __all__ = [
     "AGGREGATIONS",
@@ -60,6 +60,7 @@ __all__ = [
     "StepStore",
     "connect",
     "differing",
+    "leave_torch_out",
     "load_tokenizer",
     "noting",
     "one_problem",

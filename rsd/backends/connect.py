@@ -27,10 +27,10 @@ from rsd.backends.qwen25_math import Qwen25MathScorer
 from rsd.backends.recovery import RecoveringGenerator, RecoveringScorer, Recovery
 from rsd.backends.replicas import Replicas, open_replicas
 from rsd.backends.replicated import ReplicatedGenerator, ReplicatedScorer
-from rsd.backends.rewards import load_tokenizer
 from rsd.backends.rlhflow import RlhflowScorer
 from rsd.backends.server import Server, ServerInfo
 from rsd.backends.skywork import SkyworkScorer
+from rsd.backends.tokenizer import load_tokenizer
 from rsd.config import Config, strategy_uses
 from rsd.errors import ConfigError
 from rsd.protocols import Generator, Scorer

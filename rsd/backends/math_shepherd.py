@@ -13,14 +13,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rsd.backends.rewards import (
-    NextToken,
-    measured,
-    plain_encode,
-    probability,
-    softmax,
-)
+from rsd.backends.rewards import NextToken, measured, probability, softmax
 from rsd.backends.server import Server
+from rsd.backends.tokenizer import plain_encode
 from rsd.errors import ConfigError
 from rsd.types import Score, Usage
 

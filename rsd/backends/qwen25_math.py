@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from rsd.backends.rewards import Classes, measured, plain_encode, probability, single_token
+from rsd.backends.rewards import Classes, measured, probability
 from rsd.backends.server import Server
+from rsd.backends.tokenizer import plain_encode, single_token
 from rsd.types import Score, Usage
 
 _SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."

@@ -1,5 +1,4 @@
-"""What the scorers share: the two requests that a reward can be read from, its check, its timing,
-and the tokenizer that prepares its input.
+"""What the scorers share: the two requests that a reward can be read from, its check, its timing.
 
 Both requests cost one forward pass over what the server's prefix cache does not hold, and take
 several inputs.
@@ -16,11 +15,7 @@ from typing import Any
 from rsd.backends.coalescing import Coalescing
 from rsd.backends.server import Server
 from rsd.clock import unix_time
-from rsd.errors import ConfigError
 from rsd.types import Role, Score, Usage
-
-Encode = Callable[[str], list[int]]
-
 
 Answer = tuple[list[float], Usage]
 
@@ -127,36 +122,6 @@ async def measured(
         return Score(reward, usage, step_tokens, started_at, seconds, role)
 
     return await server.persist(attempt)
-
-
-def load_tokenizer(name: str, *, key: str = "models.prm.tokenizer") -> Any:
-    """The transformers tokenizer of a model, local or on the hub.
-
-    Raises `ConfigError` when it cannot be loaded, naming `key` of the configuration.
-    """
-    from transformers import AutoTokenizer  # slow to import
-
-    try:
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"{key}: cannot load {name!r}: {reason}") from error
-
-
-def plain_encode(tokenizer: Any) -> Encode:
-    """Token ids of a text, no special tokens added."""
-    return lambda text: list(tokenizer.encode(text, add_special_tokens=False))
-
-
-def single_token(tokenizer: Any, text: str, kind: str) -> int:
-    """The id of `text`. Raises `ConfigError` if it is not one token, as it is for that `kind`."""
-    ids = plain_encode(tokenizer)(text)
-    if len(ids) != 1:
-        raise ConfigError(
-            f"models.prm.tokenizer: {text!r} is {len(ids)} tokens and not one in "
-            f"{tokenizer.name_or_path}; it is no tokenizer of a model of kind {kind}"
-        )
-    return int(ids[0])
 
 
 def _in_order(items: Sequence[Any], inputs: Sequence[Sequence[int]]) -> list[Any]:

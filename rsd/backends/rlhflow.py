@@ -12,15 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rsd.backends.rewards import (
-    NextToken,
-    measured,
-    plain_encode,
-    probability,
-    single_token,
-    softmax,
-)
+from rsd.backends.rewards import NextToken, measured, probability, softmax
 from rsd.backends.server import Server
+from rsd.backends.tokenizer import plain_encode, single_token
 from rsd.errors import ConfigError
 from rsd.types import Score, Usage
 

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from rsd.backends.rewards import Classes, measured, plain_encode, probability
+from rsd.backends.rewards import Classes, measured, probability
 from rsd.backends.server import Server
+from rsd.backends.tokenizer import plain_encode
 from rsd.types import Score, Usage
 
 

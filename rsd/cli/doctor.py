@@ -7,6 +7,7 @@ import asyncio
 import typer
 
 from rsd.cli.options import ConfigFile, Overrides
+from rsd.cli.process import without_torch
 from rsd.config import Config, load
 from rsd.errors import printable
 from rsd.runs import examine
@@ -21,7 +22,9 @@ def doctor(config: ConfigFile, override: Overrides = None) -> None:
 
     Exit code 1 if a check fails.
     """
-    failed = asyncio.run(_print_checks(load(config, override or ())))
+    resolved = load(config, override or ())
+    without_torch([resolved.decoding.strategy])
+    failed = asyncio.run(_print_checks(resolved))
     if failed:
         raise typer.Exit(1)
 

@@ -6,19 +6,24 @@ import asyncio
 import logging
 import os
 import signal
-from typing import Annotated
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rsd.backends import Backends, connect, load_tokenizer
 from rsd.cli.on_demand import LOG_DIR, LogDir, Serve, servers
 from rsd.cli.options import ConfigFile, Overrides
+from rsd.cli.process import without_torch
 from rsd.config import Config, load
 from rsd.errors import ConfigError, printable
 from rsd.grading import GraderPool
 from rsd.protocols import Strategy
 from rsd.runs.preflight import preflight
 from rsd.runs.strategies import connected_strategy
+
+if TYPE_CHECKING:
+    from rsd.gateway.catalog import Served
 
 
 def gateway(
@@ -52,7 +57,9 @@ def gateway(
     listen = host or resolved.gateway.host
     keys = _keys(resolved, listen)
     chosen = resolved.gateway.port if port is None else port
-    connecting = _connecting(resolved)
+    served = _served(resolved)
+    without_torch(each.strategy for each in served)
+    connecting = _connecting(served)
     with servers(serve, log_dir) as prepare:
         prepare(connecting)
         signalled = asyncio.run(_answer(resolved, connecting, listen, chosen, keys))
@@ -60,11 +67,18 @@ def gateway(
         raise typer.Exit(130)
 
 
-def _connecting(config: Config) -> Config:
-    """A configuration that needs the servers of all models that are served."""
-    from rsd.gateway.catalog import catalog, connection_config
+def _served(config: Config) -> Collection[Served]:
+    """The models that are served."""
+    from rsd.gateway.catalog import catalog
 
-    return connection_config(catalog(config).values())
+    return catalog(config).values()
+
+
+def _connecting(served: Collection[Served]) -> Config:
+    """A configuration that needs the servers of all models that are served."""
+    from rsd.gateway.catalog import connection_config
+
+    return connection_config(served)
 
 
 async def _answer(

@@ -69,9 +69,14 @@ class _Printable(logging.Formatter):
         return printable(super().format(record), keep="\n\t")
 
 
+def program() -> None:
+    """`main` in a process of its own, which is made fit for it."""
+    prepare_process()
+    main()
+
+
 def main() -> None:
     """Run the command line and exit."""
-    prepare_process()
     sys.exit(_exit_code())
 
 

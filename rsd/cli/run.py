@@ -11,6 +11,7 @@ import typer
 from rsd.analysis import summarize
 from rsd.cli.on_demand import LOG_DIR, NOBODY_RESTARTS, LogDir, Serve, servers
 from rsd.cli.options import ConfigFile, Overrides
+from rsd.cli.process import without_torch
 from rsd.cli.resumable import resumable
 from rsd.config import load
 from rsd.runs import execute, owed
@@ -36,6 +37,7 @@ def run(
     and report.html are made at the end.
     """
     resolved = load(config, [*([NOBODY_RESTARTS] if serve else []), *(override or ())])
+    without_torch([resolved.decoding.strategy])
     where = directory or resolved.directory
     if status:
         typer.echo(f"{where}\t{len(owed(resolved, where))}")

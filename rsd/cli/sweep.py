@@ -13,6 +13,7 @@ from rsd.analysis.present import accuracy, percent
 from rsd.analysis.timing import step_cache_use
 from rsd.cli.on_demand import LOG_DIR, NOBODY_RESTARTS, LogDir, Serve, servers
 from rsd.cli.options import Overrides
+from rsd.cli.process import without_torch
 from rsd.cli.resumable import resumable
 from rsd.config import Sweep, load_sweep
 from rsd.errors import StoreError
@@ -44,6 +45,7 @@ def sweep(
             shown = "unreadable" if debt is None else debt
             typer.echo(f"{point.directory}\t{shown}\t{','.join(point.labels)}")
         return
+    without_torch(point.config.decoding.strategy for point in loaded.points)
     outcomes = []
     with resumable(), servers(serve, log_dir) as prepare:
         for outcome in execute_sweep(loaded, prepare, _announce):

@@ -14,7 +14,7 @@ import sys
 from io import FileIO
 from pathlib import Path
 
-from rsd.cli.main import main
+from rsd.cli.main import program
 from rsd.runs import store
 
 
@@ -50,4 +50,4 @@ def end_at(last: int, part: float) -> None:
 if __name__ == "__main__":
     end_at(int(sys.argv[1]), float(sys.argv[2]))
     del sys.argv[1:3]
-    main()
+    program()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from helpers import fake
 
 from rsd.cli import serve as command
-from rsd.cli.main import main
+from rsd.cli.main import program
 from rsd.config import Config
 from rsd.serving import ServerCommand, build
 from rsd.types import Role
@@ -20,4 +20,4 @@ def build_fake(config: Config, role: Role, number: int) -> ServerCommand:
 if __name__ == "__main__":
     command.build = build_fake
     command.preflight.check_vllm = lambda: None
-    main()
+    program()

@@ -25,7 +25,7 @@ from rsd.protocols import Sampling
 from rsd.types import ROLES, Prefix
 
 QUESTION = "Ann has 2 pens and gets 3. How many?"
-COMMAND = "import sys; from rsd.cli.main import main; sys.argv[1:] = {arguments!r}; main()"
+COMMAND = "import sys; from rsd.cli.main import program; sys.argv[1:] = {arguments!r}; program()"
 
 
 def free_ports(count: int) -> list[int]:
