@@ -17,6 +17,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
+from rsd.config import is_loopback
+
 # vLLM closes a connection that was idle for 5 s; a request that meets that is lost.
 _KEEP_ALIVE_S = 2.0
 _AT_ONCE = 2**20  # bytes of a body; what is longer is sent in pieces
@@ -44,7 +46,8 @@ class HttpClient:
 
     Raises `StatusError`, aiohttp's `ClientError`, and `TimeoutError` where no connection is made
     within `connect_timeout_s`; nothing else is limited in time. Redirects are not followed.
-    Proxies are those of the environment. `connect` makes what connects, once, in the event loop.
+    Proxies are those of the environment, but none for a loopback address. `connect` makes what
+    connects, once, in the event loop.
     """
 
     def __init__(
@@ -123,10 +126,10 @@ def _connector() -> aiohttp.BaseConnector:
 
 
 def _proxy(url: str) -> str | None:
-    """The environment's proxy for `url`, looked up once: aiohttp would do so in a thread, and
-    read .netrc, for every request."""
+    """The environment's proxy for `url`, none for this machine itself; looked up once: aiohttp
+    would do so in a thread, and read .netrc, for every request."""
     parts = urlsplit(url)
-    if proxy_bypass(parts.netloc):
+    if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
         return None
     return getproxies().get(parts.scheme)
 

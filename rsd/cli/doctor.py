@@ -17,8 +17,9 @@ _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "fail": ty
 
 
 def doctor(config: ConfigFile, override: Overrides = None) -> None:
-    """Check every server that CONFIG names, at all endpoints: up, right model, context length,
-    stop strings, tokenizers, sane rewards, rewards unchanged by the prefix cache, replicas alike.
+    """Check the servers that CONFIG's strategy needs, at all endpoints: up, right model, context
+    length, stop strings, tokenizers, sane rewards, rewards unchanged by the prefix cache, replicas
+    alike.
 
     Exit code 1 if a check fails.
     """

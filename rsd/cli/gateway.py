@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsd.backends import Backends, connect, load_tokenizer
-from rsd.cli.on_demand import LOG_DIR, LogDir, Serve, servers
+from rsd.cli.on_demand import LOG_DIR, TIMEOUT_S, LogDir, Serve, Timeout, servers
 from rsd.cli.options import ConfigFile, Overrides
 from rsd.cli.process import without_torch
-from rsd.config import Config, load
+from rsd.config import Config, is_loopback, load
 from rsd.errors import ConfigError, printable
 from rsd.grading import GraderPool
 from rsd.protocols import Strategy
@@ -31,6 +31,7 @@ def gateway(
     override: Overrides = None,
     serve: Serve = False,
     log_dir: LogDir = LOG_DIR,
+    timeout: Timeout = TIMEOUT_S,
     host: Annotated[
         str | None, typer.Option("--host", help="address to listen on; by default gateway.host")
     ] = None,
@@ -60,7 +61,7 @@ def gateway(
     served = _served(resolved)
     without_torch(each.strategy for each in served)
     connecting = _connecting(served)
-    with servers(serve, log_dir) as prepare:
+    with servers(serve, log_dir, timeout) as prepare:
         prepare(connecting)
         signalled = asyncio.run(_answer(resolved, connecting, listen, chosen, keys))
     if signalled == signal.SIGINT:
@@ -108,8 +109,6 @@ async def _answer(
 
 def _keys(config: Config, host: str) -> tuple[str, ...]:
     """The accepted API keys. Raises `ConfigError` where none are set and others could connect."""
-    from rsd.gateway.edge import is_loopback
-
     name = config.gateway.api_keys_env
     keys = tuple(key.strip() for key in os.environ.get(name, "").split(",") if key.strip())
     if not keys and not is_loopback(host):

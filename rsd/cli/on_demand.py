@@ -21,15 +21,19 @@ Serve = Annotated[
 LogDir = Annotated[
     Path, typer.Option("--log-dir", help="with --serve: where each server's output goes")
 ]
+Timeout = Annotated[
+    float,
+    typer.Option("--timeout", min=1, help="with --serve: seconds that a server may take to answer"),
+]
 
-LOG_DIR = DEFAULT_LOG_DIR
+LOG_DIR, TIMEOUT_S = DEFAULT_LOG_DIR, DEFAULT_TIMEOUT_S
 
 NOBODY_RESTARTS = "run.on_server_loss=fail"
 """What `--serve` sets, unless it is set otherwise: a server that dies then stays dead."""
 
 
 @contextmanager
-def servers(wanted: bool, log_dir: Path = LOG_DIR) -> Iterator[Callable[[Config], None]]:
+def servers(wanted: bool, log_dir: Path, timeout_s: float) -> Iterator[Callable[[Config], None]]:
     """Gives a function that has the servers of a configuration answer; one that does nothing
     unless they are `wanted`, because someone else runs them then.
 
@@ -45,7 +49,7 @@ def servers(wanted: bool, log_dir: Path = LOG_DIR) -> Iterator[Callable[[Config]
             preflight.check_models(config, config.roles)
             commands = preflight.here(build_all(config, config.roles), _announce)
             try:
-                supervisor.have(commands, DEFAULT_TIMEOUT_S)
+                supervisor.have(commands, timeout_s)
             except LaunchError as error:
                 for note in getattr(error, "__notes__", ()):  # the end of the server's log
                     _announce(printable(note, keep="\n\t"))

@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from rsd.analysis import summarize
-from rsd.cli.on_demand import LOG_DIR, NOBODY_RESTARTS, LogDir, Serve, servers
+from rsd.cli.on_demand import (
+    LOG_DIR,
+    NOBODY_RESTARTS,
+    TIMEOUT_S,
+    LogDir,
+    Serve,
+    Timeout,
+    servers,
+)
 from rsd.cli.options import ConfigFile, Overrides
 from rsd.cli.process import without_torch
 from rsd.cli.resumable import resumable
@@ -22,6 +30,7 @@ def run(
     override: Overrides = None,
     serve: Serve = False,
     log_dir: LogDir = LOG_DIR,
+    timeout: Timeout = TIMEOUT_S,
     directory: Annotated[
         Path | None,
         typer.Option("--dir", help="run directory; by default <output_dir>/<name>-<digest>"),
@@ -42,7 +51,7 @@ def run(
     if status:
         typer.echo(f"{where}\t{len(owed(resolved, where))}")
         return
-    with resumable(), servers(serve, log_dir) as prepare:
+    with resumable(), servers(serve, log_dir, timeout) as prepare:
         if serve and owed(resolved, where):
             prepare(resolved)
         outcome = asyncio.run(execute(resolved, where))

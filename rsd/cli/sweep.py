@@ -11,7 +11,15 @@ import typer
 from rsd.analysis import AnalyzedRun, Metrics, analyze, render_table, summarize, write_page
 from rsd.analysis.present import accuracy, percent
 from rsd.analysis.timing import step_cache_use
-from rsd.cli.on_demand import LOG_DIR, NOBODY_RESTARTS, LogDir, Serve, servers
+from rsd.cli.on_demand import (
+    LOG_DIR,
+    NOBODY_RESTARTS,
+    TIMEOUT_S,
+    LogDir,
+    Serve,
+    Timeout,
+    servers,
+)
 from rsd.cli.options import Overrides
 from rsd.cli.process import without_torch
 from rsd.cli.resumable import resumable
@@ -26,6 +34,7 @@ def sweep(
     override: Overrides = None,
     serve: Serve = False,
     log_dir: LogDir = LOG_DIR,
+    timeout: Timeout = TIMEOUT_S,
     status: Annotated[
         bool,
         typer.Option(
@@ -47,7 +56,7 @@ def sweep(
         return
     without_torch(point.config.decoding.strategy for point in loaded.points)
     outcomes = []
-    with resumable(), servers(serve, log_dir) as prepare:
+    with resumable(), servers(serve, log_dir, timeout) as prepare:
         for outcome in execute_sweep(loaded, prepare, _announce):
             if outcome.error is None:
                 summarize(outcome.point.directory)

@@ -6,6 +6,7 @@ directory exactly when they would give the same answers. Errors are `ConfigError
 that names file, key and mend.
 """
 
+from rsd.config.addresses import is_loopback
 from rsd.config.gateway import GatewayConfig
 from rsd.config.loading import differing_keys, load, parse
 from rsd.config.models import (
@@ -36,6 +37,7 @@ __all__ = [
     "SweepPoint",
     "TasksConfig",
     "differing_keys",
+    "is_loopback",
     "load",
     "load_class",
     "load_sweep",

@@ -6,10 +6,8 @@ Pure ASGI: a wrapped `receive` would hide a client that leaves.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
-import ipaddress
 import logging
 import re
 import time
@@ -20,6 +18,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rsd.config import is_loopback
 from rsd.gateway.errors import FAILED, GatewayError
 
 log = logging.getLogger(__name__)
@@ -155,13 +154,6 @@ class Edge:
         return GatewayError(
             413, f"the body is larger than {self._max_body_bytes} bytes", code="body_too_large"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _digest(key: str) -> bytes:

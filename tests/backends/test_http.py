@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
+import aiohttp
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -110,18 +111,28 @@ def test_a_connection_is_used_again() -> None:
 def test_an_environment_s_proxy_is_used_unless_it_excepts_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def use(client: HttpClient) -> bool:
+    """`refused` is where the connection was attempted."""
+
+    async def refused() -> str:
+        client = HttpClient("http://nowhere.invalid", key=None, connect_timeout_s=10)
         try:
-            await client.post("/echo", {})
-        except OSError as error:
-            return "127.0.0.1:9" not in str(error)
-        return True
+            with pytest.raises(aiohttp.ClientConnectorError) as error:
+                await client.post("/echo", {})
+            return error.value.host
+        finally:
+            await client.aclose()
 
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
-    assert not asked(use)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    assert asked(use)
+    assert asyncio.run(refused()) == "127.0.0.1"
+    monkeypatch.setenv("no_proxy", "nowhere.invalid")
+    assert asyncio.run(refused()) == "nowhere.invalid"
+
+
+def test_no_proxy_stands_before_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert json.loads(asked(lambda client: client.post("/echo", {"a": 1})))["body"] == {"a": 1}
 
 
 def test_a_body_may_be_large() -> None:
