@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rsd.backends import connect
 from rsd.config import Config
+from rsd.errors import ConfigError
 from rsd.grading import GraderPool
 from rsd.patience import cut, cuts
 from rsd.records import (
@@ -57,9 +58,9 @@ async def execute(config: Config, directory: Path | None = None) -> Outcome:
     """
     asked = _rollouts(config)
     with RunStore(config, directory or config.directory) as store:
+        remaining = _unanswered(asked, store.trajectories.values(), store.directory)
         async with GraderPool(workers=config.run.grading_workers) as grader:
             await _grade_missing(store, grader)
-            remaining = [rollout for rollout in asked if _key(rollout) not in store.trajectories]
             if remaining:
                 counts = Counter(problem.task for problem, _ in asked)
                 if await _decode(config, remaining, counts, store, grader):
@@ -70,10 +71,14 @@ async def execute(config: Config, directory: Path | None = None) -> Outcome:
 
 
 def owed(config: Config, directory: Path) -> list[Rollout]:
-    """The rollouts of `config` that have no successful trajectory in `directory` yet."""
+    """The rollouts of `config` that have no successful trajectory in `directory` yet.
+
+    Raises `ConfigError` when a benchmark cannot be loaded, or is not what `directory` answers, and
+    `StoreError` when that cannot be read.
+    """
     stored = read_lines(directory / TRAJECTORIES, TrajectoryRecord)
-    done = {record.key for record in stored if record.error is None}
-    return [rollout for rollout in _rollouts(config) if _key(rollout) not in done]
+    done = (record for record in stored if record.error is None)
+    return _unanswered(_rollouts(config), done, directory)
 
 
 async def regrade(config: Config, directory: Path) -> None:
@@ -99,6 +104,25 @@ def _rollouts(config: Config) -> list[Rollout]:
         for problem in load_problems(name, config.tasks.data_dir, config.limit)
     ]
     return [(problem, sample) for sample in range(config.decoding.samples) for problem in problems]
+
+
+def _unanswered(
+    asked: Sequence[Rollout], stored: Iterable[TrajectoryRecord], directory: Path
+) -> list[Rollout]:
+    """Those of `asked` that are not among `stored`, the answers in `directory`. Raises
+    `ConfigError` for an answer to what is not asked: the digest does not see the files of
+    benchmarks, which may be others than they were."""
+    questions = {_key(rollout): rollout[0].question for rollout in asked}
+    done = set()
+    for record in stored:
+        if questions.get(record.key) != record.question:
+            raise ConfigError(
+                f"{directory}: its problem {record.task}/{record.problem_id} is not what the "
+                f"benchmark asks now; put the file of before in tasks.data_dir, or choose another "
+                f"directory or delete this one"
+            )
+        done.add(record.key)
+    return [rollout for rollout in asked if _key(rollout) not in done]
 
 
 def _key(rollout: Rollout) -> Key:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from cluster import PROBLEMS, Cluster
 
-from rsd.errors import RsdError
+from rsd.errors import ConfigError, RsdError
 from rsd.records import MANIFEST, TRAJECTORIES, RunRecord, read_run
 from rsd.runs import Outcome, execute, owed, regrade
 
@@ -86,6 +86,20 @@ def test_a_finished_run_asks_no_server(cluster: Cluster) -> None:
     before = requests(cluster)
     run(cluster)
     assert requests(cluster) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("Ann has 13 pens", "Bob has 13 pens"), ('"id": "p3"', '"id": "other"')]
+)
+def test_answers_to_other_questions_are_not_taken_for_these(
+    cluster: Cluster, old: str, new: str
+) -> None:
+    outcome, _ = run(cluster)
+    file = cluster.config().tasks.data_dir / "demo" / "test.jsonl"
+    file.write_text(file.read_text().replace(old, new))
+    for call in (lambda: run(cluster), lambda: owed(cluster.config(), outcome.directory)):
+        with pytest.raises(ConfigError, match=r"its problem demo/p3 is not what the benchmark"):
+            call()
 
 
 @pytest.mark.parametrize("kept", [0, 1, 5, PROBLEMS - 1])
