@@ -32,6 +32,7 @@ DEMO = ROOT / "configs" / "demo.yaml"
         ),
         ("models.prm.endpoints=[127.0.0.1:80]", "is not a URL"),
         ("models.prm.endpoints=[http://127.0.0.1:80]", "must end in /v1"),
+        ("tasks.names=[demo, gsm8k, demo]", "tasks.names: demo is named twice"),
         ("name=../elsewhere", "name: String should match pattern"),
         ("models.draft.api_key=abc", "models.draft.api_key: write ${NAME}"),
         ("models.draft.api_key=${NO_SUCH_NAME}", "set NO_SUCH_NAME in the environment"),

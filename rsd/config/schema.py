@@ -130,6 +130,14 @@ class TasksConfig(Strict):
     limit: PositiveInt | None = Field(None, description="at most the first N problems a task")
     data_dir: Path = Path("data")
 
+    @field_validator("names")
+    @classmethod
+    def _are_distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} is named twice; each benchmark is asked once")
+        return names
+
 
 class RunConfig(Strict):
     """How a run is carried out; nothing here changes an answer, but `limit` which are asked."""
