@@ -50,7 +50,13 @@ def test_a_wrong_key_or_value_is_one_line_that_names_it(override: str, message: 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("- a\n", "expected a mapping"), ("a: [", "not valid YAML"), ("name: x\n", "models: missing")],
+    [
+        ("- a\n", "expected a mapping"),
+        ("a: [", "not valid YAML"),
+        ("name: x\n", "models: missing"),
+        ("run: {limit: 1}\nname: x\nrun:\n", "the key run stands twice, again in line 3"),
+        ("a: {<<: {b: 1}, b: 2, b: 3}", "the key b stands twice"),
+    ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "broken.yaml"

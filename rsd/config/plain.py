@@ -13,13 +13,28 @@ _DEEPEST = 50
 _MOST = 100_000  # values of a file, aliases written out
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML takes the last of equal keys without a word."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:  # before merges (<<) add keys, which may be written again
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    line = key.start_mark.line + 1
+                    raise ValueError(f"the key {key.value} stands twice, again in line {line}")
+                seen.add((key.tag, key.value))
+        return node
+
+
 def read_yaml(text: str) -> Any:
     """The values that `text` stands for. Raises `ValueError`, which says in one line why it stands
-    for none: it is not YAML, holds values of other types, or stands for more than a machine can
-    hold, as aliases of aliases do, and one that holds itself."""
+    for none: it is not YAML, has a key twice, holds values of other types, or stands for more than
+    a machine can hold, as aliases of aliases do, and one that holds itself."""
     _refuse_deep(text)
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())) from error
     except Exception as error:  # what its constructors raise: KeyError for !!bool x, and others
