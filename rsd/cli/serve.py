@@ -54,6 +54,8 @@ def serve(
     """
     resolved = load(config, override or ())
     wanted = _wanted(only or (), resolved)
+    if not print_only:
+        _take_back(ready_file)
     with _naming(config):
         commands = [build(resolved, role, number) for role, number in wanted]
         if print_only:
@@ -121,12 +123,23 @@ def _naming(config: Path) -> Iterator[None]:
         raise ConfigError(f"{config}: {error}") from error
 
 
+def _take_back(path: Path | None) -> None:
+    """Remove the ready file that a killed launcher left. Raises `ConfigError` where there can be
+    none, which is better known before the servers load."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--ready-file {path}: cannot be written: {error.strerror}") from error
+
+
 @contextlib.contextmanager
 def _marked_ready(path: Path | None) -> Iterator[None]:
     if path is None:
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     try:
         yield

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from rsd.errors import LaunchError
 from rsd.serving import diagnose, preflight
@@ -168,12 +169,11 @@ class Supervisor:
             self.servers = [server for server in self.servers if server not in servers]
 
     def _launch(self, command: ServerCommand, timeout_s: float) -> Server:
-        self._log_dir.mkdir(parents=True, exist_ok=True)
         path = self._log_dir / f"{command.name}.log"
         guard = [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), str(self._grace_s)]
         # vLLM's API server gives up on its own engine after 600 s unless told otherwise.
         patience = {"VLLM_ENGINE_READY_TIMEOUT_S": str(math.ceil(timeout_s))}
-        with path.open("wb") as output:
+        with self._open(path) as output:
             process = subprocess.Popen(  # noqa: S603 - the configured server
                 [*guard, *command.argv],
                 env={**patience, **os.environ, **command.env},
@@ -186,6 +186,16 @@ class Supervisor:
         self.servers.append(server)
         self._announce(f"{command.name}: starting on {command.address} (log: {path})")
         return server
+
+    @staticmethod
+    def _open(path: Path) -> BinaryIO:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("wb")
+        except OSError as error:
+            raise LaunchError(
+                f"{path}: cannot be written: {error.strerror}; name a writable place with --log-dir"
+            ) from error
 
     def _look_at(self, server: Server, timeout_s: float) -> None:
         elapsed = time.monotonic() - server.started_at

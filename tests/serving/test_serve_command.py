@@ -3,6 +3,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,9 @@ from serving.helpers import HERE, PATIENCE_S, all_gone, config, wait_until
 from typer.testing import CliRunner
 
 from rsd.cli.main import app
-from rsd.errors import ConfigError
+from rsd.errors import ConfigError, LaunchError, RsdError
+
+serve = import_module("rsd.cli.serve")
 
 
 @pytest.fixture
@@ -51,6 +56,38 @@ def test_mistakes_are_told_before_anything_starts(
     result = CliRunner().invoke(app, ["serve", str(config_file), *arguments])
     assert isinstance(result.exception, ConfigError)
     assert told in str(result.exception)
+
+
+def test_no_ready_file_of_a_killed_launcher_is_there_while_servers_load(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = tmp_path / "ready"
+    ready.touch()
+
+    @contextmanager
+    def loading(*_: object, **__: object) -> Iterator[None]:
+        assert not ready.exists()
+        raise LaunchError("it does not load")
+        yield
+
+    monkeypatch.setattr(serve, "running", loading)
+    monkeypatch.setattr(serve.preflight, "check_vllm", lambda: None)
+    result = CliRunner().invoke(app, ["serve", str(config_file), "--ready-file", str(ready)])
+    assert isinstance(result.exception, LaunchError)
+
+
+@pytest.mark.parametrize("option", ["--ready-file", "--log-dir"])
+def test_a_place_that_cannot_be_written_is_named(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr(serve.preflight, "check_vllm", lambda: None)
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "place"
+    arguments = ["serve", str(config_file), "--only", "draft", option, str(place)]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, RsdError)
+    assert str(place) in str(result.exception)
+    assert "cannot be written" in str(result.exception)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
