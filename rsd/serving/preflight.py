@@ -56,7 +56,10 @@ def check_gpus(commands: Sequence[ServerCommand]) -> None:
 
 
 def check_ports(commands: Sequence[ServerCommand]) -> None:
-    """Every port is free and asked for once. Raises `ConfigError` or `LaunchError`."""
+    """Every address is of this machine, and every port free and asked for once. Raises
+    `ConfigError` or `LaunchError`."""
+    for command in commands:
+        _check_host(command)
     for first, second in combinations(commands, 2):
         if first.port == second.port:
             raise ConfigError(
@@ -99,8 +102,23 @@ def _is_here(host: str) -> bool:
     return True
 
 
-def _check_port(command: ServerCommand) -> None:
+def _check_host(command: ServerCommand) -> None:
     key = f"models.{command.role}.endpoints"
+    try:
+        socket.getaddrinfo(command.host, 0, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise ConfigError(
+            f"{key}: host {command.host} is unknown ({error.strerror}); rsd serve starts servers "
+            "on this machine only, at 127.0.0.1, say"
+        ) from error
+    if not _is_here(command.host):
+        raise LaunchError(
+            f"{command.name}: {command.host} is another machine; start it there (rsd serve --only "
+            f"{command.name}) and only the others here, or write an address of this one in {key}"
+        )
+
+
+def _check_port(command: ServerCommand) -> None:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             command.host, command.port, type=socket.SOCK_STREAM
@@ -109,14 +127,9 @@ def _check_port(command: ServerCommand) -> None:
             # As vLLM binds: connections that linger after a stop are no obstacle.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except socket.gaierror as error:
-        raise ConfigError(
-            f"{key}: host {command.host} is unknown ({error.strerror}); rsd serve starts servers "
-            "on this machine only, at 127.0.0.1, say"
-        ) from error
     except OSError as error:
         raise LaunchError(
             f"{command.name}: cannot listen on port {command.port} of {command.host} "
             f"({error.strerror}); stop what uses it (ss -ltnp 'sport = :{command.port}' names "
-            f"it), or write another address in {key}"
+            f"it), or write another address in models.{command.role}.endpoints"
         ) from error

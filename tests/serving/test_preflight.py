@@ -51,5 +51,5 @@ def test_a_taken_port_is_named_with_its_key() -> None:
 
 def test_another_machines_address_is_refused() -> None:
     elsewhere = replace(fake("draft", 8101), host="192.0.2.7")
-    with pytest.raises(LaunchError, match=r"192\.0\.2\.7"):
-        preflight.check_ports([elsewhere])
+    with pytest.raises(LaunchError, match=r"192\.0\.2\.7 is another machine; start it there"):
+        preflight.check_ports([fake("target", 8101), elsewhere])  # on one port, and no conflict
