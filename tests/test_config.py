@@ -14,6 +14,10 @@ ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "configs" / "demo.yaml"
 
 
+class Mistyped:
+    roles = "draft"
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -33,6 +37,9 @@ DEMO = ROOT / "configs" / "demo.yaml"
         ("models.prm.endpoints=[127.0.0.1:80]", "is not a URL"),
         ("models.prm.endpoints=[http://127.0.0.1:80]", "must end in /v1"),
         ("tasks.names=[demo, gsm8k, demo]", "tasks.names: demo is named twice"),
+        ("models.prm.endpoints=[http://127.0.0.1:80101/v1]", "its port is no number from 1"),
+        ("models.prm.endpoints=[http://127.0.0.1:801O/v1]", "its port is no number from 1"),
+        ("decoding.strategy=test_config:Mistyped", "roles is 'draft'; write a tuple of draft,"),
         ("name=../elsewhere", "name: String should match pattern"),
         ("models.draft.api_key=abc", "models.draft.api_key: write ${NAME}"),
         ("models.draft.api_key=${NO_SUCH_NAME}", "set NO_SUCH_NAME in the environment"),

@@ -120,6 +120,12 @@ class ModelConfig(Strict):
                 raise ValueError("a URL holds a key or a query; write api_key: ${NAME} instead")
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:8001/v1")
+            try:
+                port = parts.port
+            except ValueError:
+                port = 0
+            if port == 0:
+                raise ValueError(f"{url!r}: its port is no number from 1 to 65535")
             if not parts.path.rstrip("/").endswith("/v1"):
                 raise ValueError(f"{url!r} must end in /v1")
         urls = tuple(url.rstrip("/") for url in urls)

@@ -51,12 +51,14 @@ log-probability, `threshold` then being one (<= 0)."""
 def strategy_uses(name: str, writer: Source | None = None) -> StrategyUses:
     """What the strategy called `name` uses, the model of `writer` included if it is given.
 
-    Raises `ValueError` for an unknown name, or a class that cannot be imported.
+    Raises `ValueError` for an unknown name, or a class that cannot be imported or has other roles.
     """
     if ":" in name:
         keys = {key for uses in STRATEGY_KEYS.values() for key in uses.keys}
         own = load_class(name)
         roles, token_ids = getattr(own, "roles", ROLES), getattr(own, "token_ids", False)
+        if not isinstance(roles, tuple | list) or not set(roles) <= set(ROLES):
+            raise ValueError(f"{name}: roles is {roles!r}; write a tuple of {', '.join(ROLES)}")
         return StrategyUses(tuple(roles), (*sorted(keys), "options"), token_ids=token_ids)
     try:
         uses = STRATEGY_KEYS[name]
