@@ -6,10 +6,13 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from rsd.config.plain import read_yaml
 from rsd.config.schema import Config
@@ -18,6 +21,7 @@ from rsd.errors import ConfigError
 _SECRET = re.compile(r"^\$\{(\w+)\}$")
 _SECTIONS = "name, models, decoding, tasks, run"
 _DEEPEST = 8
+_SHOULD_BE = "Input should be "
 
 
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
@@ -144,16 +148,50 @@ def _resolve_secrets(values: dict[str, Any], source: str) -> dict[str, Any]:
 def explain(error: ValidationError, source: str, model: type[BaseModel] = Config) -> str:
     """The first problem of a validation error of `model` in one line, unknown keys before all
     others."""
-    problems = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    first = problems[0]
-    key = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = "unknown key" + _suggestion(first["loc"], model)
-    elif first["type"] == "missing":
-        message = "missing; add it"
+    problems: dict[str, list[str]] = {}
+    for each in sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden"):
+        key = ".".join(str(part) for part in _without_alternative(each["loc"], model))
+        problems.setdefault(key, []).append(_message(each, model))
+    key, messages = next(iter(problems.items()))
+    first, *others = dict.fromkeys(messages)  # several: of the alternatives of a key
+    message = " or ".join([first, *(other.removeprefix(_SHOULD_BE) for other in others)])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return ": ".join(part for part in (source, key, message + more) if part)
+
+
+def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
+    kind, given = error["type"], error["input"]
+    if kind == "extra_forbidden":
+        return "unknown key" + _suggestion(error["loc"], model)
+    if kind == "missing":
+        return "missing; add it"
+    if kind == "model_type":
+        return "expected keys below it" + ("; leave it out for defaults" if given is None else "")
+    if kind == "tuple_type":
+        return f"{_SHOULD_BE}a list, such as [a, b]"
+    if kind == "string_type" and isinstance(given, int | float | date):
+        return f"{_SHOULD_BE}a text; put it in quotes"
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _without_alternative(location: tuple[int | str, ...], model: Any) -> tuple[int | str, ...]:
+    """`location` as far as a key of the file; pydantic adds which of a key's types it tried."""
+    for number, part in enumerate(location, start=1):
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is None:
+            break
+        types = _types(field.annotation)
+        if len(types) > 1:
+            return location[:number]
+        model = types[0]
+    return location
+
+
+def _types(annotation: Any) -> list[Any]:
+    """The types that a value may have beside None."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return [annotation]
+    return [each for each in get_args(annotation) if each is not type(None)]
 
 
 def _suggestion(location: tuple[int | str, ...], model: Any) -> str:
@@ -161,7 +199,7 @@ def _suggestion(location: tuple[int | str, ...], model: Any) -> str:
         field = getattr(model, "model_fields", {}).get(part)
         if field is None:
             return ""
-        model = field.annotation
+        model = _types(field.annotation)[0]
     known = list(getattr(model, "model_fields", {}))
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     if close:
