@@ -137,6 +137,16 @@ def test_a_baseline_does_not_depend_on_what_it_does_not_read() -> None:
     assert left.digest == right.digest
 
 
+def test_a_tilde_is_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    keys = ("run.output_dir", "run.cache", "tasks.data_dir")
+    config = load(DEMO, [f"{key}=~/there" for key in keys])
+    places = (config.run.output_dir, config.step_cache, config.tasks.data_dir)
+    assert set(map(str, places)) == {"/home/ann/there"}
+    with pytest.raises(ConfigError, match=r"data_dir: ~no_such_user/x: nobody's home"):
+        load(DEMO, ["tasks.data_dir=~no_such_user/x"])
+
+
 @given(st.none() | st.integers(1, 99), st.none() | st.integers(1, 99))
 def test_the_smaller_limit_counts(task_limit: int | None, run_limit: int | None) -> None:
     overrides = [f"tasks.limit={task_limit or 'null'}", f"run.limit={run_limit or 'null'}"]

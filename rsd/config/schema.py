@@ -17,7 +17,7 @@ from pydantic import (
 from rsd.config.gateway import GatewayConfig
 from rsd.config.models import ModelsConfig
 from rsd.config.strategies import STRATEGY_KEYS, strategy_uses
-from rsd.config.strict import PositiveInt, Share, Strict
+from rsd.config.strict import PositiveInt, Share, Strict, UserPath
 from rsd.prompts import TEMPLATES
 from rsd.types import Role, Source
 
@@ -128,7 +128,7 @@ class TasksConfig(Strict):
 
     names: tuple[str, ...] = Field(min_length=1)
     limit: PositiveInt | None = Field(None, description="at most the first N problems a task")
-    data_dir: Path = Path("data")
+    data_dir: UserPath = Path("data")
 
     @field_validator("names")
     @classmethod
@@ -145,14 +145,14 @@ class RunConfig(Strict):
     concurrency: Literal["auto"] | PositiveInt = Field(
         "auto", description="problems decoded at the same time; auto: as the servers can hold"
     )
-    cache: bool | Path | None = Field(
+    cache: bool | UserPath | None = Field(
         None, description="step cache: its file, true, false; None: sweeps have one, runs have none"
     )
     on_server_loss: Literal["wait", "fail"] = Field(
         "wait", description="wait for a server that is down, or let its problems fail"
     )
     grading_workers: PositiveInt = 1
-    output_dir: Path = Path("runs")
+    output_dir: UserPath = Path("runs")
     limit: PositiveInt | None = Field(
         None, description="the same as tasks.limit; the smaller counts"
     )
