@@ -21,7 +21,9 @@ rsd_fail() {
 rsd_find_python() {
   local candidate version
   local found=""
-  for candidate in ${RSD_PYTHON:-python3 python3.12 python3.11 python3.13 python}; do
+  local candidates=(python3 python3.12 python3.11 python3.13 python)
+  [ -z "${RSD_PYTHON:-}" ] || candidates=("$RSD_PYTHON")
+  for candidate in "${candidates[@]}"; do
     version="$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" || continue
     case "$version" in 3.11 | 3.12 | 3.13) ;; *) continue ;; esac
     found="$version"
