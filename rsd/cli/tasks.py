@@ -25,6 +25,7 @@ tasks = typer.Typer(help="The benchmarks: list them, fetch them.", invoke_withou
 def list_tasks(context: typer.Context, data_dir: DataDir = _DATA) -> None:
     """List the benchmarks: rows, kind of answer, where they come from, what is present."""
     if context.invoked_subcommand is not None:
+        context.obj = data_dir
         return
     lines = [_COLUMNS, *(_line(task, data_dir) for task in TASKS.values())]
     widths = [max(len(line[i]) for line in lines) for i in range(len(_COLUMNS))]
@@ -38,11 +39,15 @@ def list_tasks(context: typer.Context, data_dir: DataDir = _DATA) -> None:
 
 @tasks.command("fetch")
 def fetch_tasks(
+    context: typer.Context,
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="benchmarks")],
-    data_dir: DataDir = _DATA,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="where to write them; by default that of `rsd tasks`")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="replace files that exist")] = False,
 ) -> None:
     """Write local files from the Hugging Face hub, each with its SHA-256 beside it."""
+    data_dir = data_dir or context.obj
     for name in names:
         get_task(name)
     failed = False

@@ -160,6 +160,11 @@ def test_the_bundled_benchmark_needs_no_fetching(data: Path) -> None:
         load_problems("demo", data)
 
 
+def test_the_data_dir_may_stand_before_the_command(hub: Path, data: Path) -> None:
+    assert run("--data-dir", data, "fetch", "gaokao2023en")[0] == 0
+    assert (data / "gaokao2023en" / "test.jsonl").exists()
+
+
 def test_the_list_is_aligned_and_tells_what_is_present(hub: Path, data: Path) -> None:
     run("fetch", "gaokao2023en", "--data-dir", data)
     code, output = run("--data-dir", data)
