@@ -22,7 +22,7 @@ from rsd.cli.options import ConfigFile, Overrides
 from rsd.cli.process import without_torch
 from rsd.cli.resumable import resumable
 from rsd.config import load
-from rsd.runs import execute, owed
+from rsd.runs import execute, owed, refuse_other_run
 
 
 def run(
@@ -48,6 +48,7 @@ def run(
     resolved = load(config, [*([NOBODY_RESTARTS] if serve else []), *(override or ())])
     without_torch([resolved.decoding.strategy])
     where = directory or resolved.directory
+    refuse_other_run(where, resolved)  # before servers load
     if status:
         typer.echo(f"{where}\t{len(owed(resolved, where))}")
         return

@@ -3,6 +3,7 @@
 from rsd.runs.checks import Check
 from rsd.runs.execute import Outcome, execute, owed, regrade
 from rsd.runs.preflight import examine
+from rsd.runs.store import refuse_other_run
 from rsd.runs.sweep import PointOutcome, debts, execute_sweep
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "execute",
     "execute_sweep",
     "owed",
+    "refuse_other_run",
     "regrade",
 ]

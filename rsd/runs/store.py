@@ -125,9 +125,8 @@ class RunStore:
                 path.unlink(missing_ok=True)
 
     def _open(self, config: Config) -> None:
-        if (self.directory / CONFIG).exists():
-            _refuse_other_run(self.directory / CONFIG, config)
-        else:
+        refuse_other_run(self.directory, config)
+        if not (self.directory / CONFIG).exists():
             write_atomically(self.directory / CONFIG, config.dump())
         self.trajectories = self._reopen_trajectories()
         self.grades = self._reopen_grades()
@@ -202,10 +201,14 @@ def _locked(path: Path) -> FileIO:
     return file
 
 
-def _refuse_other_run(stored: Path, config: Config) -> None:
-    keys = differing_keys(load(stored).determinants(), config.determinants())
+def refuse_other_run(directory: Path, config: Config) -> None:
+    """Raise `ConfigError` if `directory` holds a run that differs from `config` in a key that
+    decides answers."""
+    if not (directory / CONFIG).exists():
+        return
+    keys = differing_keys(load(directory / CONFIG).determinants(), config.determinants())
     if keys:
         raise ConfigError(
-            f"{stored.parent}: holds another run, which differs in {', '.join(keys)}; "
+            f"{directory}: holds another run, which differs in {', '.join(keys)}; "
             f"choose another directory or delete it"
         )

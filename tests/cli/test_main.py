@@ -83,12 +83,14 @@ def test_a_server_that_is_down_is_one_line_and_exits_1(rsd: Rsd, cluster: Cluste
     assert "rsd serve" in err
 
 
-def test_another_runs_directory_is_refused(rsd: Rsd, cluster: Cluster, tmp_path: Path) -> None:
-    rsd("run", cluster.path, "--dir", tmp_path / "here")
-    code, _, err = rsd(
-        "run", cluster.path, "--dir", tmp_path / "here", "-o", "decoding.threshold=0.9"
-    )
-    assert code == 2
+@pytest.mark.parametrize("option", [(), ("--status",), ("--serve",)])
+def test_another_runs_directory_is_refused_before_anything_else(
+    rsd: Rsd, cluster: Cluster, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    here = ("run", cluster.path, "--dir", tmp_path / "here")
+    rsd(*here, "-o", "run.limit=1")
+    code, out, err = rsd(*here, "-o", "decoding.threshold=0.9", *option)
+    assert (code, out) == (2, "")
     assert "differs in decoding.threshold" in err
 
 
