@@ -15,6 +15,7 @@ from rsd.config import Config
 from rsd.records import Manifest, ServedModel, ServedTokens, Session, Speculation
 from rsd.types import ROLES, Role
 
+_ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = (
     "rsd",
     "aiohttp",
@@ -95,10 +96,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def git_commit() -> str | None:
-    """The commit of the source tree that runs, with `+` if it has local changes; None outside
-    a git checkout."""
-    root = Path(__file__).resolve().parents[2]
+def git_commit(root: Path = _ROOT) -> str | None:
+    """The commit of the source tree at `root`, with `+` if it has local changes; None if that is
+    no git checkout, though it may lie in one, as an environment in a user's project does."""
+    if not (root / ".git").exists():
+        return None
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],  # noqa: S607
