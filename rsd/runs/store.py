@@ -198,6 +198,12 @@ def _locked(path: Path) -> FileIO:
         raise StoreError(
             f"{path.parent}: another rsd process is working on this run; wait for it or stop it"
         ) from None
+    except OSError as error:  # of some network file systems, ENOSYS or ENOLCK
+        file.close()
+        raise StoreError(
+            f"{path.parent}: its file system cannot lock files ({error.strerror}); set "
+            f"run.output_dir to another, or have it mounted with locks (Lustre: flock)"
+        ) from error
     return file
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -109,6 +112,17 @@ def test_two_processes_do_not_share_a_directory(config: Config, tmp_path: Path) 
     ):
         RunStore(config, tmp_path)
     RunStore(config, tmp_path).close()
+
+
+def test_a_file_system_without_locks_is_told_as_that(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(StoreError, match=r"cannot lock files .*; set run\.output_dir to another"):
+        RunStore(config, tmp_path)
 
 
 def test_a_directory_that_cannot_be_made_is_named(config: Config, tmp_path: Path) -> None:
