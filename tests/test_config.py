@@ -185,6 +185,13 @@ def test_a_config_says_only_what_differs_from_its_base(tmp_path: Path) -> None:
     assert load(copy) == config
 
 
+def test_null_takes_nothing_away_where_the_base_has_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "top.yaml"
+    path.write_text(f"base: {DEMO}\ngateway: {{models: null, port: 9000}}\n")
+    config = load(path)
+    assert config.gateway == load(DEMO, ["gateway.port=9000"]).gateway
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

@@ -62,8 +62,8 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         known = merged.get(key)
         if value is None:
             merged.pop(key, None)
-        elif isinstance(value, dict) and isinstance(known, dict):
-            merged[key] = _merge(known, value)
+        elif isinstance(value, dict):
+            merged[key] = _merge(known if isinstance(known, dict) else {}, value)
         else:
             merged[key] = value
     return merged
