@@ -92,7 +92,8 @@ def _exit_code() -> int:
     except _USAGE_ERROR as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "rsd"
-        return _fail(f"{str(error).rstrip('.')}; see {command} --help", 2)
+        message = error.format_message()  # type: ignore[attr-defined]  # str leaves the option out
+        return _fail(f"{message.rstrip('.')}; see {command} --help", 2)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

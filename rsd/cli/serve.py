@@ -18,6 +18,7 @@ from rsd.serving import ServerCommand, Supervisor, build, preflight, running
 from rsd.serving.supervisor import DEFAULT_LOG_DIR, DEFAULT_TIMEOUT_S
 from rsd.types import ROLES, Role
 
+_WEEK_S = 7 * 24 * 3600
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -39,7 +40,10 @@ def serve(
         Path, typer.Option("--log-dir", help="where each server's output goes, as draft.log")
     ] = DEFAULT_LOG_DIR,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=1, help="seconds that a server may take to answer")
+        float,
+        typer.Option(
+            "--timeout", min=1, max=_WEEK_S, help="seconds that a server may take to answer"
+        ),
     ] = DEFAULT_TIMEOUT_S,
     ready_file: Annotated[
         Path | None,

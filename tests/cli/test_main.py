@@ -63,6 +63,7 @@ def test_what_is_owed_is_told_without_a_server(rsd: Rsd, cluster: Cluster) -> No
         (["-o", "tasks.names=[gsm9k]"], "tasks.names: no task 'gsm9k'; known: demo"),
         (["-o", "tasks.data_dir=nowhere"], "nowhere/demo/test.jsonl: no such file"),
         (["--frobnicate"], "No such option: --frobnicate"),
+        (["--log-dir"], "--log-dir"),
     ],
 )
 def test_bad_usage_is_one_line_and_exits_2(
@@ -73,6 +74,15 @@ def test_bad_usage_is_one_line_and_exits_2(
     assert err.startswith("rsd: ")
     assert err.count("\n") == 1
     assert message in err
+
+
+@pytest.mark.parametrize("seconds", ["soon", "inf", "0"])
+def test_a_wrong_value_of_an_option_names_the_option(
+    rsd: Rsd, tmp_path: Path, seconds: str
+) -> None:
+    code, _, err = rsd("serve", tmp_path / "none.yaml", "--timeout", seconds)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "'--timeout'" in err
 
 
 def test_a_server_that_is_down_is_one_line_and_exits_1(rsd: Rsd, cluster: Cluster) -> None:
