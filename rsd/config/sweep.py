@@ -204,9 +204,13 @@ def _require_dotted(keys: Iterable[str]) -> None:
 
 
 def _label(values: Mapping[str, Any]) -> str:
-    """Such as `threshold-0.7`: the last part of each key, and its value."""
-    parts = [f"{key.rpartition('.')[2]}-{_as_yaml(value)}" for key, value in values.items()]
+    """Such as `threshold-0.7`: the last part of each key, and its value, of a path its last."""
+    parts = [f"{key.rpartition('.')[2]}-{_last_part(value)}" for key, value in values.items()]
     return re.sub(r"[^A-Za-z0-9._-]+", "", "_".join(parts))[:64].strip("._-") or "base"
+
+
+def _last_part(value: object) -> str:
+    return value.rstrip("/").rpartition("/")[2] if isinstance(value, str) else _as_yaml(value)
 
 
 def _as_yaml(value: object) -> str:

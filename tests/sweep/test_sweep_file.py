@@ -73,6 +73,13 @@ def test_points_that_come_to_the_same_run_share_it(write: Write) -> None:
     ]
 
 
+def test_long_paths_are_told_apart_by_their_ends(write: Write) -> None:
+    there = "/a/long/way/to/where/all/the/checkpoints/of/this/machine/lie/at"
+    models = [f"{there}/Qwen2.5-Math-{size}B/" for size in (7, 72)]
+    points = load_sweep(write(grid={"models.target.model": models})).points
+    assert [point.label for point in points] == ["model-Qwen2.5-Math-7B", "model-Qwen2.5-Math-72B"]
+
+
 def test_a_run_is_found_by_its_digest_when_it_is_labelled_anew(write: Write) -> None:
     (before,) = load_sweep(write(points=[{"label": "old", "decoding.threshold": 0.2}])).points
     before.directory.mkdir(parents=True)
