@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,7 @@ from rsd.errors import ConfigError
 from rsd.types import Role
 
 MODULE = "vllm.entrypoints.openai.api_server"
+_REFERENCE = re.compile(r"^\$\{(\w+)\}$")
 _POOLING_KINDS = ("skywork", "qwen25-math")
 """Reward models that answer with a value; the others answer with a language model's token."""
 _ARCHITECTURES = {"qwen25-math": "Qwen2ForLastStepRewardModel"}
@@ -95,7 +97,7 @@ def build(config: Config, role: Role, number: int = 1) -> ServerCommand:
     return ServerCommand(
         role=role,
         argv=(sys.executable, "-m", MODULE, *_arguments(model, role, host, port)),
-        env=_environment(model),
+        env=_environment(model, role),
         host=host,
         port=port,
         gpus=_gpus(model.serve),
@@ -166,7 +168,7 @@ def _speculative(config: SpeculativeConfig) -> str:
     return json.dumps(known, separators=(",", ":"))
 
 
-def _environment(model: ModelConfig) -> dict[str, str]:
+def _environment(model: ModelConfig, role: Role) -> dict[str, str]:
     serve = model.serve
     env = {"VLLM_NO_USAGE_STATS": "1"}
     if all(map(is_local, model.checkpoints)):
@@ -185,7 +187,18 @@ def _environment(model: ModelConfig) -> dict[str, str]:
         env["CUDA_VISIBLE_DEVICES"] = devices
     if model.api_key is not None:
         env["VLLM_API_KEY"] = model.api_key.get_secret_value()
-    return env | serve.env
+    where = f"models.{role}.serve.env"
+    return env | {name: _resolved(value, f"{where}.{name}") for name, value in serve.env.items()}
+
+
+def _resolved(value: str, where: str) -> str:
+    """`value`, or what the launcher's environment holds where it is ${NAME}."""
+    name = _REFERENCE.match(value)
+    if name is None:
+        return value
+    if name[1] not in os.environ:
+        raise ConfigError(f"{where}: set {name[1]} in the environment")
+    return os.environ[name[1]]
 
 
 def _host_and_port(endpoint: str, role: Role) -> tuple[str, int]:

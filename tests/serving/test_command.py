@@ -129,3 +129,15 @@ def test_own_environment_wins() -> None:
 def test_what_cannot_be_served_is_refused(draft: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         build(config(**draft), "draft")
+
+
+def test_own_environment_may_refer_to_the_launchers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HUB_TOKEN", raising=False)
+    served = config(serve={"env": {"HF_TOKEN": "${HUB_TOKEN}"}})
+    with pytest.raises(ConfigError, match=r"draft\.serve\.env\.HF_TOKEN: set HUB_TOKEN in the"):
+        build(served, "draft")
+    monkeypatch.setenv("HUB_TOKEN", "sesame-17")
+    command = build(served, "draft")
+    assert command.env["HF_TOKEN"] == "sesame-17"
+    assert 'HF_TOKEN="${HUB_TOKEN}"' in command.shell()
+    assert "sesame" not in served.dump() + command.shell()
