@@ -75,6 +75,11 @@ class Places:
         self._candidates = max(self._candidates, step.candidate + 1)
 
     @property
+    def requests_each(self) -> int:
+        """Requests that a problem has at a server at the same time: one a candidate."""
+        return self._candidates
+
+    @property
     def tokens_each(self) -> float:
         """Tokens that a problem in flight holds: the mean length of prompt and response lately,
         as often as the strategy has candidates, who may share less than all of it."""
@@ -106,13 +111,19 @@ class Load:
 @dataclass(frozen=True, slots=True)
 class Look:
     """The run and its servers at a moment. `seconds` is a clock, `steps` a count since the start,
-    `in_flight` and `tokens_each` are of `Places`; one `Load` a role."""
+    `in_flight`, `tokens_each` and `requests_each` are of `Places`; one `Load` a role."""
 
     seconds: float
     steps: int
     in_flight: int
     tokens_each: float
     loads: Sequence[Load]
+    requests_each: int = 1
+
+    @property
+    def waiting(self) -> int:
+        """How many problems' worth of requests wait at the server where most do."""
+        return max((load.waiting for load in self.loads), default=0) // self.requests_each
 
 
 class Controller:
@@ -123,8 +134,8 @@ class Controller:
     steps; the first of them do not count, since the problems just let in are at their beginning.
 
     - A server preempted a request: a quarter fewer, and never more again.
-    - Some requests waited at every look: as many fewer, and never more again. They can as well
-      wait here.
+    - Some problems' requests waited at every look: as many fewer problems, at most half, and never
+      more again. They can as well wait here, unless it is slower then: back, and no fewer again.
     - It is not faster than the last window, before the number was doubled: back to that, and never
       more again.
     - Otherwise: twice as many.
@@ -134,6 +145,8 @@ class Controller:
         self.limit = self._wanted = max(1, min(start, most))
         self._most = most
         self._settled = False
+        self._lowered: tuple[int, float] | None = None  # as `_before`, for a queue
+        self._low_enough = False
         self._before: tuple[int, float] | None = None  # the last number, and its steps a second
         self._last_count: tuple[int, int] | None = None  # of servers, and of their preemptions
         self._window: list[Look] = []
@@ -162,11 +175,18 @@ class Controller:
         done = [it for it in self._window if it.steps - first.steps >= self.limit]
         if not done or look.steps - done[0].steps < WINDOW * self.limit:
             return
-        queue = min(max((load.waiting for load in it.loads), default=0) for it in self._window)
+        if first.in_flight > self.limit:  # who was in flight before it was lowered still is
+            self._window.clear()
+            return
+        queue = min(it.waiting for it in self._window)
         speed = (look.steps - done[0].steps) / (look.seconds - done[0].seconds)
         self._window.clear()
-        if queue:
-            self._settle(self.limit - queue)
+        if self._lowered is not None and GAIN * speed < self._lowered[1]:
+            self._settle(self._lowered[0])
+            self._lowered, self._low_enough = None, True
+        elif queue and not self._low_enough:
+            self._lowered = (self.limit, speed)
+            self._settle(max(self.limit - queue, self.limit // 2))
         elif self._settled or self.limit < self._wanted:
             return
         elif self._before is not None and speed < GAIN * self._before[1]:
@@ -228,5 +248,12 @@ async def _steer(
         if looks is None:
             return
         loads = [Load.of(servers) for servers in looks.values()]
-        look = Look(time.monotonic(), taken.steps, taken.taken, taken.tokens_each, loads)
+        look = Look(
+            seconds=time.monotonic(),
+            steps=taken.steps,
+            in_flight=taken.taken,
+            tokens_each=taken.tokens_each,
+            loads=loads,
+            requests_each=taken.requests_each,
+        )
         taken.limit = controller.observe(look)

@@ -29,6 +29,7 @@ def simulate(
     tokens_each: float = 0.0,
     cache_tokens: int | None = None,
     preempts: Callable[[int], bool] = lambda number: False,
+    requests_each: int = 1,
 ) -> list[int]:
     """The numbers of problems that the controller chose, one a look."""
     seconds = steps = 0.0
@@ -40,9 +41,9 @@ def simulate(
         seconds, steps = seconds + 2, steps + 2 * speed
         preemptions += preempts(number)
         load = Load(waiting, preemptions, cache_tokens)
-        chosen.append(
-            controller.observe(Look(seconds, int(steps), number, tokens_each, [Load(), load]))
-        )
+        loads = [Load(), load]
+        look = Look(seconds, int(steps), number, tokens_each, loads, requests_each)
+        chosen.append(controller.observe(look))
     return chosen
 
 
@@ -67,8 +68,32 @@ def test_it_never_asks_for_more_than_there_are() -> None:
 
 
 def test_requests_that_always_wait_may_as_well_wait_here() -> None:
-    chosen = simulate(Controller(10_000), lambda n: (2.0 * n, max(0, n - 100)))
+    chosen = simulate(Controller(10_000), lambda n: (2.0 * min(n, 100), max(0, n - 100)))
     assert chosen[-1] == 100
+
+
+def test_a_problem_with_several_requests_waits_as_one() -> None:
+    """256 requests of 64 problems, of which the server works on 128."""
+    chosen = simulate(
+        Controller(10_000), lambda n: (2.0 * min(n, 32), max(0, 4 * n - 128)), requests_each=4
+    )
+    assert chosen[-1] == START
+    alone = simulate(Controller(10_000), lambda n: (2.0 * n, 3), requests_each=4)
+    assert min(alone) >= START
+
+
+def test_fewer_are_not_let_in_where_that_is_slower() -> None:
+    """What waits at one server keeps the others at work."""
+    chosen = simulate(Controller(10_000), lambda n: (2.0 * min(n, 20), n // 2))
+    assert chosen[-1] in (16, START)
+    assert min(chosen) >= 8
+
+
+def test_a_long_queue_does_not_bring_it_to_nothing_at_once() -> None:
+    chosen = simulate(
+        Controller(10_000), lambda n: (2.0 * min(n, START), 1000 if n > START else 0)
+    )
+    assert chosen[-1] == START
 
 
 def test_the_smallest_cache_bounds_it_at_once() -> None:
