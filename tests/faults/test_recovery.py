@@ -119,27 +119,31 @@ def test_one_request_tries_before_the_others_go_on() -> None:
     async def test() -> None:
         server = MadeUpServer()
         breaker = recovery(server)
-        at_work, most = 0, 0
-        fail = True
+        all_at_work = asyncio.Event()
+        tries, at_work = 0, 0
+        beside: list[int] = []
 
-        async def work() -> str:  # the server answers when looked at, but does no work
-            nonlocal at_work, most, fail
+        async def work() -> str:  # the server answers when looked at, but does no work at first
+            nonlocal tries, at_work
+            tries += 1
+            number = tries
+            if number == 5:
+                all_at_work.set()
+            if 5 < number <= 10:
+                beside.append(at_work)
             at_work += 1
-            most = max(most, at_work)
-            await asyncio.sleep(0.001)
+            if number <= 5:
+                await all_at_work.wait()  # all that find out do so at once
+            else:
+                await asyncio.sleep(0.001)
             at_work -= 1
-            if fail:
+            if number < 10:
                 raise ServerLostError("draft server: answered 503")
             return "done"
 
-        several = [asyncio.create_task(breaker.ask(work)) for _ in range(5)]
-        while most < 5:
-            await asyncio.sleep(0.001)
-        most = 0
-        await asyncio.sleep(0.05)
-        assert most <= 1
-        fail = False
-        assert await asyncio.gather(*several) == ["done"] * 5
+        answers = await asyncio.gather(*(breaker.ask(work) for _ in range(5)))
+        assert answers == ["done"] * 5
+        assert beside == [0] * 5
 
     run(test)
 
