@@ -20,6 +20,7 @@ from rsd.records import (
     CutGradeRecord,
     GradeRecord,
     Key,
+    Manifest,
     TrajectoryRecord,
     read_lines,
 )
@@ -30,7 +31,7 @@ from rsd.runs.interruption import Interruption
 from rsd.runs.preflight import preflight
 from rsd.runs.progress import Progress
 from rsd.runs.runner import Rollout, decode_all, grade_record
-from rsd.runs.store import RunStore
+from rsd.runs.store import RunStore, served_otherwise
 from rsd.runs.strategies import connected_strategy, response_text
 from rsd.tasks import load_problems
 
@@ -91,6 +92,17 @@ async def regrade(config: Config, directory: Path) -> None:
             await _grade_cut(config, store, grader, {})
 
 
+def _tell_of_mixture(directory: Path, config: Config, before: Manifest, now: Manifest) -> None:
+    """Warn of what makes the answers to come others than those that are there."""
+    keys = [f"{key} has changed" for key in served_otherwise(directory, config)]
+    if changes := [*keys, *manifest.differences(before, now)]:
+        log.warning(
+            "%s: resumed otherwise than it began, and holds answers of both: %s",
+            directory,
+            "; ".join(changes),
+        )
+
+
 def _outcome(store: RunStore, asked: int, *, interrupted: bool = False) -> Outcome:
     failed = sum(t.error is not None for t in store.trajectories.values())
     return Outcome(store.directory, asked, failed, interrupted)
@@ -143,7 +155,10 @@ async def _decode(
             log.warning("%s: %s%s", check.name, check.detail, check.mend and f"; {check.mend}")
     wait = config.run.on_server_loss == "wait"
     async with connect(config, cache=config.step_cache, wait=wait) as backends:
-        session = manifest.begin(config, backends, store.read_manifest(), asked)
+        previous = store.read_manifest()
+        session = manifest.begin(config, backends, previous, asked)
+        if previous and store.trajectories:
+            _tell_of_mixture(store.directory, config, previous, session)
         store.write_manifest(session)
         before = await counted.counted(backends), await speculation.counted(backends)
         interruption = Interruption(lambda: any(it.is_lost for it in backends.recoveries.values()))

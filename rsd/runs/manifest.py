@@ -73,6 +73,24 @@ def end(
     return manifest.model_copy(update={"sessions": (*before, ended)})
 
 
+def differences(before: Manifest, now: Manifest) -> list[str]:
+    """What a session has otherwise than the ones before it and may show in its answers or their
+    grades, such as `vLLM of draft: 0.32.0, was 0.31.0`."""
+    pairs: list[tuple[str, object, object]] = [("prefix", before.prefix, now.prefix)]
+    for role in before.models.keys() & now.models.keys():
+        old, new = before.models[role], now.models[role]
+        pairs += [
+            (f"model of {role}", old.model, new.model),
+            (f"context of {role}", old.context, new.context),
+            (f"vLLM of {role}", old.vllm_version, new.vllm_version),
+        ]
+    pairs += [
+        (package, before.versions[package], now.versions[package])
+        for package in before.versions.keys() & now.versions.keys() - {"python"}
+    ]
+    return sorted(f"{what}: {new}, was {old}" for what, old, new in pairs if old != new)
+
+
 def _served(replicas: Replicas) -> ServedModel:
     first, *others = (server.config for server in replicas.servers)
     return ServedModel(

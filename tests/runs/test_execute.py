@@ -116,6 +116,31 @@ def test_a_run_cut_anywhere_and_resumed_is_the_run_left_alone(cluster: Cluster, 
     assert len(resumed.manifest.sessions) == 2
 
 
+def test_a_run_resumed_otherwise_than_it_began_says_so(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    outcome, _ = run(cluster)
+    path = outcome.directory / TRAJECTORIES
+    whole = path.read_bytes()
+    cut = b"".join(whole.splitlines(keepends=True)[:2])
+
+    path.write_bytes(cut)
+    run(cluster)
+    assert "resumed otherwise" not in caplog.text
+
+    path.write_bytes(cut)
+    manifest = json.loads((outcome.directory / MANIFEST).read_text())
+    manifest["models"]["draft"]["vllm_version"] = "0.1"
+    (outcome.directory / MANIFEST).write_text(json.dumps(manifest))
+    run(cluster, "models.target.serve.dtype=float16", "models.draft.serve.threads=2")
+    (warning,) = [r.getMessage() for r in caplog.records if "resumed otherwise" in r.getMessage()]
+    assert warning.startswith(
+        f"{outcome.directory}: resumed otherwise than it began, and holds answers of both: "
+        "models.target.serve.dtype has changed; vLLM of draft: "
+    )
+    assert warning.endswith(", was 0.1")
+
+
 def test_a_failed_problem_is_a_record_and_is_tried_again(cluster: Cluster) -> None:
     faults = cluster.faults("target")
     faults.status, faults.matching = 400, "Ann has 13 pens"
