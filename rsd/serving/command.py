@@ -100,7 +100,7 @@ def build(config: Config, role: Role, number: int = 1) -> ServerCommand:
         env=_environment(model, role),
         host=host,
         port=port,
-        gpus=_gpus(model.serve),
+        gpus=_gpus(model.serve, role, number),
         memory_share=model.serve.memory_share,
         number=number,
     )
@@ -218,12 +218,22 @@ def _host_and_port(endpoint: str, role: Role) -> tuple[str, int]:
     return parts.hostname, port
 
 
-def _gpus(serve: ServeConfig) -> frozenset[str]:
+def _gpus(serve: ServeConfig, role: Role, number: int) -> frozenset[str]:
+    """The GPUs that the server fills: the first of its devices, or of the machine's where none is
+    named. Raises `ConfigError` where more are wanted than are named."""
     if serve.device == "cpu":
         return frozenset()
-    devices = _devices(serve)
-    visible = devices.split(",") if devices else map(str, range(serve.tensor_parallel))
-    return frozenset([name.strip() for name in visible][: serve.tensor_parallel])
+    wanted, devices = serve.tensor_parallel, _devices(serve)
+    if devices is None:
+        return frozenset(map(str, range(wanted)))
+    named = list(dict.fromkeys(name.strip() for name in devices.split(",") if name.strip()))
+    if len(named) < wanted:
+        raise ConfigError(
+            f"models.{role}.serve.tensor_parallel: {wanted} GPUs are wanted and devices names "
+            f"{len(named)} for {server_name(role, number)} ({devices!r}); name more, or lower "
+            "tensor_parallel"
+        )
+    return frozenset(named[:wanted])
 
 
 def _devices(serve: ServeConfig) -> str | None:

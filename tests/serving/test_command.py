@@ -54,6 +54,24 @@ def test_a_gpu_server_gets_its_devices_and_its_share() -> None:
     assert command.gpus == {"2", "3"}
 
 
+@pytest.mark.parametrize(
+    ("devices", "count"), [("0,1", 2), ("0,1,2", 3), ("0, 1, 2, ", 3), ("0,0,1,1", 2), ("", 0)]
+)
+def test_more_gpus_than_devices_are_refused_in_one_line(devices: str, count: int) -> None:
+    serve = {"devices": devices, "tensor_parallel": 4}
+    with pytest.raises(ConfigError) as refused:
+        build(config(serve=serve), "draft")
+    assert str(refused.value) == (
+        f"models.draft.serve.tensor_parallel: 4 GPUs are wanted and devices names {count} for "
+        f"draft ({devices!r}); name more, or lower tensor_parallel"
+    )
+
+
+def test_unnamed_devices_are_as_many_as_are_wanted() -> None:
+    assert build(config(serve={"tensor_parallel": 4}), "draft").gpus == {"0", "1", "2", "3"}
+    assert not build(config(serve=CPU | {"devices": "0", "tensor_parallel": 2}), "draft").gpus
+
+
 def test_the_reward_model_is_served_for_pooling() -> None:
     argv = build(config(), "prm").argv
     assert argv[argv.index("--runner") + 1] == "pooling"

@@ -35,9 +35,10 @@ def test_each_endpoint_has_a_command_and_a_name() -> None:
 
 
 def test_devices_are_for_all_endpoints_or_one_for_each() -> None:
-    each = config(serve={"devices": [0, "2,3"], "tensor_parallel": 2}, **TWO)
+    each = config(serve={"devices": [0, "2,3"]}, **TWO)
     assert [build(each, "draft", n).env["CUDA_VISIBLE_DEVICES"] for n in (1, 2)] == ["0", "2,3"]
-    assert build(each, "draft", 2).gpus == {"2", "3"}
+    spread = config(serve={"devices": ["0,1", "2,3"], "tensor_parallel": 2}, **TWO)
+    assert build(spread, "draft", 2).gpus == {"2", "3"}
     both = config(serve={"devices": "1"}, **TWO)
     assert [build(both, "draft", n).gpus for n in (1, 2)] == [{"1"}, {"1"}]
 
@@ -45,6 +46,13 @@ def test_devices_are_for_all_endpoints_or_one_for_each() -> None:
 def test_devices_that_do_not_fit_the_endpoints_are_refused() -> None:
     with pytest.raises(ConfigError, match="3 for 2 endpoints"):
         config(serve={"devices": ["0", "1", "2"]}, **TWO)
+
+
+def test_an_endpoint_with_too_few_devices_is_named() -> None:
+    each = config(serve={"devices": ["0,1", "2"], "tensor_parallel": 2}, **TWO)
+    assert build(each, "draft", 1).gpus == {"0", "1"}
+    with pytest.raises(ConfigError, match=r"tensor_parallel: 2 .* names 1 for draft-2 \('2'\)"):
+        build(each, "draft", 2)
 
 
 def test_an_endpoint_named_twice_is_refused() -> None:
