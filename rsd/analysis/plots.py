@@ -56,7 +56,10 @@ def missing() -> str | None:
     """One line to show in place of the pictures where there can be none; None where they can."""
     if find_spec("matplotlib") is not None:
         return None
-    return "No plots: matplotlib is not installed. pip install 'rsd[report]' adds it."
+    return (
+        "No plots: matplotlib is not installed. In a clone of rsd, pip install -e '.[report]' "
+        "adds it."
+    )
 
 
 def plots(runs: list[AnalyzedRun]) -> list[Plot]:

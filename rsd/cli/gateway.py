@@ -51,7 +51,7 @@ def gateway(
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"rsd gateway: {error.name} is missing; pip install 'rsd[gateway]'"
+            f"rsd gateway: {error.name} is missing; in a clone of rsd: pip install -e '.[gateway]'"
         ) from None
     logging.getLogger("rsd.gateway").setLevel(logging.INFO)
     resolved = load(config, override or ())

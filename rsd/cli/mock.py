@@ -41,7 +41,7 @@ def mock(
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"rsd mock: {error.name} is missing; pip install 'rsd[gateway]'"
+            f"rsd mock: {error.name} is missing; in a clone of rsd: pip install -e '.[gateway]'"
         ) from None
     try:
         asyncio.run(_serve(load(config, override or ())))

@@ -18,7 +18,7 @@ _is_ours = False
 
 
 def prepare_process() -> None:
-    """Let `asyncio.run` take uvloop, where it is installed (`pip install 'rsd[fast]'`), let the
+    """Let `asyncio.run` take uvloop, where it is installed (`pip install -e '.[fast]'`), let the
     process open as many connections as the system allows, since a problem in flight needs one,
     and collect garbage less often."""
     global _is_ours

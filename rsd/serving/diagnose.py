@@ -88,7 +88,8 @@ MENDS: tuple[tuple[str, str], ...] = (
         r"model architectures? .*(?:not supported|failed to be inspected)"
         r"|no model architectures are specified",
         "vLLM does not know this architecture: if it is a reward model's, install rsd where the "
-        "server runs (pip install rsd brings the plugin) and leave VLLM_PLUGINS unset",
+        "server runs (pip install -e . in a clone of it, which brings the plugin) and leave "
+        "VLLM_PLUGINS unset",
     ),
     (
         r"trust_remote_code|trust-remote-code",

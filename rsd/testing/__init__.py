@@ -3,7 +3,7 @@ their own.
 
 `ScriptedGenerator` and `ScriptedScorer` run in the process. `rsd.testing.fake_vllm` is a server
 that answers as vLLM does, with faults on demand, and `rsd.testing.server` runs it on a port;
-these two need fastapi and uvicorn (`pip install 'rsd[gateway]'`).
+these two need fastapi and uvicorn (`pip install -e '.[gateway]'` in a clone).
 """
 
 from rsd.testing.scripted import (

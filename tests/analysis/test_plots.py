@@ -182,7 +182,8 @@ def test_without_matplotlib_there_are_none_and_one_line_says_so(sweep, monkeypat
     assert missing() is None
     monkeypatch.setattr(plots_module, "find_spec", lambda name: None)
     assert plots(sweep) == []
-    assert missing() == "No plots: matplotlib is not installed. pip install 'rsd[report]' adds it."
+    said = "In a clone of rsd, pip install -e '.[report]' adds it."
+    assert missing() == f"No plots: matplotlib is not installed. {said}"
 
 
 @pytest.mark.parametrize(

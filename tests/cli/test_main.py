@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +104,25 @@ def test_another_runs_directory_is_refused_before_anything_else(
     code, out, err = rsd(*here, "-o", "decoding.threshold=0.9", *option)
     assert (code, out) == (2, "")
     assert "differs in decoding.threshold" in err
+
+
+def test_a_missing_extra_is_installed_from_the_clone(
+    rsd: Rsd, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    code, _, err = rsd("gateway", cluster.path)
+    assert code == 2
+    assert err == (
+        "rsd: rsd gateway: prometheus_client is missing; in a clone of rsd: "
+        "pip install -e '.[gateway]'\n"
+    )
+
+
+def test_nobody_is_told_to_install_rsd_from_an_index() -> None:
+    """It is on none, so that the name there is anyone's."""
+    texts = [*(ROOT / "rsd").rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    told = re.compile(r"pip install ['\"]?rsd\b")
+    assert [path for path in texts if told.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_doctor_prints_a_line_a_check(rsd: Rsd, cluster: Cluster) -> None:

@@ -57,7 +57,7 @@ CASES = {
         "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig\n"
         "  Value error, Model architectures ['Qwen2ForPrmModel'] are not supported for now.",
         "Qwen2ForPrmModel",
-        "pip install rsd",
+        "pip install -e .",
     ),
     "block size": (
         f"{ENGINE}ValueError: No common block size for 16 (CPU_ATTN: [MultipleOf(32)]).\n{WRAPPED}",

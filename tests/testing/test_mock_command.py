@@ -135,5 +135,5 @@ def test_a_taken_port_is_named(config: Path) -> None:
 
 def test_a_missing_extra_is_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fastapi", None)
-    with pytest.raises(ConfigError, match=r"fastapi is missing; pip install 'rsd\[gateway\]'"):
+    with pytest.raises(ConfigError, match=r"clone of rsd: pip install -e '\.\[gateway\]'"):
         invoke(str(config))
