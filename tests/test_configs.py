@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -155,3 +156,38 @@ def test_math_eval_reports_nothing_when_the_run_did_not_start(tmp_path: Path) ->
     returned, calls, _ = evaluate(tmp_path, 2)
     assert returned == 2
     assert len(calls) == 2
+
+
+QUICK_STUB = """#!/usr/bin/env bash
+echo "$@" >> "$CALLS"
+case "$*" in
+  *--status) printf 'runs/here\\t7\\n' ;;
+  serve*) touch "$4"; exec sleep 60 ;;
+esac
+"""
+
+
+def test_the_quickstart_waits_for_no_server_that_nobody_starts_again(tmp_path: Path) -> None:
+    made_of = ("requirements-cpu.txt", "pyproject.toml", "scripts/environment.sh")
+    digest = hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in made_of)).hexdigest()
+    (tmp_path / ".rsd-environment").write_text(f"{ROOT} {digest}  -\n")
+    calls = tmp_path / "calls"
+    (tmp_path / "bin").mkdir()
+    for name in ("python", "rsd"):
+        stub = tmp_path / "bin" / name
+        stub.write_text(QUICK_STUB)
+        stub.chmod(0o755)
+    subprocess.run(
+        ["bash", str(ROOT / "scripts" / "quickstart.sh"), "-o", "run.limit=5"],
+        env={**os.environ, "RSD_VENV": str(tmp_path), "CALLS": str(calls)},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    runs = [
+        line
+        for line in calls.read_text().splitlines()
+        if line.startswith("run ") and "--status" not in line
+    ]
+    assert len(runs) == 3
+    assert all("-o run.on_server_loss=fail -o run.limit=5" in line for line in runs)
