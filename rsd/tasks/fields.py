@@ -32,7 +32,14 @@ def boxed(name: str) -> Reader:
 
 def letter(name: str) -> Reader:
     """The option's letter, from a column that counts options from 0."""
-    return lambda row: LETTERS[row[name]]
+
+    def read(row: Row) -> str:
+        index: int = row[name]
+        if not 0 <= index < len(LETTERS):
+            raise ValueError(f"no option has the number {index}")
+        return LETTERS[index]
+
+    return read
 
 
 def options(name: str) -> Callable[[Row], tuple[str, ...]]:

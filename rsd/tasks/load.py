@@ -38,7 +38,7 @@ def load_problems(name: str, data_dir: Path, limit: int | None = None) -> list[P
     """The first `limit` problems of a task, or all, in the order of their source.
 
     A row's own id is its problem id, else its position. Raises `ConfigError` when the source is
-    absent, a row lacks a column, or a fetched file is no longer what was fetched.
+    absent or cannot be read, a row lacks a column, or a fetched file is no longer what was fetched.
     """
     task = get_task(name)
     path = local_file(name, data_dir)
@@ -53,9 +53,13 @@ def load_problems(name: str, data_dir: Path, limit: int | None = None) -> list[P
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a local file, held against its checksum if it was fetched."""
-    content = path.read_bytes()
-    _verify(path, content)
+    """The rows of a local file, held against its checksum if it was fetched. A column that is
+    null in a row is absent from it."""
+    try:
+        content = path.read_bytes()
+        _verify(path, content)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     for number, line in enumerate(content.split(b"\n"), start=1):
         if not line.strip():
             continue
@@ -65,12 +69,13 @@ def read_rows(path: Path) -> Iterator[Row]:
             raise ConfigError(f"{path}:{number}: not JSON: {error}") from None
         if not isinstance(row, dict):
             raise ConfigError(f"{path}:{number}: expected an object, got {type(row).__name__}")
-        yield row
+        yield {name: value for name, value in row.items() if value is not None}
 
 
 def _verify(path: Path, content: bytes) -> None:
     sums = checksum_file(path)
-    if sums.exists() and sums.read_text("utf-8").split()[:1] != [sha256(content).hexdigest()]:
+    digest = sha256(content).hexdigest().encode()
+    if sums.exists() and sums.read_bytes().split()[:1] != [digest]:
         raise ConfigError(
             f"{path}: not what was fetched: its SHA-256 is not the one in {sums.name}; fetch it "
             f"again with --force, or delete {sums.name} if the change is meant"

@@ -80,13 +80,18 @@ class Task:
         return f"{text}\nAnswer Choices: {listed}"
 
     def problem(self, row: Row, position: int) -> Problem:
-        """The problem of a row; its id is the row's own, or else its `position` in the source."""
-        own = self.own_id(row)
+        """The problem of a row; its id is the row's own, or else its `position` in the source.
+
+        Raises `ValueError` where the gold answer is a letter that none of the choices has.
+        """
+        own, gold, choices = self.own_id(row), self.gold(row), self.choices(row)
+        if self.answers == "letter" and gold not in tuple(LETTERS[: len(choices)]):
+            raise ValueError(f"the answer {gold!r} is none of its {len(choices)} choices")
         return Problem(
             task=self.name,
             problem_id=str(position if own is None else own),
             question=self.question(row),
-            gold=self.gold(row),
+            gold=gold,
             level=self.level(row),
-            choices=self.choices(row),
+            choices=choices,
         )

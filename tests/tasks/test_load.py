@@ -70,11 +70,53 @@ def test_the_limit_takes_the_first(tmp_path: Path) -> None:
             ['{"question": "q", "choices": ["a", "b"], "answer": "B"}'],
             "test.jsonl:1: not a row of gpqa",
         ),
+        ("gsm8k", ['{"question": "q", "answer": null}'], "test.jsonl:1: no column 'answer'"),
+        (
+            "math500",
+            ['{"unique_id": "x", "problem": null, "solution": "1"}'],
+            "test.jsonl:1: no column 'problem'",
+        ),
+        (
+            "mmlu_stem",
+            ['{"question": "q", "choices": ["a", "b"], "answer": 2}'],
+            r"test.jsonl:1: not a row of mmlu_stem: the answer 'C' is none of its 2 choices",
+        ),
+        (
+            "mmlu_stem",
+            ['{"question": "q", "choices": ["a", "b"], "answer": -1}'],
+            r"test.jsonl:1: not a row of mmlu_stem: no option has the number -1",
+        ),
+        (
+            "sat_math",
+            ['{"question": "q", "options": "A) 1 B) 2", "Answer": "C"}'],
+            r"test.jsonl:1: not a row of sat_math: the answer 'C' is none of its 2 choices",
+        ),
     ],
 )
 def test_a_broken_row_is_named(tmp_path: Path, task: str, lines: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_problems(task, write(tmp_path, task, *lines))
+
+
+def test_what_may_be_absent_may_be_null(tmp_path: Path) -> None:
+    row = {"id": None, "idx": 7, "question": "q", "answer": "#### 1", "level": None}
+    data = write(tmp_path, "demo", json.dumps(row))
+    (problem,) = load_problems("demo", data)
+    assert (problem.problem_id, problem.level) == ("7", None)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "gsm8k" / "test.jsonl"
+    path.mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"test.jsonl: cannot be read: Is a directory"):
+        load_problems("gsm8k", tmp_path)
+
+
+def test_a_checksum_that_is_none_is_another(tmp_path: Path) -> None:
+    data = write(tmp_path, "gsm8k", '{"question": "q", "answer": "#### 1"}')
+    (data / "gsm8k" / "test.jsonl.sha256").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"test.jsonl: not what was fetched"):
+        load_problems("gsm8k", data)
 
 
 def test_an_absent_benchmark_says_where_it_was_sought(tmp_path: Path) -> None:
