@@ -46,7 +46,7 @@ _NUMBER = re.compile(
 )
 _SENTENCE_END = re.compile(r"\.(?=\s|$)|\n|(?i:,? ?i hope)")
 _BETWEEN_BOXES = re.compile(
-    r"(?:[\s,;$&.:]|\\quad|\\qquad|\\\\|\\[()\[\],;]|\\text\s*\{[\s,]*(?:and|or)?[\s,]*\}|and|or"
+    r"(?:[\s,;$&.:]|\\quad|\\qquad|\\\\|\\[()\[\],;]|\\text\s*\{[\s,]*(?:(?:and|or)[\s,]*)?\}|and|or"
     r"|[A-Za-z](?:_\{?\w\}?)?\s*=)*"
 )
 

@@ -1,11 +1,13 @@
 """Text made to hang, crash, exhaust or inject: a verdict comes, and nothing is executed."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from rsd.grading import GraderPool, extract_answer
 from rsd.grading.judge import judge
+from rsd.grading.paper import quick_paper_verdict
 from rsd.grading.pool import verdict_on
 from rsd.grading.screen import is_safe
 from rsd.grading.verdict import AnswerKind, Options
@@ -76,6 +78,23 @@ def test_nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_kept_from_sympy(text: str) -> None:
     assert not is_safe(text)
+
+
+def test_what_stands_between_two_boxes_is_read_in_linear_time() -> None:
+    """Of processor time a quadratic reading takes seconds, a linear one hundredths."""
+    before = time.process_time()
+    response = r"\boxed{1}\text{" + " " * 49_000 + r"\boxed{2}"
+    assert extract_answer(response, "math500") == "2"
+    assert time.process_time() - before < 2
+    for words in ("", " ", ",", "and", " or , "):
+        assert extract_answer(rf"\boxed{{1}}\text{{{words}}}\boxed{{2}}", "math500") == "1, 2"
+
+
+def test_a_gold_answer_of_sets_is_read_in_linear_time() -> None:
+    before = time.process_time()
+    gold = "{" * 1_400 + "," * 1_400
+    assert not quick_paper_verdict(r"\boxed{\begin{pmatrix}1\end{pmatrix}}", gold, "math500")
+    assert time.process_time() - before < 2
 
 
 def test_extraction_is_safe_on_anything() -> None:

@@ -113,10 +113,11 @@ def _number(text: str) -> float | None:
 
 
 def _as_matrix(gold: str) -> str:
-    groups = re.findall(r"\{[^\n]*,[^\n]*\}", gold)
-    return ", ".join(
-        r"\begin{pmatrix}" + g.strip("{}").replace(",", "\\") + r"\end{pmatrix}" for g in groups
-    )
+    """A set, from the first brace to the last one, as a matrix; "" where there is none."""
+    inside, closed, _ = gold[gold.find("{") :].rpartition("}")
+    if "{" not in gold or not closed or "," not in inside:
+        return ""
+    return r"\begin{pmatrix}" + inside.strip("{}").replace(",", "\\") + r"\end{pmatrix}"
 
 
 def _without_brackets(answer: str, gold: str) -> bool:
