@@ -42,6 +42,9 @@ _MEMORY_CPU = (
     "free memory, or lower models.{role}.serve.kv_cache_gib; about 2.5 GiB a server are needed "
     "beside it and the weights"
 )
+_MEMORY_HOST = (
+    "free memory of the machine, not of the GPU: loading takes about as much as the weights"
+)
 _NOT_FOUND = (
     "models.{role}.model is neither a local checkpoint nor a reachable name on the hub: correct "
     "it, or download it where there is a network"
@@ -62,8 +65,9 @@ MENDS: tuple[tuple[str, str], ...] = (
         _NOT_FOUND,
     ),
     (
-        r"cuda out of memory|cuda error: out of memory|no available memory for the cache blocks"
-        r"|less than desired gpu memory utilization|error in memory profiling",
+        r"cuda out of memory|outofmemoryerror|cuda error: out of memory"
+        r"|no available memory for the cache blocks|less than desired gpu memory utilization"
+        r"|error in memory profiling",
         _MEMORY_CUDA,
     ),
     (
@@ -164,8 +168,14 @@ def mend(reason: str, command: ServerCommand) -> str | None:
     """What to do about `reason`, where it is one of the usual ones."""
     for pattern, advice in MENDS:
         if re.search(pattern, reason, re.IGNORECASE):
-            return advice.format(role=command.role, port=command.port)
+            return _fitting(advice, command)
     return None
+
+
+def _fitting(advice: str, command: ServerCommand) -> str:
+    if advice == _MEMORY_CPU and command.gpus:
+        return _MEMORY_HOST
+    return advice.format(role=command.role, port=command.port)
 
 
 def death(command: ServerCommand, code: int, log: Path, when: str) -> LaunchError:
@@ -178,7 +188,7 @@ def death(command: ServerCommand, code: int, log: Path, when: str) -> LaunchErro
     advice = mend(reason, command) if reason else None
     if advice is None and code == 137:
         reason = "killed by SIGKILL, as the kernel does when memory runs out"
-        advice = _MEMORY_CPU.format(role=command.role)
+        advice = _fitting(_MEMORY_CPU, command)
     said = reason or (tail(lines) or ["nothing in its log"])[-1].strip()
     message = f"{command.name}: its vLLM server ended {when} (exit code {code}): {_short(said)}"
     error = LaunchError(f"{message}; {advice or 'see its log'} (log: {log})")

@@ -113,6 +113,20 @@ def test_a_silent_kill_is_taken_for_want_of_memory(tmp_path: Path) -> None:
     assert "kv_cache_gib" in str(diagnose.death(fake("prm", 1), 137, log, "while it served"))
 
 
+@pytest.mark.parametrize(
+    ("text", "code"), [("INFO 11-23 12:37:38 [loader.py:1] Loading", 137), ("MemoryError", 1)]
+)
+def test_a_gpu_server_that_wants_memory_is_not_told_of_cpu_keys(
+    text: str, code: int, tmp_path: Path
+) -> None:
+    log = tmp_path / "prm.log"
+    log.write_text(f"{text}\n")
+    on_gpu = fake("prm", 1, gpus=frozenset("0"))
+    message = str(diagnose.death(on_gpu, code, log, "while it served"))
+    assert "kv_cache_gib" not in message
+    assert "free memory of the machine, not of the GPU" in message
+
+
 def test_a_log_that_is_not_there_is_no_trouble(tmp_path: Path) -> None:
     error = diagnose.death(fake("prm", 1), 2, tmp_path / "none", "before it answered")
     assert "nothing in its log" in str(error)
