@@ -20,7 +20,7 @@ _STYLED = re.compile(
     r"\\(?:text|textbf|mathbf|mathrm|bf)\s*\{\s*\(?([A-J])[).]*\s*\}(?!\s*[-+*/^=])"
 )
 _HASHED = re.compile(r"####\s*\(?([A-J])\b")
-_OPTION = re.compile(r"(?:[Oo]ption|[Cc]hoice)\s*\(?([A-J])(?![A-Za-z'])")
+_OPTION = re.compile(r"(?:[Oo]ption|[Cc]hoice)(?:\s+is:?)?\s*\(?([A-J])(?![A-Za-z'])")
 _PARENTHESISED = re.compile(r"\(([A-J])\)")
 _STANDING = re.compile(
     r"(?<![A-Za-z\\])([B-HJ])(?![A-Za-z'])|(?<![A-Za-z\\])(A)(?![A-Za-z']| [a-z])"

@@ -43,6 +43,8 @@ def test_nothing_to_find(response: str) -> None:
         ("Therefore option E is right. A good day.", "E"),
         ("... #### A", "A"),
         ("It cannot be A. So it must be the second: (B)", "B"),
+        ("The correct choice is B, since C is too big.", "B"),
+        ("So the right option is: (D). A vector has no such length.", "D"),
     ],
 )
 def test_choices(response: str, letter: str) -> None:
