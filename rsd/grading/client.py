@@ -150,7 +150,7 @@ class Worker:
     @property
     def gone(self) -> bool:
         """Whether the process has ended."""
-        return self._process.returncode is not None
+        return self._process.poll() is not None
 
     @property
     def worn(self) -> bool:

@@ -53,8 +53,15 @@ class Workers:
             self._slots.release()
 
     def _take(self) -> Worker:
+        """An idle worker; a new one where none is, or the system has killed those that were."""
         with self._lock:
-            return self._idle.pop() if self._idle else self._started()
+            while self._idle:
+                worker = self._idle.pop()
+                if not worker.gone:
+                    return worker
+                worker.forget()
+                self._all.discard(worker)
+            return self._started()
 
     def _started(self) -> Worker:
         worker = Worker()

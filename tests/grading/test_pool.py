@@ -100,13 +100,28 @@ def test_a_job_without_end_is_killed_and_the_worker_replaced(
     workers.close()
 
 
-def test_a_worker_that_dies_is_replaced() -> None:
+def test_a_worker_that_dies_at_work_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(self: Worker, deadline: float) -> bool:
+        os.kill(self.pid, signal.SIGKILL)
+        return True
+
+    workers = Workers(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "wait_ready", die)
+        with pytest.raises(WorkerCrash):
+            workers.run(JOB, later())
+    assert workers.run(JOB, later())["correct"] is True
+    workers.close()
+
+
+def test_a_worker_that_died_idle_costs_no_answer() -> None:
     workers = Workers(1)
     workers.run(JOB, later())
-    os.kill(workers._idle[0].pid, signal.SIGKILL)
-    with pytest.raises(WorkerCrash):
-        workers.run(JOB, later())
+    pid = workers._idle[0].pid
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     assert workers.run(JOB, later())["correct"] is True
+    assert [worker.pid for worker in workers._all] != [pid]
     workers.close()
 
 
