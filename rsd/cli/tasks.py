@@ -74,8 +74,11 @@ def _line(task: Task, data_dir: Path) -> tuple[str, ...]:
 def _source(task: Task, data_dir: Path) -> str:
     path = local_file(task.name, data_dir)
     if path.exists():
-        with path.open("rb") as file:
-            present = sum(1 for line in file if line.strip())
+        try:
+            with path.open("rb") as file:
+                present = sum(1 for line in file if line.strip())
+        except OSError as error:
+            return f"{path} cannot be read: {error.strerror}"
         return f"{path} ({present} rows)"
     if task.hub is None:
         return f"absent: {path}"

@@ -38,8 +38,8 @@ def fetch(name: str, data_dir: Path, watch: Watch) -> Fetched:
     rows = hub_rows(task, f"{path}: not fetched")
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in watch(rows, len(rows)))
     digest = sha256(text.encode()).hexdigest()
-    old = sha256(path.read_bytes()).hexdigest() if path.exists() else None
     try:
+        old = sha256(path.read_bytes()).hexdigest() if path.exists() else None
         path.parent.mkdir(parents=True, exist_ok=True)
         checksum_file(path).unlink(missing_ok=True)
     except OSError as error:
