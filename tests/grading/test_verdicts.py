@@ -97,6 +97,9 @@ RIGHT = [
     (r"\{x \mid 2 \le x < 5\}", "[2,5)"),
     (r"\mathbb{R}\setminus\{3\}", r"x \neq 3"),
     (r"\frac{\sqrt3}{3}", r"\frac{\sqrt{3}}{3} \approx 0.577"),
+    # all real numbers
+    (r"\mathbb{R}", r"(-\infty,\infty)"),
+    (r"(-\infty, \infty)", r"\mathbb{R}"),
     # a sentence in the box
     ("The dimension of the subspace is 3.", "$3$"),
     ("Each wizard needs to endure at least 101 beard pulls.", "101"),

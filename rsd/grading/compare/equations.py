@@ -8,7 +8,7 @@ from rsd.grading.compare.names import is_label, value_of
 from rsd.grading.compare.sequences import Same, all_of, is_list
 from rsd.grading.formula.algebra import same_relation, symbols
 from rsd.grading.formula.intervals import intervals_of, same_intervals
-from rsd.grading.formula.tree import Call, Node, Num, Rel
+from rsd.grading.formula.tree import Call, Node, Num, Rel, Sym
 
 
 def _computed(node: Node) -> Node | None:
@@ -52,7 +52,9 @@ def same_approximately(answer: Node, gold: Node, same: Same) -> bool | None:
 
 
 def is_region(node: Node) -> bool:
-    """Whether `node` is built from sets."""
+    """Whether `node` is built from sets, or is that of all real numbers."""
+    if isinstance(node, Sym):
+        return node.name == "mathbb(R)"
     return isinstance(node, Call) and node.name in ("cup", "cap", "setminus", "where")
 
 
