@@ -78,12 +78,14 @@ def _stem(node: Node) -> str:
     return node.name.split("_")[0] if isinstance(node, Sym) else repr(node)
 
 
-def _distinct(items: list[Node], same: Same) -> list[Node]:
+def _without_restatements(items: list[Node], same: Same) -> list[Node]:
+    """Items without those that give the value of an earlier one in another form: `0.5` after
+    `1/2`. One that is written twice stays twice."""
     if len(items) > 12:
-        return list(dict.fromkeys(items))
+        return items
     kept: list[Node] = []
     for item in items:
-        if not any(same(item, other) for other in kept):
+        if not any(item != other and same(item, other) for other in kept):
             kept.append(item)
     return kept
 
@@ -108,7 +110,8 @@ def same_lists(answer: Node, gold: Node, same: Same) -> bool | None:
             left, right = bare_left, bare_right
             verdict = _matched(left, right, same)
     if not verdict and len(left) != len(right):
-        verdict = _matched(_distinct(left, same), _distinct(right, same), same)
+        left, right = _without_restatements(left, same), _without_restatements(right, same)
+        verdict = _matched(left, right, same)
     return verdict
 
 
