@@ -14,7 +14,6 @@ _WANTED = frozenset(
     (
         "num_requests_running",
         "num_requests_waiting",
-        "kv_cache_usage_perc",
         "num_preemptions",
         "prompt_tokens",
         "prompt_tokens_cached",
@@ -27,15 +26,14 @@ _WANTED = frozenset(
 class ServerMetrics:
     """One look at a server, all its engines together.
 
-    Now: requests `running` and `waiting`; `cache_usage`, the share of the KV cache that running
-    requests hold, in [0, 1]; `cache_tokens`, what it holds, None if unknown. Since the server's
-    start: `preemptions` of requests that the cache had no room for, `prompt_tokens` of all
-    requests, `cached_tokens` of these that the prefix cache held, `generated_tokens`.
+    Now: requests `running` and `waiting`; `cache_tokens`, what the KV cache holds, None if
+    unknown. Since the server's start: `preemptions` of requests that the cache had no room for,
+    `prompt_tokens` of all requests, `cached_tokens` of these that the prefix cache held,
+    `generated_tokens`.
     """
 
     running: int = 0
     waiting: int = 0
-    cache_usage: float = 0.0
     cache_tokens: int | None = None
     preemptions: int = 0
     prompt_tokens: int = 0
@@ -66,11 +64,9 @@ def parse_metrics(text: str) -> ServerMetrics | None:
     def total(name: str) -> int:
         return int(sum(values.get(name, ())))
 
-    usage = values.get("kv_cache_usage_perc", [0.0])
     return ServerMetrics(
         running=total("num_requests_running"),
         waiting=total("num_requests_waiting"),
-        cache_usage=sum(usage) / len(usage),
         cache_tokens=sum(capacity) or None,
         preemptions=total("num_preemptions"),
         prompt_tokens=total("prompt_tokens"),

@@ -8,7 +8,6 @@ from rsd.grading.normalize import MAX_ANSWER, fold_unicode, squeeze, unwrap
 
 LETTERS = "ABCDEFGHIJ"
 _WHOLE = re.compile(r"\(?\s*([A-J])\s*\)?\s*[.:]?")
-_LABELLED = re.compile(r"(?:\(\s*([A-J])\s*\)|([A-J])\s*[).:])(?=\s|\\|\$|[^A-Za-z0-9]|$)")
 _LABELLED_TEXT = re.compile(r"(?:\(([A-J])\)|([A-J])\s?[).:])\s*\S")
 _NAMED = re.compile(r"(?:[Oo]ption|[Cc]hoice|[Aa]nswer)(?:\s+is)?:?\s*\(?([A-J])\b\)?(?![a-z'])")
 _STATED = re.compile(
@@ -37,9 +36,7 @@ def letter_of(text: str, choices: tuple[str, ...] = ()) -> str | None:
     match = _WHOLE.fullmatch(text)
     if match:
         return match[1]
-    match = re.match(
-        r"\\(?:text|textbf|mathbf|mathrm|bf)\s*\{\s*\(?([A-J])[).]*\s*\}(?!\s*[-+*/^=])", text
-    )
+    match = _STYLED.match(text)
     if match:
         return match[1]
     match = _LABELLED_TEXT.match(text) or _NAMED.match(text)

@@ -277,7 +277,6 @@ def test_the_metrics_of_vllm_are_read() -> None:
     assert parse_metrics(METRICS) == ServerMetrics(
         running=7,
         waiting=2,
-        cache_usage=0.5,
         cache_tokens=160 + 100,
         preemptions=5,
         prompt_tokens=1_500_000,

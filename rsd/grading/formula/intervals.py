@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from rsd.grading.formula.algebra import close, same_value, symbols
+from rsd.grading.formula.algebra import same_value, symbols
 from rsd.grading.formula.evaluate import CannotEvaluate, Value, as_float, evaluate
 from rsd.grading.formula.tree import Call, Node, Num, Rel, Seq, Sym
 
@@ -149,12 +149,3 @@ def _same(a: Interval, b: Interval) -> bool:
 
 def _same_end(a: Node, b: Node) -> bool:
     return a == b or same_value(a, b) is True
-
-
-def is_reversed(interval: Interval) -> bool:
-    """Whether the low end is plainly above the high one, so that no interval can be meant."""
-    try:
-        low, high = evaluate(interval.low, {}), evaluate(interval.high, {})
-    except CannotEvaluate:
-        return False
-    return bool(as_float(low) > as_float(high)) and not close(low, high)
