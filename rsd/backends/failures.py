@@ -4,6 +4,7 @@ used, or the request that is wrong?"""
 from __future__ import annotations
 
 import os
+import ssl
 
 import aiohttp
 
@@ -78,12 +79,16 @@ def _lost(error: Exception, server: str, timeout_s: float) -> ServerLostError:
 
 def _reason(error: Exception) -> str:
     """What the system says, where it says something: the server is named already."""
-    if isinstance(error, aiohttp.ClientConnectorError):
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        error = error.certificate_error
+    elif isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
-    if isinstance(error, OSError) and error.errno and error.errno > 0:
-        return os.strerror(error.errno)  # asyncio's own text repeats the address
-    if isinstance(error, OSError) and error.strerror:  # such as a name that nobody knows
-        return _in_one_line(error.strerror)
+    if isinstance(error, OSError):
+        number = None if isinstance(error, ssl.SSLError) else error.errno  # TLS numbers otherwise
+        if number and number > 0:  # look-ups of names have negative ones of their own
+            return os.strerror(number)  # asyncio's own text repeats the address
+        if error.strerror:
+            return _in_one_line(error.strerror)
     return _in_one_line(str(error)) or type(error).__name__
 
 

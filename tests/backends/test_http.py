@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -14,9 +15,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from rsd.backends import Server
+from rsd.backends.failures import as_rsd_error
 from rsd.backends.http import HttpClient, StatusError
 from rsd.config import ModelConfig
-from rsd.errors import BackendError, UnusableAnswerError
+from rsd.errors import BackendError, ServerLostError, UnusableAnswerError
 from rsd.testing.server import live
 
 LONG = list(range(200_000))  # more than a line of a stream has by default
@@ -168,6 +170,27 @@ def test_a_refusal_is_told_in_one_line_that_names_the_server() -> None:
         BackendError, match=r"^draft server at http\S+: answered 418: no such thing$"
     ):
         served(lambda server: server.post("/refused", {}))
+
+
+def test_a_server_without_tls_is_not_called_a_matter_of_permissions() -> None:
+    async def use(server: Server) -> None:
+        url = server.config.endpoint.replace("http:", "https:")
+        secure = Server("draft", server.config.model_copy(update={"endpoints": (url,)}))
+        try:
+            with pytest.raises(ServerLostError, match=r"cannot be reached \(\[SSL"):
+                await secure.post("/echo", {})
+        finally:
+            await secure.aclose()
+
+    served(use)
+
+
+def test_a_certificate_that_is_not_trusted_is_said_to_be_so() -> None:
+    what = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate"
+    key: Any = None
+    error = aiohttp.ClientConnectorCertificateError(key, ssl.SSLCertVerificationError(1, what))
+    told = str(as_rsd_error(error, "draft server at https://x/v1", "draft", 600))
+    assert told == f"draft server at https://x/v1: cannot be reached ({what}); is it running?"
 
 
 @pytest.mark.parametrize(
