@@ -55,7 +55,7 @@ class JudgeScorer:
         )
         self._tail = user + _REQUEST + assistant + _ANSWER
         self._grade: NextToken | None = None
-        self._remembered: dict[str, list[int]] = {}
+        self._remembered: dict[tuple[str, bool], list[int]] = {}
 
     async def score(self, question: str, steps: Sequence[str]) -> Score:
         """See `rsd.protocols.Scorer.score`. Raises `BackendError`: the server is a generator's."""
@@ -100,9 +100,10 @@ class JudgeScorer:
 
     async def _encode(self, text: str, *, special: bool = False) -> list[int]:
         """Token ids by the server's own tokenizer, asked for once for each text."""
-        if text not in self._remembered:
+        known = (text, special)
+        if known not in self._remembered:
             ids = await self._server.tokenize(text, special=special)
             if len(self._remembered) >= _REMEMBERED_TEXTS:
                 self._remembered.clear()
-            self._remembered[text] = ids
-        return self._remembered[text]
+            self._remembered[known] = ids
+        return self._remembered[known]

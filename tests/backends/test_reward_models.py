@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -265,3 +266,14 @@ def test_the_judge_asks_for_each_texts_tokens_once(tmp_path: Path) -> None:
         asyncio.run(score_twice(fake))
         asked = [r.body["prompt"] for r in fake.app.state.requests if r.path == "/tokenize"]
     assert len(asked) == len(set(asked)) == 4 + 10  # prompt, two steps, request; ten digits
+
+
+def test_a_step_that_repeats_the_prompt_does_not_begin_the_text_again(tmp_path: Path) -> None:
+    with fake_of("judge", tmp_path) as fake:
+        decoding = fake.config.decoding.model_copy(update={"prompt": "plain"})
+        plain = replace(fake, config=fake.config.model_copy(update={"decoding": decoding}))
+        asyncio.run(plain.score(QUESTION))
+        asked = [r.body for r in fake.app.state.requests if r.path == "/tokenize"]
+    text = QUESTION + "\n\n"
+    special = [body["add_special_tokens"] for body in asked if body["prompt"] == text]
+    assert special == [True, False]
