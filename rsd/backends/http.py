@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.http_exceptions import LineTooLong
 
 from rsd.config import is_loopback
 
@@ -36,7 +37,7 @@ class StatusError(Exception):
         self.headers = headers
         try:
             self.body: Any = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             self.body = content.decode(errors="replace")
 
 
@@ -79,13 +80,18 @@ class HttpClient:
         Closing it closes the connection, which ends the request at the server."""
         async with self._asked("POST", path, body) as answer:
             await _check(answer)
-            async for line in answer.content:
-                field, _, data = line.strip().partition(b":")
-                if field != b"data":
-                    continue
-                if (data := data.strip()) == b"[DONE]":
-                    return
-                yield data
+            try:
+                async for line in answer.content:
+                    field, _, data = line.strip().partition(b":")
+                    if field != b"data":
+                        continue
+                    if (data := data.strip()) == b"[DONE]":
+                        return
+                    yield data
+            except (ValueError, LineTooLong) as error:  # of aiohttp before 3.14, and since
+                raise aiohttp.ClientResponseError(
+                    answer.request_info, answer.history, message="a line of it is too long"
+                ) from error
 
     async def aclose(self) -> None:
         if self._session is not None:

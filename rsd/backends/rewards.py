@@ -19,6 +19,8 @@ from rsd.types import Role, Score, Usage
 
 Answer = tuple[list[float], Usage]
 
+_MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)  # what reading a wrong answer raises
+
 
 class Classes:
     """The probabilities of `classes` classes at the last of some token ids, by vLLM's
@@ -41,12 +43,12 @@ class Classes:
             for each in values:
                 if len(each) != self._classes:
                     raise ValueError(f"{len(each)} classes instead of {self._classes}")
-        except (KeyError, TypeError, ValueError) as error:
+            return list(zip(values, _usages(answer, inputs), strict=True))
+        except _MISSHAPEN as error:
             raise self._server.unusable(
                 f"/classify did not answer one reward ({error!r}); is the model of the configured "
                 f"kind, and served without a pooler override?"
             ) from error
-        return list(zip(values, _usages(answer, inputs), strict=True))
 
 
 class NextToken:
@@ -81,12 +83,12 @@ class NextToken:
             for choice in _in_order(answer["choices"], prompts):
                 (found,) = choice["logprobs"]["top_logprobs"]
                 values.append([float(found[f"token_id:{token}"]) for token in self._tokens])
-        except (KeyError, TypeError, ValueError) as error:
+            return list(zip(values, _usages(answer, prompts, generated=1), strict=True))
+        except _MISSHAPEN as error:
             raise self._server.unusable(
                 f"no log-probabilities of the tokens {self._tokens} in its completion "
                 f"({error!r}); it must be vLLM 0.32 or later"
             ) from error
-        return list(zip(values, _usages(answer, prompts, generated=1), strict=True))
 
 
 def probability(server: Server, value: object) -> float:

@@ -230,7 +230,7 @@ class Server:
     def _read(self, content: bytes) -> dict[str, Any]:
         try:
             answer = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self.unusable(f"answered what is no JSON: {content[:80]!r}") from error
         if not isinstance(answer, dict):
             raise self.unusable(f"expected a JSON object, got {type(answer).__name__}")

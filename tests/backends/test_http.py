@@ -50,6 +50,14 @@ def app() -> FastAPI:
     async def a_list() -> Response:
         return JSONResponse([1])
 
+    @app.post("/nested")
+    async def nested() -> Response:
+        return Response(b"[" * 100_000, media_type="application/json")
+
+    @app.post("/nested-refusal")
+    async def nested_refusal() -> Response:
+        return Response(b"[" * 100_000, 418, media_type="application/json")
+
     @app.post("/page")
     async def page() -> Response:
         return Response(b"<html>\xff</html>", media_type="text/html")
@@ -150,6 +158,12 @@ def test_a_refusal_has_its_status_headers_and_body() -> None:
     assert error.body == {"error": {"message": "no\n  such thing"}}
 
 
+def test_a_refusal_that_cannot_be_parsed_is_text() -> None:
+    with pytest.raises(StatusError) as refused:
+        asked(lambda client: client.post("/nested-refusal", {}))
+    assert refused.value.body == "[" * 100_000
+
+
 def test_a_redirection_is_not_followed() -> None:
     with pytest.raises(StatusError, match="/moved: status 307"):
         asked(lambda client: client.get("/moved"))
@@ -194,7 +208,12 @@ def test_a_certificate_that_is_not_trusted_is_said_to_be_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "what"), [("/page", r"no JSON: b'<html>\\xff"), ("/list", "expected a JSON object")]
+    ("path", "what"),
+    [
+        ("/page", r"no JSON: b'<html>\\xff"),
+        ("/list", "expected a JSON object"),
+        ("/nested", r"no JSON: b'\[\[\["),
+    ],
 )
 def test_an_answer_that_is_no_object_cannot_be_used(path: str, what: str) -> None:
     with pytest.raises(UnusableAnswerError, match=what):
@@ -207,6 +226,19 @@ def test_an_error_in_a_stream_is_told() -> None:
         async with aclosing(server.stream("/stream", {"lines": lines})) as events:
             assert await anext(events) == {"choices": []}
             with pytest.raises(UnusableAnswerError, match="stream broke off: out of memory"):
+                await anext(events)
+
+    served(use)
+
+
+def test_a_line_of_a_stream_that_does_not_end_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rsd.backends.http._LONGEST_LINE", 2**10)
+
+    async def use(server: Server) -> None:
+        async with aclosing(server.stream("/stream", {"lines": ["x" * 2**16]})) as events:
+            with pytest.raises(UnusableAnswerError, match="unusable answer: "):
                 await anext(events)
 
     served(use)

@@ -22,6 +22,7 @@ from backends.reward_servers import (
 )
 
 from rsd.backends import Server, connect, open_scorer, parameter_count
+from rsd.backends.retries import Backoff
 from rsd.errors import BackendError, ConfigError, ScorerError
 from rsd.prompts import render
 from rsd.records import usage_by_role
@@ -277,3 +278,18 @@ def test_a_step_that_repeats_the_prompt_does_not_begin_the_text_again(tmp_path: 
     text = QUESTION + "\n\n"
     special = [body["add_special_tokens"] for body in asked if body["prompt"] == text]
     assert special == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["skywork", "rlhflow"])
+def test_counts_of_tokens_that_are_none_are_an_error(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = Server.post
+
+    async def misshapen(server: Server, path: str, body: Any) -> dict[str, Any]:
+        return {**await post(server, path, body), "usage": {"prompt_tokens_details": [1]}}
+
+    monkeypatch.setattr(Server, "post", misshapen)
+    monkeypatch.setattr(Server, "backoff", Backoff(0, 0))
+    with fake_of(kind, tmp_path) as fake, pytest.raises(ScorerError, match="prm server at http"):
+        asyncio.run(fake.score(*STEPS))
