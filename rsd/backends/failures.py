@@ -24,6 +24,7 @@ _PASSING = (408, 409, 500)
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _CONTEXT_PARAMETERS = ("input_tokens", "max_tokens")  # what vLLM blames for a full context
 _LONGEST_RETRY_AFTER_S = 60.0
+_PROXIES = "see HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
 
 
 def as_rsd_error(
@@ -35,6 +36,8 @@ def as_rsd_error(
     """`error`, raised by a single request to `server`, in the words of rsd."""
     if isinstance(error, StatusError):
         return _refused(error, server, role)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return _refused_by_proxy(error, server, role)
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
         return UnusableAnswerError(f"{server}: unusable answer: {_in_one_line(str(error))}")
     return _lost(error, server, timeout_s)
@@ -68,7 +71,9 @@ def message_of(body: object) -> str:
 
 def _lost(error: Exception, server: str, timeout_s: float) -> ServerLostError:
     sent = not isinstance(error, _UNSENT)
-    if not sent:
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        what = f"its proxy cannot be reached ({_reason(error)}); {_PROXIES}"
+    elif not sent:
         what = f"cannot be reached ({_reason(error)}); is it running?"
     elif isinstance(error, TimeoutError):
         what = f"no answer within {timeout_s:g} s"
@@ -112,6 +117,14 @@ def _refused(error: StatusError, server: str, role: Role) -> RsdError:
         mend = "the reward is not finite, try another serve.dtype"
         return UnusableAnswerError(f"{server}: {mend} ({message})")
     return kind(f"{server}: {message}")
+
+
+def _refused_by_proxy(error: aiohttp.ClientHttpProxyError, server: str, role: Role) -> RsdError:
+    """`error`, whose own text has the proxy's URL, and so its password."""
+    what = f"{server}: its proxy answered {error.status}: {_in_one_line(error.message)}; {_PROXIES}"
+    if error.status in _OVERLOADED:
+        return ServerLostError(what)
+    return ScorerError(what) if role == "prm" else BackendError(what)
 
 
 def _blamed(body: object) -> object:

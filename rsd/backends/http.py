@@ -110,6 +110,7 @@ class HttpClient:
             method,
             self._url + path,
             data=data if len(data) <= _AT_ONCE else BytesIO(data),
+            headers=self._headers,  # those of a session go to a proxy, too, and the key with them
             allow_redirects=False,
         )
 
@@ -118,7 +119,6 @@ class HttpClient:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=self._connect(),
-                headers=self._headers,
                 timeout=self._timeout,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 proxy=_proxy(self._url),

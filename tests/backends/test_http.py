@@ -18,7 +18,7 @@ from rsd.backends import Server
 from rsd.backends.failures import as_rsd_error
 from rsd.backends.http import HttpClient, StatusError
 from rsd.config import ModelConfig
-from rsd.errors import BackendError, ServerLostError, UnusableAnswerError
+from rsd.errors import BackendError, RsdError, ServerLostError, UnusableAnswerError
 from rsd.testing.server import live
 
 LONG = list(range(200_000))  # more than a line of a stream has by default
@@ -143,6 +143,73 @@ def test_no_proxy_stands_before_this_machine(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     assert json.loads(asked(lambda client: client.post("/echo", {"a": 1})))["body"] == {"a": 1}
+
+
+def through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, status: str, key: str | None = None, user: str = ""
+) -> tuple[RsdError, str]:
+    """What becomes of a request to a server with TLS behind a proxy that answers `status`, and
+    what the proxy read of it."""
+    read: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        read.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async def main() -> RsdError:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as proxy:
+            port = proxy.sockets[0].getsockname()[1]
+            monkeypatch.setenv("https_proxy", f"http://{user}127.0.0.1:{port}")
+            url = "https://nowhere.invalid/v1"
+            values = {"model": "m", "served_name": "m", "endpoints": [url], "api_key": key}
+            server = Server("draft", ModelConfig.model_validate(values))
+            try:
+                with pytest.raises(RsdError) as raised:
+                    await server.post("/echo", {})
+            finally:
+                await server.aclose()
+            return raised.value
+
+    monkeypatch.delenv("no_proxy", raising=False)
+    return asyncio.run(main()), read[0].decode()
+
+
+def test_a_proxy_is_not_told_the_key_of_a_server_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, read = through_a_proxy(monkeypatch, "403 Forbidden", key="sesame")
+    assert read.startswith("CONNECT nowhere.invalid:443 ")
+    assert "sesame" not in read
+
+
+def test_a_proxy_that_refuses_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    error, read = through_a_proxy(monkeypatch, "407 Who Is It", user="ann:sesame@")
+    assert "Proxy-Authorization: Basic " in read
+    assert str(error) == (
+        "draft server at https://nowhere.invalid/v1: its proxy answered 407: Who Is It; see "
+        "HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
+    )
+    assert not isinstance(error, UnusableAnswerError | ServerLostError)
+
+
+def test_a_proxy_that_does_not_reach_the_server_has_lost_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    error, _ = through_a_proxy(monkeypatch, "502 Bad Gateway")
+    assert isinstance(error, ServerLostError)
+    assert not error.reached
+
+
+def test_a_proxy_that_cannot_be_reached_is_not_taken_for_the_server() -> None:
+    key: Any = None
+    error = aiohttp.ClientProxyConnectionError(key, ConnectionRefusedError(111, "no"))
+    told = str(as_rsd_error(error, "draft server at http://x/v1", "draft", 600))
+    assert told == (
+        "draft server at http://x/v1: its proxy cannot be reached (Connection refused); see "
+        "HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
+    )
 
 
 def test_a_body_may_be_large() -> None:
