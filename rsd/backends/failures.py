@@ -36,9 +36,12 @@ def as_rsd_error(
     """`error`, raised by a single request to `server`, in the words of rsd."""
     if isinstance(error, StatusError):
         return _refused(error, server, role)
+    if isinstance(error, aiohttp.InvalidURL):  # which has it, and a proxy's may have a password
+        kind = ScorerError if role == "prm" else BackendError
+        return kind(f"{server}: its URL, or that of its proxy, cannot be used; {_PROXIES}")
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return _refused_by_proxy(error, server, role)
-    if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
+    if isinstance(error, aiohttp.ClientResponseError):
         return UnusableAnswerError(f"{server}: unusable answer: {_in_one_line(str(error))}")
     return _lost(error, server, timeout_s)
 

@@ -137,7 +137,8 @@ def _proxy(url: str) -> str | None:
     parts = urlsplit(url)
     if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
         return None
-    return getproxies().get(parts.scheme)
+    proxy = getproxies().get(parts.scheme)
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 async def _check(answer: aiohttp.ClientResponse) -> None:

@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response, Streamin
 
 from rsd.backends import Server
 from rsd.backends.failures import as_rsd_error
-from rsd.backends.http import HttpClient, StatusError
+from rsd.backends.http import HttpClient, StatusError, _proxy
 from rsd.config import ModelConfig
 from rsd.errors import BackendError, RsdError, ServerLostError, UnusableAnswerError
 from rsd.testing.server import live
@@ -137,6 +137,21 @@ def test_an_environment_s_proxy_is_used_unless_it_excepts_the_server(
     assert asyncio.run(refused()) == "127.0.0.1"
     monkeypatch.setenv("no_proxy", "nowhere.invalid")
     assert asyncio.run(refused()) == "nowhere.invalid"
+
+
+def test_a_proxy_may_be_named_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "127.0.0.1:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert _proxy("http://nowhere.invalid/v1") == "http://127.0.0.1:3128"
+
+
+def test_a_proxy_that_is_no_url_is_told_without_its_password() -> None:
+    error = as_rsd_error(aiohttp.InvalidURL("http://ann:sesame@["), "draft server", "draft", 600)
+    assert type(error) is BackendError
+    assert str(error) == (
+        "draft server: its URL, or that of its proxy, cannot be used; see HTTP_PROXY, "
+        "HTTPS_PROXY and NO_PROXY"
+    )
 
 
 def test_no_proxy_stands_before_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
