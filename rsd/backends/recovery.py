@@ -52,8 +52,8 @@ class Recovery:
     async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
         """Await `request()`, and again whenever its server is back.
 
-        Raises `ServerChangedError` if one is back with another model, and what `request` raises;
-        `ServerLostError` only after five losses in the middle of its work.
+        Raises `ServerChangedError` if only such are back as serve another model, and what
+        `request` raises; `ServerLostError` only after five losses in the middle of its work.
         """
         losses = 0
         while True:
@@ -98,15 +98,22 @@ class Recovery:
             self._wake()
 
     async def _until_one_answers(self) -> None:
-        """Look at once when the loss is new; pause before every further look."""
+        """Look at once when the loss is new; pause before every further look. Raises
+        `ServerChangedError` if of the servers that answer none serves what it did."""
         while self._lost_at is not None:
             if self._looks:
                 self._tell(self._lost_at)
                 await asyncio.sleep(self.backoff.pause(self._looks - 1))
             self._looks += 1
+            changed: ServerChangedError | None = None
             for server in self._servers:
-                if await _answers(server):
-                    return
+                try:
+                    if await _answers(server):
+                        return
+                except ServerChangedError as error:
+                    changed = error
+            if changed is not None:
+                raise changed
 
     def _lose(self, error: ServerLostError) -> None:
         self._reason = str(error)

@@ -233,6 +233,19 @@ def test_any_server_of_the_role_ends_the_wait() -> None:
     run(test)
 
 
+def test_a_server_with_another_model_does_not_matter_where_another_is_as_it_was() -> None:
+    async def test() -> None:
+        other, back = MadeUpServer(), MadeUpServer()
+        other.up = back.up = False
+        working = asyncio.create_task(recovery(other, back).ask(back.work))
+        while back.looks < 2:
+            await asyncio.sleep(0.001)
+        other.changed = other.up = back.up = True
+        assert await working == "done"
+
+    run(test)
+
+
 def test_who_gives_up_lets_the_next_one_look() -> None:
     async def test() -> None:
         server = MadeUpServer()
