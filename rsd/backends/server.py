@@ -129,6 +129,7 @@ class Server:
                     if "error" in event:
                         raise self.unusable(f"its stream broke off: {message_of(event)}")
                     yield event
+                    clock = time.perf_counter()  # what came until now is not lost
         except (ServerLostError, UnusableAnswerError):
             note(retries=1, seconds=time.perf_counter() - clock)
             raise

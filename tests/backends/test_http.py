@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -14,7 +16,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
-from rsd.backends import Server
+from rsd.backends import Server, Setbacks, noting
 from rsd.backends.failures import as_rsd_error
 from rsd.backends.http import HttpClient, StatusError, _proxy
 from rsd.config import ModelConfig
@@ -324,3 +326,23 @@ def test_a_line_of_a_stream_that_does_not_end_cannot_be_used(
                 await anext(events)
 
     served(use)
+
+
+def test_what_a_stream_brought_before_it_broke_is_not_lost_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An event comes every second, and the sixth cannot be read."""
+    setbacks, now = Setbacks(), 0.0
+    clock = SimpleNamespace(perf_counter=lambda: now, monotonic=time.monotonic)
+    monkeypatch.setattr("rsd.backends.server.time", clock)
+
+    async def read(server: Server) -> None:
+        nonlocal now
+        lines = ['data: {"choices": []}'] * 5 + ["data: no JSON"]
+        async with aclosing(server.stream("/stream", {"lines": lines})) as events:
+            async for _ in events:
+                now += 1
+
+    with noting(setbacks), pytest.raises(UnusableAnswerError):
+        served(read)
+    assert (setbacks.retries, setbacks.seconds) == (1, 0)
