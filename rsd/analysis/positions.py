@@ -7,7 +7,7 @@ caching. All functions take the steps sorted by their index.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rsd.records import StepRecord
 from rsd.types import Source
@@ -16,8 +16,10 @@ from rsd.types import Source
 def generator_positions(steps: Sequence[StepRecord], source: Source) -> int:
     """Positions that the model of `source` processed to write steps, also ahead and in vain, to
     grade them, and to tell how likely they are. The last it reads in full each time: vLLM leaves
-    its prefix cache unread for requests that want the log-probabilities of their prompt."""
+    its prefix cache unread for requests that want the log-probabilities of their prompt. A reward
+    over all steps so far brings the question about each that was not graded yet."""
     processed, tree = 0, _Tree(steps)
+    graded: set[int] = set()
     for at, step in enumerate(steps):
         if step.source == source:
             processed += tree.extend(at, step.prompt_tokens, step.tokens) + step.wasted_tokens
@@ -26,6 +28,11 @@ def generator_positions(steps: Sequence[StepRecord], source: Source) -> int:
             processed += step.likelihood_tokens
         if step.score_tokens and step.score_role == source:
             length, prefix = tree.length(at), step.score_tokens - step.score_step_tokens
+            graded.add(at)
+            if step.score_extra_tokens:
+                earlier = set(tree.before(at)) - graded
+                processed += len(earlier) * (step.score_step_tokens - step.tokens)
+                graded |= earlier
             if length is not None:  # it has read the step already, but not the question about it
                 processed += max(0, step.score_tokens - length)
             else:
@@ -69,6 +76,13 @@ class _Tree:
         self._lengths[parent] = prefix
         self._lengths[at] = prefix + own
         return new + own
+
+    def before(self, at: int) -> Iterator[int]:
+        """The places of the steps that the one at `at` continues, the newest first."""
+        parent = self._parents[at]
+        while parent is not None:
+            yield parent
+            parent = self._parents[parent]
 
     def length(self, at: int) -> int | None:
         """The length of the input that ends with the step at `at`; None if it is unprocessed."""

@@ -196,6 +196,20 @@ def test_a_target_that_grades_its_own_step_pays_for_the_question_alone():
     assert fold(solution("1", [target(0, 20, 6).model_copy(update=own)])).processed_target == 35
 
 
+def test_a_target_that_grades_pays_once_for_the_question_about_each_earlier_step():
+    """It wrote 6 tokens after 20 and 5 after 26, which nobody graded. The reward of the draft's
+    next step is over all so far: two requests more, each with the question of 8 tokens. The one
+    after that brings none."""
+    own = {"score_role": "target"}
+    steps = [
+        target(0, 20, 6),
+        target(1, 26, 5),
+        draft(2, True, 31, 3, 42, 11).model_copy(update=own | {"score_extra_tokens": 34 + 39}),
+        draft(3, True, 34, 3, 45, 11).model_copy(update=own),
+    ]
+    assert fold(solution("1", steps)).processed_target == 20 + 6 + 5 + (3 + 8) + 2 * 8 + (3 + 8)
+
+
 def judged(index, source, kept, reward, candidate=0):
     step = draft(index, kept, 20, 5, 0, 0) if source == "draft" else target(index, 20, 5)
     fields = {"accepted": kept, "reward": reward, "candidate": candidate}
