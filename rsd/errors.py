@@ -4,8 +4,8 @@
     ├── ConfigError     a file, key or override is wrong; found before the first request
     ├── LaunchError     a vLLM server could not be started, or died
     ├── BackendError    a generator's server did not give a usable answer
-    │   └── ContextError    the prompt no longer fits the model's context
     ├── ScorerError     the reward model's server did not give a usable reward
+    ├── ContextError    an input no longer fits a model's context
     ├── UnusableAnswerError a server, of either kind, answered what cannot be used
     ├── ServerLostError     a server, of either kind, is down, overloaded or stuck
     ├── ServerChangedError  a server serves another model than before; ends a run
@@ -58,12 +58,12 @@ class BackendError(RsdError):
     """A draft or target server failed to answer, or answered something unusable."""
 
 
-class ContextError(BackendError):
-    """The server refused a prompt because it does not fit the model's context length."""
-
-
 class ScorerError(RsdError):
     """The reward model's server failed, or its reward is not a finite number."""
+
+
+class ContextError(BackendError, ScorerError):
+    """The server refused an input because it does not fit its model's context length."""
 
 
 class UnusableAnswerError(BackendError, ScorerError):

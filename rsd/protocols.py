@@ -68,7 +68,8 @@ class Scorer(Protocol):
         """Reward of `steps[-1]` given the question and the steps before it.
 
         Higher is better; the range is the reward model's own ([0, 1] for all bundled kinds).
-        Raises `rsd.errors.ScorerError` when there is no finite reward.
+        Raises `rsd.errors.ScorerError` when there is no finite reward; `ContextError` when the
+        input does not fit the reward model.
         """
         ...
 

@@ -114,7 +114,7 @@ def _refused(error: StatusError, server: str, role: Role) -> RsdError:
         return kind(f"{server}: {message}; check served_name and endpoints")
     if status != 400:
         return kind(f"{server}: answered {status}: {message}")
-    if role != "prm" and _blamed(body) in _CONTEXT_PARAMETERS:
+    if _blamed(body) in _CONTEXT_PARAMETERS:
         return ContextError(f"{server}: {message}")
     if "not JSON compliant" in message:  # how vLLM fails on a reward that is NaN
         mend = "the reward is not finite, try another serve.dtype"

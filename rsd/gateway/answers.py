@@ -71,7 +71,7 @@ class Writer:
 
     def last_chunk(self, sample: Sample) -> dict[str, Any]:
         """The chunk that ends an answer and says why."""
-        return self._chunk(sample, "", sample.finish_reason, self._choice_report(sample))
+        return self._chunk(sample, sample.rest, sample.finish_reason, self._choice_report(sample))
 
     def role_chunk(self, number: int) -> dict[str, Any]:
         """The chunk that begins an answer of a chat."""

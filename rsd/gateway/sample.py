@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from rsd.config import Config
 from rsd.decoding.seeds import derive
+from rsd.errors import ContextError
 from rsd.gateway.catalog import with_decoding
 from rsd.gateway.errors import LostServer
 from rsd.gateway.stops import GrowingText
@@ -35,12 +36,14 @@ class Ask:
 
 @dataclass(slots=True)
 class Sample:
-    """An answer while it grows. `degraded` tells which servers it did without."""
+    """An answer while it grows. `degraded` tells which servers it did without; `rest` is the text
+    that was held back to its end."""
 
     ask: Ask
     text: GrowingText
     steps: list[Step] = field(default_factory=list)
     ended: StopReason | None = None
+    rest: str = ""
     degraded: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -94,8 +97,15 @@ async def decode_sample(ask: Ask, steps: Steps, on_step: OnStep) -> Sample:
             log.warning("lost the %s server: %s", error.role, error)
             steps.suspect()
             lost.add(error.role)
+        except ContextError:
+            if not sample.kept:
+                raise
+            sample.ended = StopReason.CONTEXT  # it has outgrown a model
+            break
         else:
-            return sample
+            break
+    sample.rest = sample.text.end()
+    return sample
 
 
 async def _go_on(sample: Sample, config: Config, steps: Steps, on_step: OnStep) -> None:
@@ -117,8 +127,6 @@ async def _go_on(sample: Sample, config: Config, steps: Steps, on_step: OnStep) 
             if step.accepted:
                 sample.ended = step.ends
                 text = sample.text.add(joint + step.text)
-                if step.ends is not None:
-                    text += sample.text.end()
             await on_step(sample, step, text)
             if sample.text.stopped:
                 return

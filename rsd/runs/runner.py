@@ -16,7 +16,7 @@ from contextlib import aclosing
 from rsd.backends import Setbacks, noting, one_problem
 from rsd.clock import unix_time
 from rsd.decoding.seeds import derive
-from rsd.errors import RsdError, ServerChangedError, printable
+from rsd.errors import ContextError, RsdError, ServerChangedError, printable
 from rsd.grading import GraderPool, Options
 from rsd.prompts import render
 from rsd.protocols import Strategy
@@ -94,9 +94,11 @@ async def decode_one(
     on_step: OnStep,
 ) -> Trajectory:
     """Collect the steps of one sample of a problem. An exception ends it as a failed trajectory,
-    but for `ServerChangedError`, which passes."""
+    but for `ServerChangedError`, which passes, and a full context: a solution that has outgrown
+    a model, as a reward model's input may before its writers' do, is as long as it can be. The
+    candidate at which that shows is in no count."""
     steps: list[Step] = []
-    error = None
+    error, ends = None, None
     started_at, clock = unix_time(), time.perf_counter()
     setbacks = Setbacks()
     try:
@@ -107,6 +109,11 @@ async def decode_one(
                     on_step(step)
     except ServerChangedError:
         raise
+    except ContextError as failure:
+        if any(step.accepted for step in steps):
+            ends = StopReason.CONTEXT
+        else:
+            error = str(failure)
     except RsdError as failure:
         error = str(failure)
     except Exception as failure:  # a defect in a strategy costs its problem, not the run
@@ -117,7 +124,7 @@ async def decode_one(
         sample=sample,
         steps=tuple(steps),
         response=join(step.text for step in steps if step.accepted),
-        stop_reason=_stop_reason(steps, error),
+        stop_reason=ends or _stop_reason(steps, error),
         started_at=started_at,
         seconds=time.perf_counter() - clock,
         error=error,

@@ -170,6 +170,13 @@ def test_the_input_of_a_longer_solution_begins_with_the_shorter(cluster: Cluster
         assert longer[: len(shorter)] == shorter
 
 
+def test_a_solution_beyond_the_reward_models_context_is_a_context_error(
+    cluster: Cluster,
+) -> None:
+    with pytest.raises(ContextError, match="prm server at .*maximum context length"):
+        asyncio.run(score(cluster, "x" * 5000))
+
+
 @pytest.mark.parametrize(
     ("reward", "message"),
     [(float("nan"), "not JSON compliant|nan"), (None, "reward is None"), (1.5, "outside")],

@@ -134,6 +134,32 @@ def test_a_stream_adds_up_to_the_whole_answer(cluster: Cluster, model: str) -> N
     with_gateway(cluster, test)
 
 
+def test_an_answer_that_outgrows_the_reward_model_is_cut_where_it_is(cluster: Cluster) -> None:
+    async def test(gateway: Running) -> None:
+        client = gateway.client()
+        request: dict[str, Any] = {"model": "rsd", "messages": ask(0), "stop": [" = 30 pens.\nX"]}
+        whole = (await client.chat.completions.create(**request)).choices[0].message.content
+        first, _ = whole.split("\n\n", 1)
+        bare = len("<|endoftext|>" + ask(0)[0]["content"] + "\n")
+        cluster.apps["prm"].state.engine.max_model_len = bare + len(first) + 1
+
+        cut = (await client.chat.completions.create(**request)).choices[0]
+        assert (cut.message.content, cut.finish_reason) == (first, "length")
+        assert cut.model_dump()["rsd"]["stop_reason"] == "context"
+        text, reasons = "", []
+        async for chunk in await client.chat.completions.create(**request, stream=True):
+            text += chunk.choices[0].delta.content or ""
+            reasons.append(chunk.choices[0].finish_reason)
+        assert text == first
+        assert reasons[-1] == "length"
+
+        cluster.apps["prm"].state.engine.max_model_len = bare
+        with pytest.raises(openai.BadRequestError, match="does not fit"):
+            await client.chat.completions.create(**request)
+
+    with_gateway(cluster, test)
+
+
 def test_rejected_steps_are_shown_and_never_part_of_the_text(cluster: Cluster) -> None:
     async def test(gateway: Running) -> None:
         rejections = 0
