@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,17 @@ def test_without_parameter_counts_cost_is_unknown(made):
     known = {role: count for role, count in PARAMETERS.items() if role != "prm"}
     it = of(made("rsd", 57, parameters=known), made("target", 57, parameters=known))
     assert it.claim.endswith("Parameter counts are missing, so cost is unknown.")
+
+
+def test_a_run_in_which_all_failed_hides_no_cost(made):
+    broken = made("rsd", 0, name="broken")
+    path = broken / "trajectories.jsonl"
+    lines = map(json.loads, path.read_text().splitlines())
+    failed = [line | {"steps": [], "error": "refused", "stop_reason": "error"} for line in lines]
+    path.write_text("".join(json.dumps(line) + "\n" for line in failed))
+    for right in (57, 2):  # told apart from the broken run, and not
+        runs = [made("rsd", right, name=f"rsd-{right}"), made("target", right, name=f"t-{right}")]
+        assert of(*runs, broken).claim.startswith("Best for its cost: RSD δ=0.7")
 
 
 def test_one_run_says_what_it_lacks(made):

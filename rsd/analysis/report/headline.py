@@ -53,7 +53,7 @@ def headline(runs: list[AnalyzedRun]) -> Headline:
     if len(runs) == 1:
         return _of_one(runs[0])
     names = {id(run): name for run, name in zip(runs, labels(runs), strict=True)}
-    top = max(known, key=lambda run: (_accuracy(run), -(_flops(run) or 0)))
+    top = max(known, key=lambda run: (_accuracy(run), _finished(run), -(_flops(run) or 0)))
     others = [compare(run, top) for run in known if run is not top]
     if not others or min(it.pairs for it in others) < FEWEST:
         return Headline(
@@ -62,7 +62,7 @@ def headline(runs: list[AnalyzedRun]) -> Headline:
             top,
         )
     costs = [(1.0, top), *((_cost(it), it.first) for it in others if not _told_apart(it))]
-    priced = all(_flops(run) is not None for run in known)
+    priced = all(_flops(run) is not None for run in known if run is top or _finished(run))
     best = min(costs, key=lambda it: it[0])[1] if priced else top
     return Headline(_claim(best, names, runs, priced), _evidence(best, top, names, known), best)
 
@@ -238,6 +238,11 @@ def _accuracy(run: AnalyzedRun) -> float:
     accuracy = run.metrics.overall.accuracy
     assert accuracy is not None
     return accuracy
+
+
+def _finished(run: AnalyzedRun) -> bool:
+    """Whether there is a solution that did not fail; without one no cost is known."""
+    return not all(failed(it) for it in run.run.trajectories.values())
 
 
 def _flops(run: AnalyzedRun) -> float | None:
