@@ -16,7 +16,7 @@ from rsd.analysis.folds import total
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.naming import JUDGING
 from rsd.analysis.outcomes import failed
-from rsd.analysis.summary import Conventions
+from rsd.analysis.summary import Conventions, Summary
 
 UNKNOWN = "-"
 TASKS_PER_BLOCK = 6
@@ -102,6 +102,7 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
         samples = run.run.config.decoding.samples
         if samples > 1:
             notes.append(f"{label}: {samples} samples of each problem; the interval is by problem.")
+        notes += hindsight(overall, label)
     notes.append(
         "Steps by target: share of the solutions' steps. Drafts kept: share of draft steps."
     )
@@ -128,6 +129,24 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
         rows,
         tuple(notes),
     )
+
+
+def hindsight(overall: Summary, label: str) -> list[str]:
+    """How often a decision was wrong by the rewards of both models' steps, where both are known."""
+    found = [
+        f"{percent(share)} of {what}"
+        for share, what in (
+            (overall.mistaken_acceptances, "the draft's kept steps were worse than the target's"),
+            (
+                overall.wasted_regenerations,
+                "the target's kept steps were no better than the draft's",
+            ),
+        )
+        if share is not None
+    ]
+    if not found:
+        return []
+    return [f"{label}: by the rewards of both models' steps, {', and '.join(found)}."]
 
 
 def tokens_and_speed(runs: list[AnalyzedRun]) -> Block:

@@ -78,6 +78,24 @@ def test_what_was_drafted_in_vain_has_a_column_where_there_was_any(tmp_path):
     assert "In vain: drafted ahead" in numbers
 
 
+def test_what_the_oracle_knows_in_hindsight_is_said(tmp_path, rsd_run):
+    def both(index, kept, better):
+        reward = 0.9 if better else 0.2
+        other = target(index, 20, 9).model_copy(update={"reward": reward, "accepted": not kept})
+        return [draft(index, kept, 20, 5, 18, 6), other]
+
+    places = [(True, True), (True, False), (True, False), (True, False), (False, False)]
+    steps = [step for i, place in enumerate(places) for step in both(i, *place)]
+    steps[1] = steps[1].model_copy(update={"reward": 0.95})  # the kept draft's has 0.9
+    text = table(write_run(tmp_path / "r", [solution("1", steps)], []))
+    assert (
+        "RSD δ=0.7: by the rewards of both models' steps, 25% of the draft's kept steps were "
+        "worse than the target's, and 100% of the target's kept steps were no better than the "
+        "draft's."
+    ) in squeezed(text)
+    assert "of both models' steps" not in squeezed(table(rsd_run))
+
+
 def test_what_was_left_out_is_said(tmp_path):
     broken = solution("4", [], stop_reason=StopReason.ERROR, error="down")
     grades = [grade("1", True), grade("2", None)]
