@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def page(browser: Browser, cluster: Cluster) -> Iterator[Page]:
     """The page, which has asked for nothing but the gateway, and complained of nothing
     but a refusal."""
-    with running_in_thread(cluster, "gateway.threshold_range=[0.1, 1.0]") as url:
+    models = "{rsd: {strategy: rsd}, target: {strategy: target}, low: {threshold: 0.0625}}"
+    overrides = ("gateway.threshold_range=[0.1, 1.0]", f"gateway.models={models}")
+    with running_in_thread(cluster, *overrides) as url:
         context = browser.new_context()
         page = context.new_page()
         requests: list[str] = []
@@ -60,6 +62,25 @@ def test_the_strategy_is_chosen_and_an_answer_replaces_the_one_before(page: Page
         page.get_by_text("Ended: the answer is complete").wait_for()
         numbers = page.locator("li .meta").filter(has_text=re.compile("^step 1,"))
         assert numbers.count() == 1
+
+
+def test_the_threshold_is_the_operators_until_another_is_chosen(page: Page) -> None:
+    """Also where it lies beyond what a request may set, or between two places of the slider."""
+
+    def asked() -> dict[str, object]:
+        with page.expect_request("**/v1/chat/completions") as request:
+            page.locator("#ask").click()
+        page.get_by_text("Ended: the answer is complete").wait_for()
+        return request.value.post_data_json["rsd"]
+
+    page.locator("#model").select_option("low")
+    assert page.locator("#shown").text_content() == "0.0625"
+    assert "threshold" not in asked()
+    page.locator("#threshold").fill("0.8")
+    assert page.locator("#shown").text_content() == "0.80"
+    assert asked()["threshold"] == 0.8
+    page.locator("#model").select_option("rsd")
+    assert "threshold" not in asked()
 
 
 def test_stop_stops_the_work(page: Page, cluster: Cluster) -> None:
