@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cluster import PROBLEMS, Cluster
+from gateway.running import CHAT, running
 
 from rsd.config import STRATEGY_KEYS, load
 from rsd.decoding import STRATEGIES
@@ -36,7 +39,9 @@ def test_a_strategy_in_a_file_of_its_own_is_run_resumed_and_reported(
     overrides = [part for key in keys for part in ("-o", f"decoding.{key}={keys[key]}")]
     rsd("run", str(cluster.path), *overrides)
     (directory,) = (tmp_path / "runs").iterdir()
-    assert "TwoDraftsThenTarget" in rsd("report", str(directory))
+    page = tmp_path / "page.html"
+    assert "TwoDraftsThenTarget" in rsd("report", str(directory), "--html", str(page))
+    assert "TwoDraftsThenTarget" in page.read_text(encoding="utf-8")
 
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.chdir(tmp_path)
@@ -59,6 +64,30 @@ def test_a_strategy_in_a_file_of_its_own_is_run_resumed_and_reported(
     asked = sum(len(app.state.requests) for app in cluster.apps.values())
     rsd("run", str(cluster.path), *overrides)
     assert sum(len(app.state.requests) for app in cluster.apps.values()) == asked
+
+
+def test_it_answers_at_the_gateway(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.S)
+    (tmp_path / "strategy_at_the_gateway.py").write_text(code, encoding="utf-8")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    name = "strategy_at_the_gateway:TwoDraftsThenTarget"
+    mine = {"strategy": name, "options": {"bar": 1.0}, "temperature": 0.7}
+
+    async def main() -> None:
+        async with running(cluster, f"gateway.models={json.dumps({'mine': mine})}") as gateway:
+            answer = await gateway.client().chat.completions.create(
+                model="mine", messages=CHAT, extra_body={"rsd": {"include_steps": True}}
+            )
+            choice = answer.choices[0].model_dump()
+            assert choice["message"]["content"].endswith("\\boxed{25}.")
+            tried = [step["source"] for step in choice["rsd"]["steps"] if step["index"] == 0]
+            assert tried == ["draft", "draft", "target"]
+            assert answer.model_dump()["rsd"]["strategy"] == name
+
+    asyncio.run(main())
 
 
 def test_every_strategy_is_in_the_documentation_with_its_keys() -> None:
