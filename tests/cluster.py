@@ -59,8 +59,8 @@ def fake_cluster(tmp_path: Path) -> Iterator[Cluster]:
     save_byte_tokenizer(tokenizer)
     reasoner = ToyReasoner(load_solutions(["demo"], tmp_path / "data"))
     behaviors: dict[Role, Behavior] = {
-        "draft": Behavior(write=reasoner.draft),
-        "target": Behavior(write=reasoner.target),
+        "draft": Behavior(write=reasoner.draft, logprob=reasoner.logprob),
+        "target": Behavior(write=reasoner.target, logprob=reasoner.logprob),
         "prm": Behavior(reward=reasoner.reward),
     }
     apps = {

@@ -76,8 +76,8 @@ def _app(config: Config, role: Role, reasoner: ToyReasoner) -> FastAPI:
     model = config.models.role(role)
     tokenizer = Path(config.models.prm.tokenizer or model.model if role == "prm" else model.model)
     behavior = {
-        "draft": Behavior(write=reasoner.draft),
-        "target": Behavior(write=reasoner.target),
+        "draft": Behavior(write=reasoner.draft, logprob=reasoner.logprob),
+        "target": Behavior(write=reasoner.target, logprob=reasoner.logprob),
         "prm": Behavior(reward=reasoner.reward),
     }[role]
     return create_app(

@@ -160,10 +160,16 @@ class FakeEngine:
         return ids
 
     def generate(
-        self, ids: list[int], sampling: Sampling, max_tokens: int, salt: str | None = None
+        self,
+        ids: list[int],
+        sampling: Sampling,
+        max_tokens: int,
+        salt: str | None = None,
+        *,
+        anew: bool = False,
     ) -> Generated:
-        """Continue `ids` by at most `max_tokens`, fewer where the context leaves no room. Who
-        sends the tokens counts them."""
+        """Continue `ids` by at most `max_tokens`, fewer where the context leaves no room, and
+        without a look at the prefix cache if `anew`. Who sends the tokens counts them."""
         assert self.behavior.write is not None
         if max_tokens > self.max_model_len:
             raise _max_tokens_error(
@@ -177,7 +183,7 @@ class FakeEngine:
         written = self.behavior.write(self.tokenizer.decode(ids), sampling)
         stops = () if self.faults.ignore_stop else sampling.stop
         continuation = cut(written, self.tokenizer, stops, max_tokens)
-        cached = self._read(ids, salt)
+        cached = self._read(ids, salt, anew=anew)
         self.cache.add([*ids, *continuation.ids[:-1]], salt)
         return Generated(ids, cached, continuation)
 
@@ -187,6 +193,15 @@ class FakeEngine:
         text = self.tokenizer.decode(prompt.prompt_ids)
         values = [self.behavior.logprob(text, self.tokenizer.decode([token])) for token in tokens]
         return [values[0] + (self.faults.warm_drift if prompt.cached else 0.0), *values[1:]]
+
+    def log_likelihoods(self, ids: Sequence[int], begin: int) -> list[float]:
+        """The log-probability of each of `ids` from `begin` on, after all before it."""
+        assert self.behavior.logprob is not None
+        texts = map(self.tokenizer.decode, ([token] for token in ids[begin:]))
+        return [
+            self.behavior.logprob(self.tokenizer.decode(ids[:place]), text)
+            for place, text in enumerate(texts, begin)
+        ]
 
     def score(self, ids: list[int], salt: str | None = None) -> Scored:
         """The reward at the last of `ids`."""
@@ -235,9 +250,9 @@ class FakeEngine:
         )
         return RequestError(400, message, BAD_REQUEST, "input_tokens")
 
-    def _read(self, ids: Sequence[int], salt: str | None) -> int:
+    def _read(self, ids: Sequence[int], salt: str | None, *, anew: bool = False) -> int:
         """Count a prompt; how much of it is cached."""
-        cached = self.cache.look_up(ids, salt)
+        cached = 0 if anew else self.cache.look_up(ids, salt)
         self.counters.prompt_tokens += len(ids)
         self.counters.cache_queries += len(ids)
         self.counters.cache_hits += cached

@@ -5,8 +5,9 @@
 
 A language model has `/v1/completions`, a reward model `/classify`; both have `/v1/models`,
 `/tokenize`, `/detokenize`, `/metrics`, `/health` and `/version`. Other routes and parameters
-that change what is answered (`n`, `echo`, ...) are refused, and log-probabilities but of tokens
-named by `logprob_token_ids`, from a model that has a `logprob`. For tests,
+that change what is answered (`n`, `echo`, ...) are refused. A model that has a `logprob` tells
+log-probabilities of what it writes, of its prompt, or of tokens named by `logprob_token_ids`. For
+tests,
 `app.state.requests` lists the requests so far, `app.state.cancelled` counts those whose client
 left before the end, `app.state.faults` may be changed at any time.
 """
@@ -147,7 +148,10 @@ def _add_completions(app: FastAPI, engine: FakeEngine, details: bool) -> None:
                 seed=body.seed,
             )
             limit = engine.max_model_len if body.max_tokens is None else body.max_tokens
-            results = [engine.generate(ids, sampling, limit, body.cache_salt) for ids in prompts]
+            anew = body.prompt_logprobs is not None  # for which vLLM leaves its cache unread
+            results = [
+                engine.generate(ids, sampling, limit, body.cache_salt, anew=anew) for ids in prompts
+            ]
             if body.stream:
                 events = _stream(request, engine, body, results[0], details)
                 return StreamingResponse(events, media_type="text/event-stream")

@@ -17,7 +17,6 @@ _UNSUPPORTED = {
     "n": 1,
     "best_of": 1,
     "echo": False,
-    "prompt_logprobs": None,
     "suffix": None,
     "use_beam_search": False,
     "include_stop_str_in_output": False,
@@ -63,6 +62,7 @@ class CompletionBody(ServedBody):
     return_token_ids: bool | None = None
     logprobs: int | None = None
     logprob_token_ids: list[int] | None = None
+    prompt_logprobs: int | None = None
     return_tokens_as_token_ids: bool | None = None
 
     def prompts(self) -> list[Prompt]:
@@ -93,11 +93,15 @@ class CompletionBody(ServedBody):
         if self.logprob_token_ids and self.logprobs is None:
             message = "when using `logprob_token_ids`, `logprobs` must be set."
             raise _bad(f"{message} (parameter=logprob_token_ids)", "logprob_token_ids")
-        first_of_ids = self.logprob_token_ids and self.return_tokens_as_token_ids
-        if self.logprobs is not None and (
-            not first_of_ids or self.max_tokens != 1 or self.stream or not logprobs
-        ):
-            raise _bad("the fake server cannot do logprobs but of one token by its id", "logprobs")
+        if {self.logprobs, self.prompt_logprobs} != {None} and (self.stream or not logprobs):
+            message = "the fake server cannot do logprobs of a stream, or without Behavior.logprob"
+            raise _bad(message, "logprobs")
+        first_of_ids = self.return_tokens_as_token_ids and self.max_tokens == 1
+        if not first_of_ids if self.logprob_token_ids else self.logprobs or self.prompt_logprobs:
+            message = (
+                "the fake server cannot do logprobs but of the text, or of one token by its id"
+            )
+            raise _bad(message, "logprobs")
         if self.stream and len(self.prompts()) > 1:
             raise _bad("the fake server streams one prompt at a time", "stream")
 
@@ -150,7 +154,7 @@ def completion(
     """`POST /v1/completions`, not streamed."""
     choices = [
         _choice(body, index, result)
-        | {"prompt_logprobs": None, "routed_experts": None}
+        | {"prompt_logprobs": _prompt_logprobs(engine, body, result), "routed_experts": None}
         | {"prompt_token_ids": result.prompt_ids if body.return_token_ids else None}
         | {"logprobs": _logprobs(engine, body, result)}
         for index, result in enumerate(results)
@@ -242,9 +246,20 @@ def _choice(body: CompletionBody, index: int, result: Generated) -> dict[str, An
 
 
 def _logprobs(engine: FakeEngine, body: CompletionBody, result: Generated) -> dict[str, Any] | None:
-    """Log-probabilities of the tokens named in the request, and of the one generated."""
-    if not body.logprob_token_ids:
+    """Log-probabilities of all tokens generated, or of the one generated and those named in the
+    request."""
+    if body.logprobs is None:
         return None
+    if not body.logprob_token_ids:
+        before, ids = result.prompt_ids, result.continuation.ids
+        texts = [engine.tokenizer.decode([token]) for token in ids]
+        values = engine.log_likelihoods([*before, *ids], len(before))
+        return {
+            "text_offset": [sum(map(len, texts[:place])) for place in range(len(texts))],
+            "token_logprobs": values,
+            "tokens": texts,
+            "top_logprobs": [{text: value} for text, value in zip(texts, values, strict=True)],
+        }
     generated = result.continuation.ids[0]
     tokens = list(dict.fromkeys([*body.logprob_token_ids, generated]))
     names = [f"token_id:{token}" for token in tokens]
@@ -255,6 +270,23 @@ def _logprobs(engine: FakeEngine, body: CompletionBody, result: Generated) -> di
         "tokens": [f"token_id:{generated}"],
         "top_logprobs": [found],
     }
+
+
+def _prompt_logprobs(
+    engine: FakeEngine, body: CompletionBody, result: Generated
+) -> list[dict[str, Any] | None] | None:
+    """For each token of the prompt, but the first, its log-probability."""
+    if body.prompt_logprobs is None:
+        return None
+    ids = result.prompt_ids
+    values = zip(ids[1:], engine.log_likelihoods(ids, 1), strict=True)
+    return [
+        None,
+        *(
+            {str(token): {"logprob": value, "rank": 1, "decoded_token": "?"}}
+            for token, value in values
+        ),
+    ]
 
 
 def _settled(engine: FakeEngine, ids: Sequence[int], stops: Sequence[str]) -> str:

@@ -54,6 +54,10 @@ class ToyReasoner:
         question, _ = _split(prompt)
         return _continue(prompt, self._solution(question), None)
 
+    def logprob(self, prompt: str, token: str) -> float:
+        """Log-probability of `token` after `prompt`, in (-0.5, 0]; it knows no right or wrong."""
+        return -0.5 * _fraction("logprob", prompt[-40:], token)
+
     def reward(self, text: str) -> float:
         """Reward of the newest step of `text`, which is a question and steps that each end in a
         blank line: at least 0.75 for a right step, at most 0.45 for a wrong one."""

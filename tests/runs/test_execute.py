@@ -48,6 +48,28 @@ def test_the_three_strategies_are_as_right_as_their_models(cluster: Cluster) -> 
     assert 0 < right["draft"] < PROBLEMS
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("decoding.strategy=confidence", "decoding.threshold=-0.25"),
+        (
+            "decoding.strategy=guided",
+            "decoding.candidates=2",
+            "decoding.temperature=0.7",
+            "decoding.threshold=0.9",
+        ),
+    ],
+    ids=["confidence", "guided"],
+)
+def test_strategies_that_weigh_log_probabilities_run_on_fakes_too(
+    cluster: Cluster, overrides: tuple[str, ...]
+) -> None:
+    outcome, record = run(cluster, *overrides)
+    assert (outcome.asked, outcome.failed) == (PROBLEMS, 0)
+    steps = [step for t in record.trajectories.values() for step in t.steps]
+    assert {step.source for step in steps if step.accepted} == {"draft", "target"}
+
+
 def test_rsd_asks_the_target_only_where_the_draft_is_rejected(cluster: Cluster) -> None:
     _, record = run(cluster)
     steps = [step for t in record.trajectories.values() for step in t.steps]

@@ -188,6 +188,23 @@ def test_text_to_ids_and_back(draft: tuple[Url, FastAPI]) -> None:
     assert json.loads(back[1]) == {"prompt": "a\n\nb"}
 
 
+def test_what_is_written_is_as_likely_as_when_it_is_read() -> None:
+    likely = Behavior(
+        write=write, logprob=lambda prompt, token: -len(prompt) - sum(map(ord, token)) / 1e9
+    )
+    with live_in_thread(create_app(likely, served_name="draft", max_model_len=64)) as url:
+        written = complete(url, stop="\n\n", logprobs=0, return_token_ids=True)["choices"][0]
+        before, ids = written["prompt_token_ids"], written["token_ids"]
+        read = complete(url, prompt=[*before, *ids], max_tokens=1, prompt_logprobs=0)
+        first, *entries = read["choices"][0]["prompt_logprobs"]
+        assert first is None
+        found = [e[str(t)]["logprob"] for e, t in zip(entries, [*before[1:], *ids], strict=True)]
+        assert found[-len(ids) :] == written["logprobs"]["token_logprobs"]
+        assert read["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
+        assert complete(url, logprobs=1)["status"] == 400
+        assert complete(url, logprobs=0, stream=True)["status"] == 400
+
+
 def test_whole_blocks_of_a_prefix_are_cached_and_counted(draft: tuple[Url, FastAPI]) -> None:
     def cached(prompt: str) -> int:
         details = complete(draft[0], prompt=prompt, max_tokens=1)["usage"]["prompt_tokens_details"]
