@@ -90,9 +90,7 @@ def test_fewer_are_not_let_in_where_that_is_slower() -> None:
 
 
 def test_a_long_queue_does_not_bring_it_to_nothing_at_once() -> None:
-    chosen = simulate(
-        Controller(10_000), lambda n: (2.0 * min(n, START), 1000 if n > START else 0)
-    )
+    chosen = simulate(Controller(10_000), lambda n: (2.0 * min(n, START), 1000 if n > START else 0))
     assert chosen[-1] == START
 
 
