@@ -108,7 +108,7 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
     )
     notes.append(
         "FLOPs ratio: 2 x parameters x tokens processed, all models, over the target alone on the "
-        "same problems; the PRM reads a prefix once (cached) or again at every step."
+        "same problems; the PRM reads a prefix once (cached) or again at every step." + _unit(runs)
     )
     if estimated:
         notes.append(
@@ -129,6 +129,15 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
         rows,
         tuple(notes),
     )
+
+
+def _unit(runs: list[AnalyzedRun]) -> str:
+    """What the ratio 1.00 is, where one run of the target alone is what all are set against."""
+    (alone, *others) = [run for run in runs if is_target_alone(run)] or [None]
+    if alone is None or others:
+        return ""
+    cost = alone.metrics.overall.flops_per_problem.prm_once
+    return "" if cost is None else f" 1.00 is {operations(cost)} a problem."
 
 
 def hindsight(overall: Summary, label: str) -> list[str]:
@@ -291,6 +300,13 @@ def figure(value: float | None) -> str:
         return UNKNOWN
     digits = next((d for limit, d in ((0.1, 3), (10, 2), (100, 1)) if abs(value) < limit), 0)
     return f"{value:,.{digits}f}"
+
+
+def operations(flops: float) -> str:
+    """Floating-point operations in a unit that leaves a readable number."""
+    units = ((1e15, "P"), (1e12, "T"), (1e9, "G"))
+    size, prefix = next((unit for unit in units if flops >= unit[0]), (1.0, ""))
+    return f"{figure(flops / size)} {prefix}FLOPs"
 
 
 def accuracy(value: float | None, interval: tuple[float, float] | None) -> str:

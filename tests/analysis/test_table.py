@@ -5,7 +5,7 @@ from analysis.made_up_runs import draft, grade, solution, target, three_solution
 
 from rsd.analysis import analyze, render_table
 from rsd.analysis.details import per_task
-from rsd.analysis.present import figure, p_value, points
+from rsd.analysis.present import figure, operations, p_value, points
 from rsd.analysis.table import WIDTH
 from rsd.records import UsageRecord, read_run
 from rsd.types import StopReason
@@ -38,6 +38,20 @@ def test_runs_are_set_against_the_target_run(rsd_run, target_run):
     assert "*" not in text
     difference = squeezed(row(text, "RSD δ=0.7 − target alone"))
     assert difference.endswith("target alone −33.3 [−72.6, +32.6] 0 / 1 1.000 3 0")
+
+
+def test_the_target_alone_says_what_a_problem_costs(rsd_run, target_run):
+    text = squeezed(table(rsd_run, target_run))
+    assert "at every step. 1.00 is 6,667 FLOPs a problem." in text  # 20000 / 3
+    assert "1.00 is" not in table(rsd_run)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(950.0, "950 FLOPs"), (1.954e9, "1.95 GFLOPs"), (1.53e13, "15.3 TFLOPs")],
+)
+def test_operations_have_a_unit_of_their_size(value, shown):
+    assert operations(value) == shown
 
 
 def test_tokens_and_speed_are_means_of_finished_problems(rsd_run):
