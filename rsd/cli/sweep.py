@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rsd.analysis import AnalyzedRun, Metrics, analyze, render_table, summarize, write_page
-from rsd.analysis.present import accuracy, percent
+from rsd.analysis.present import accuracy, fixed, percent
 from rsd.analysis.timing import step_cache_use
 from rsd.cli.on_demand import (
     LOG_DIR,
@@ -56,11 +56,12 @@ def sweep(
         return
     without_torch(point.config.decoding.strategy for point in loaded.points)
     outcomes = []
+    width = max(len(point.label) for point in loaded.points)
     with resumable(), servers(serve, log_dir, timeout) as prepare:
         for outcome in execute_sweep(loaded, prepare, _announce):
             if outcome.error is None:
                 summarize(outcome.point.directory)
-                _announce(f"{outcome.point.label}: {_in_short(outcome.point.directory)}")
+                _announce(f"{outcome.point.label:<{width}}  {_in_short(outcome.point.directory)}")
             outcomes.append(outcome)
     _report(loaded)
     if not _all_well(outcomes):
@@ -97,11 +98,12 @@ def _hit_share(sweep: Sweep, runs: Iterable[AnalyzedRun]) -> str:
 
 
 def _in_short(directory: Path) -> str:
-    """What a point achieved, in one line."""
+    """What a point achieved: a row of the table that grows while a sweep runs."""
     overall = Metrics.model_validate_json((directory / METRICS).read_bytes()).overall
     return (
-        f"accuracy {accuracy(overall.accuracy, overall.ci95)}, "
-        f"{percent(overall.target_step_share)} of steps by target"
+        f"accuracy {accuracy(overall.accuracy, overall.ci95):<19}  "
+        f"{percent(overall.target_step_share):>4} of steps by target  "
+        f"{fixed(overall.flops_ratio_vs_target_only.prm_once):>5} x the target's FLOPs"
     )
 
 
