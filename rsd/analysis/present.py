@@ -133,10 +133,10 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
 
 def _unit(runs: list[AnalyzedRun]) -> str:
     """What the ratio 1.00 is, where one run of the target alone is what all are set against."""
-    (alone, *others) = [run for run in runs if is_target_alone(run)] or [None]
-    if alone is None or others:
+    alone = [run for run in runs if is_target_alone(run)]
+    if len(alone) != 1:
         return ""
-    cost = alone.metrics.overall.flops_per_problem.prm_once
+    cost = alone[0].metrics.overall.flops_per_problem.prm_once
     return "" if cost is None else f" 1.00 is {operations(cost)} a problem."
 
 
