@@ -15,8 +15,13 @@ import pytest
 from demo_servers import DEMO, Demo
 
 from rsd.analysis import analyze, compare
+from rsd.backends import connect
+from rsd.prompts import render
+from rsd.protocols import Sampling
 from rsd.records import TRAJECTORIES, RunRecord, UsageRecord, read_run
 from rsd.runs import examine, execute
+from rsd.tasks import load_problems
+from rsd.types import Prefix
 
 pytestmark = pytest.mark.servers
 PROBLEMS = 200
@@ -102,6 +107,37 @@ def test_lookahead_changes_no_step(demo: Demo) -> None:
     assert sum(it.requests for it in drafted(ahead)) < sum(it.requests for it in drafted(without))
     assert sum(it.wasted_tokens for it in drafted(without)) == 0
     assert sum(it.wasted_tokens for it in drafted(ahead)) > 0
+
+
+def test_a_likelihood_read_again_is_the_one_that_was_written(demo: Demo) -> None:
+    config = demo.config("run.limit=5")
+    problems = load_problems("demo", config.tasks.data_dir, limit=5)
+
+    async def both() -> list[tuple[float | None, float, float]]:
+        found = []
+        async with connect(config) as servers:
+            draft, target = servers.generator("draft"), servers.generator("target")
+            for problem in problems:
+                prefix = Prefix(render(config.decoding.prompt, problem.question))
+                sampling = Sampling(stop=("\n\n",), logprobs=True)
+                written = await draft.generate(prefix, max_tokens=60, sampling=sampling)
+                own = await draft.log_likelihood(prefix, written)
+                others = await target.log_likelihood(prefix, written)
+                found.append((written.logprob, own.logprob, others.logprob))
+        return found
+
+    for written, own, others in asyncio.run(both()):
+        assert own == pytest.approx(written, abs=1e-3)
+        assert others != pytest.approx(written, abs=1e-3)
+
+
+def test_the_strategies_that_ask_for_probabilities_use_both_models(demo: Demo) -> None:
+    confidence = ("decoding.strategy=confidence", "decoding.threshold=-0.05")
+    guided = ("decoding.strategy=guided", "decoding.candidates=2", "decoding.temperature=0.7")
+    for settings in (confidence, guided):
+        record = run(demo, "run.limit=10", *settings)
+        steps = [step for it in record.trajectories.values() for step in it.steps if step.accepted]
+        assert {step.source for step in steps} == {"draft", "target"}
 
 
 def test_text_and_token_ids_say_the_same(demo: Demo) -> None:
