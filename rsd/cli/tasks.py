@@ -73,13 +73,14 @@ def _line(task: Task, data_dir: Path) -> tuple[str, ...]:
 
 def _source(task: Task, data_dir: Path) -> str:
     path = local_file(task.name, data_dir)
-    if path.exists():
-        try:
-            with path.open("rb") as file:
-                present = sum(1 for line in file if line.strip())
-        except OSError as error:
-            return f"{path} cannot be read: {error.strerror}"
+    try:
+        with path.open("rb") as file:
+            present = sum(1 for line in file if line.strip())
         return f"{path} ({present} rows)"
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return f"unreadable: {path} ({error.strerror})"
     if task.hub is None:
         return f"absent: {path}"
     return f"hub: {task.hub.path}{' (gated)' if task.hub.gated else ''}"

@@ -38,15 +38,18 @@ def load_problems(name: str, data_dir: Path, limit: int | None = None) -> list[P
     """The first `limit` problems of a task, or all, in the order of their source.
 
     A row's own id is its problem id, else its position. Raises `ConfigError` when the source is
-    absent or cannot be read, a row lacks a column, or a fetched file is no longer what was fetched.
+    absent, unreadable or without rows, a row lacks a column, or a fetched file is no longer what
+    was fetched.
     """
     task = get_task(name)
     path = local_file(name, data_dir)
-    if path.exists():
+    if _exists(path):
         where, rows = str(path), read_rows(path)
     else:
         where, rows = f"hub data set of {name}", iter(hub_rows(task, f"{path}: no such file"))
     problems = [_problem(task, row, index, where) for index, row in enumerate(islice(rows, limit))]
+    if not problems:
+        raise ConfigError(f"{where}: it has no rows")
     if len({problem.problem_id for problem in problems}) < len(problems):
         raise ConfigError(f"{where}: two rows have the same id; give each row its own")
     return problems
@@ -59,7 +62,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         content = path.read_bytes()
         _verify(path, content)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     for number, line in enumerate(content.split(b"\n"), start=1):
         if not line.strip():
             continue
@@ -70,6 +73,17 @@ def read_rows(path: Path) -> Iterator[Row]:
         if not isinstance(row, dict):
             raise ConfigError(f"{path}:{number}: expected an object, got {type(row).__name__}")
         yield {name: value for name, value in row.items() if value is not None}
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # its directory may not be searched
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{path}: cannot be read: {error.strerror}")
 
 
 def _verify(path: Path, content: bytes) -> None:

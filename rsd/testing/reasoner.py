@@ -92,13 +92,13 @@ def load_solutions(names: Sequence[str], data_dir: Path) -> dict[str, list[str]]
     solutions: dict[str, list[str]] = {}
     for name in names:
         task, path = get_task(name), local_file(name, data_dir)
-        if not path.exists():
-            continue
         try:
             rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
             for row in rows:
                 worked = str(row.get("solution", row.get("answer", "")))
                 solutions[task.question(row)] = worked_steps(worked, task.gold(row))
+        except FileNotFoundError:
+            continue
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise ConfigError(f"{path}: not rows of {name}: {error!r}") from error
     return solutions

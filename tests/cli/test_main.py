@@ -157,6 +157,13 @@ def test_tasks_tells_what_is_present(rsd: Rsd, cluster: Cluster, tmp_path: Path)
     assert "hub: openai/gsm8k" in out
 
 
+def test_a_task_whose_file_cannot_be_read_is_listed_as_such(rsd: Rsd, tmp_path: Path) -> None:
+    (tmp_path / "demo" / "test.jsonl").mkdir(parents=True)
+    code, out, _ = rsd("tasks", "--data-dir", tmp_path)
+    assert code == 0
+    assert f"unreadable: {tmp_path / 'demo' / 'test.jsonl'}" in out
+
+
 def test_a_directory_that_is_no_run_is_named(rsd: Rsd, tmp_path: Path) -> None:
     code, _, err = rsd("report", tmp_path)
     assert code == 1

@@ -106,10 +106,14 @@ def test_what_may_be_absent_may_be_null(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "gsm8k" / "test.jsonl"
-    path.mkdir(parents=True)
-    with pytest.raises(ConfigError, match=r"test.jsonl: cannot be read: Is a directory"):
-        load_problems("gsm8k", tmp_path)
+    (tmp_path / "demo" / "test.jsonl").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"demo/test.jsonl: cannot be read: Is a directory"):
+        load_problems("demo", tmp_path)
+
+
+def test_a_file_without_rows_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"demo/test.jsonl: it has no rows"):
+        load_problems("demo", write(tmp_path, "demo", ""))
 
 
 def test_a_checksum_that_is_none_is_another(tmp_path: Path) -> None:
