@@ -97,6 +97,9 @@ def _exit_code() -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except PermissionError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(printable(f"{place}{error.strerror}"), 1)
     except (KeyboardInterrupt, typer.Abort):
         return _fail(INTERRUPTED, 130)
     return code if isinstance(code, int) else 0

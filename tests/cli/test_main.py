@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 from collections.abc import Callable
@@ -162,6 +163,17 @@ def test_a_task_whose_file_cannot_be_read_is_listed_as_such(rsd: Rsd, tmp_path: 
     code, out, _ = rsd("tasks", "--data-dir", tmp_path)
     assert code == 0
     assert f"unreadable: {tmp_path / 'demo' / 'test.jsonl'}" in out
+
+
+def test_a_place_that_may_not_be_read_is_named(
+    rsd: Rsd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    code, _, err = rsd("report", tmp_path)
+    assert (code, err) == (1, f"rsd: {tmp_path / 'config.yaml'}: Permission denied\n")
 
 
 def test_a_directory_that_is_no_run_is_named(rsd: Rsd, tmp_path: Path) -> None:

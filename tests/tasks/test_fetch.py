@@ -88,9 +88,6 @@ def test_a_place_that_is_no_file_is_one_line(hub: Path, data: Path) -> None:
     code, output = run("fetch", "gpqa", "--data-dir", data, "--force")
     assert code == 2
     assert "test.jsonl: cannot be written: Is a directory" in output
-    code, output = run("--data-dir", data)
-    assert code == 0
-    assert "test.jsonl cannot be read: Is a directory" in output
 
 
 def test_a_fetched_file_that_was_changed_is_refused(hub: Path, data: Path) -> None:
