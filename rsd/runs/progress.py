@@ -19,10 +19,11 @@ _PLAIN_INTERVAL_S = 15.0
 
 
 class Progress:
-    """Counts finished problems; shows accuracy, acceptance rate, generated tokens a second, and
-    how many problems `places` has in flight.
+    """Counts finished problems; shows accuracy, the target's share of the steps, tokens of the
+    responses a second, and how many problems `places` has in flight.
 
-    `done` are the pairs that earlier sessions left; they count for all but the speed.
+    `done` are the pairs that earlier sessions left; they count for all but the speed. There is no
+    speed where the step cache has answered.
     """
 
     def __init__(
@@ -34,7 +35,8 @@ class Progress:
         label: str,
     ) -> None:
         self._graded = self._right = self._errors = 0
-        self._drafted = self._accepted = self._tokens = 0
+        self._steps = self._by_target = self._tokens = 0
+        self._from_cache = False
         self._start = self._last_line = time.monotonic()
         self._label = label
         self._places = places
@@ -43,6 +45,7 @@ class Progress:
         for trajectory, grade in done:
             self._count(trajectory, grade)
         self._tokens = 0
+        self._from_cache = False
         self._total = total
         self._bar = tqdm(
             total=total,
@@ -86,17 +89,19 @@ class Progress:
         self._right += grade.correct is True
         self._errors += trajectory.error is not None
         for step in trajectory.steps:
-            self._tokens += 0 if step.from_cache else step.tokens
-            if step.source == "draft" and step.reward is not None:
-                self._drafted += 1
-                self._accepted += step.accepted
+            self._from_cache |= step.from_cache
+            if step.accepted:
+                self._steps += 1
+                self._by_target += step.source == "target"
+                self._tokens += step.tokens
 
     def _summary(self) -> str:
         parts = [f"accuracy {self._right / self._graded:.1%}"]
-        if self._drafted:
-            parts.append(f"acceptance {self._accepted / self._drafted:.1%}")
-        seconds = time.monotonic() - self._start
-        parts.append(f"{self._tokens / max(seconds, 1e-9):,.0f} tokens/s")
+        if self._steps:
+            parts.append(f"{self._by_target / self._steps:.1%} of steps by target")
+        if not self._from_cache:
+            seconds = time.monotonic() - self._start
+            parts.append(f"{self._tokens / max(seconds, 1e-9):,.0f} tokens/s")
         if self._places.taken:
             parts.append(f"{self._places.taken} in flight")
         if self._errors:
