@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import resource
 from collections.abc import Iterable
 
@@ -20,9 +21,11 @@ _is_ours = False
 def prepare_process() -> None:
     """Let `asyncio.run` take uvloop, where it is installed (`pip install -e '.[fast]'`), let the
     process open as many connections as the system allows, since a problem in flight needs one,
-    and collect garbage less often."""
+    collect garbage less often, and keep transformers from advising to install torch, which none
+    of its tokenizers needs."""
     global _is_ours
     _is_ours = True
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     try:
         import uvloop
     except ImportError:

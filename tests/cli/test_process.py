@@ -94,3 +94,16 @@ def test_a_strategy_of_the_user_s_own_may_want_torch_and_so_may_another_process(
     monkeypatch.setattr(process, "leave_torch_out", lambda: asked.append(True))
     process.without_torch(strategies)
     assert bool(asked) == left_out
+
+
+def test_nothing_is_said_of_a_torch_that_nobody_needs() -> None:
+    code = """
+import sys
+sys.modules["torch"] = None  # as where it is not installed
+from rsd.cli.process import prepare_process
+prepare_process()
+import transformers
+transformers.AutoTokenizer
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
