@@ -42,6 +42,7 @@ class Mistyped:
         ("decoding.strategy=test_config:Mistyped", "roles is 'draft'; write a tuple of draft,"),
         ("run.concurrency=atuo", "run.concurrency: Input should be 'auto' or a valid integer, "),
         ("decoding.lookahead=-1", "decoding.lookahead: Input should be 'auto' or greater than or"),
+        ("tasks.names=[]", "tasks.names: Input should be a list of at least 1"),
         ("tasks.names=demo", "tasks.names: Input should be a list, such as [a, b]"),
         ("name=2026", "name: Input should be a text; put it in quotes"),
         ("models.draft.served_name=on", "models.draft.served_name: Input should be a text; put"),

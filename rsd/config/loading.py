@@ -169,6 +169,8 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
         return "expected keys below it" + ("; leave it out for defaults" if given is None else "")
     if kind == "tuple_type":
         return f"{_SHOULD_BE}a list, such as [a, b]"
+    if kind == "too_short" and isinstance(given, list):
+        return f"{_SHOULD_BE}a list of at least {error['ctx']['min_length']}"
     if kind == "string_type" and isinstance(given, int | float | date):
         return f"{_SHOULD_BE}a text; put it in quotes"
     return error["msg"].removeprefix("Value error, ")
