@@ -40,7 +40,8 @@ def test_a_strategy_in_a_file_of_its_own_is_run_resumed_and_reported(
     rsd("run", str(cluster.path), *overrides)
     (directory,) = (tmp_path / "runs").iterdir()
     page = tmp_path / "page.html"
-    assert "TwoDraftsThenTarget" in rsd("report", str(directory), "--html", str(page))
+    table = rsd("report", str(directory), "--html", str(page))
+    assert re.search(r"TwoDraftsThenTarget .*\] +(\d+%) +(\d+%) ", table)  # and drafts kept
     assert "TwoDraftsThenTarget" in page.read_text(encoding="utf-8")
 
     monkeypatch.setattr(sys, "path", [*sys.path])

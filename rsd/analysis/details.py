@@ -10,8 +10,8 @@ from rsd.analysis.present import (
     Block,
     Column,
     accuracy,
+    drafts_kept,
     figure,
-    has_rewards,
     labels,
     percent,
     run_name,
@@ -39,8 +39,8 @@ def per_task(runs: list[AnalyzedRun]) -> Block:
                     accuracy(it.accuracy, it.ci95),
                     percent(it.accuracy_paper, 1),
                     percent(it.target_step_share),
-                    percent(it.acceptance_rate) if has_rewards(run) else UNKNOWN,
-                    percent(it.acceptance_rate_tokens) if has_rewards(run) else UNKNOWN,
+                    drafts_kept(run, it.acceptance_rate),
+                    drafts_kept(run, it.acceptance_rate_tokens),
                     str(it.errors),
                     str(it.ungradable),
                 )
@@ -86,7 +86,7 @@ def as_published(runs: list[AnalyzedRun]) -> list[Block]:
                     percent(it.accuracy_paper, 1),
                     percent(it.paper.accuracy_paper, 1),
                     *(figure(count / finished) for count in counts),
-                    percent(tokens.acceptance_rate) if has_rewards(run) else UNKNOWN,
+                    drafts_kept(run, tokens.acceptance_rate),
                 )
             )
         average = run.metrics.average

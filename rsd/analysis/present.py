@@ -58,6 +58,13 @@ def has_rewards(run: AnalyzedRun) -> bool:
     return run.run.config.decoding.strategy in JUDGING
 
 
+def drafts_kept(run: AnalyzedRun, rate: float | None) -> str:
+    """`rate`, the share of drafts that was kept, if it tells of verdicts: of a strategy that
+    judges drafts, or of one of the user's own, which may."""
+    own = ":" in run.run.config.decoding.strategy
+    return percent(rate) if own or has_rewards(run) else UNKNOWN
+
+
 def sampled(runs: list[AnalyzedRun]) -> bool:
     """Whether one of `runs` has several samples of a problem."""
     return any(run.run.config.decoding.samples > 1 for run in runs)
@@ -93,7 +100,7 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
                 str(overall.n),
                 accuracy(overall.accuracy, overall.ci95),
                 percent(overall.target_step_share),
-                percent(overall.acceptance_rate) if has_rewards(run) else UNKNOWN,
+                drafts_kept(run, overall.acceptance_rate),
                 fixed(ratio.prm_once) + mark,
                 fixed(ratio.prm_per_step) + mark,
             )
