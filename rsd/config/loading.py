@@ -42,6 +42,8 @@ def _read(
     """The values of `path` on top of those of its base, and the bases that were read. `above` are
     the files on top of it; `source` is what errors call it."""
     values = read_mapping(path, _SECTIONS, source)
+    if "grid" in values or "points" in values:
+        raise ConfigError(f"{source}: is a sweep, which rsd sweep takes; this takes one of a run")
     if "base" not in values:
         return values, []
     name, chain = values.pop("base"), (*above, path.resolve())
@@ -171,6 +173,8 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{_SHOULD_BE}a list, such as [a, b]"
     if kind == "too_short" and isinstance(given, list):
         return f"{_SHOULD_BE}a list of at least {error['ctx']['min_length']}"
+    if kind == "string_pattern_mismatch":  # of a name, the only keys with a pattern
+        return "use letters, digits and . _ - (at most 64, the first a letter or digit)"
     if kind == "string_type" and isinstance(given, int | float | date):
         return f"{_SHOULD_BE}a text; put it in quotes"
     return error["msg"].removeprefix("Value error, ")

@@ -52,7 +52,9 @@ class DecodingConfig(Strict):
     )
     max_steps: PositiveInt = 100
     max_tokens: PositiveInt = 4096
-    max_repeats: PositiveInt = Field(5, description="equal steps that end a solution")
+    max_repeats: Annotated[int, Field(ge=2)] = Field(
+        5, description="equal steps that end a solution"
+    )
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: int = 0

@@ -108,6 +108,10 @@ def load_sweep(path: Path | str, overrides: Iterable[str] = ()) -> Sweep:
     """
     source = str(path)
     raw = read_mapping(path, "name, base, and grid or points")
+    if "models" in raw or "decoding" in raw:
+        raise ConfigError(
+            f"{source}: is the configuration of a run, which rsd run takes; a sweep has it as base"
+        )
     try:
         file = SweepFile.model_validate(raw)
     except ValidationError as error:

@@ -95,10 +95,10 @@ class Health:
             async with asyncio.timeout(_PROBE_S):
                 await server.get_text("/health")
         except (RsdError, TimeoutError) as error:
-            reason = str(error) or "no answer"
+            reason = str(error) or f"{server}: no answer within {_PROBE_S:g} s"
         self.up[role][place] = not reason
         if was_up and reason:
-            log.warning("%s is down: %s", server, reason)
+            log.warning("down: %s", reason)
         if not was_up and not reason:
             log.warning("%s is up again", server)
         self._tell(role)

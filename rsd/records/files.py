@@ -47,6 +47,8 @@ def read_run(directory: Path | str) -> RunRecord:
     A later line for the same (problem, sample) replaces an earlier one.
     """
     directory = Path(directory)
+    if not directory.exists():
+        raise StoreError(f"{directory}: no such directory")
     if not (directory / CONFIG).is_file():
         raise StoreError(f"{directory}: not a run directory: it has no {CONFIG}")
     return RunRecord(

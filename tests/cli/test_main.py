@@ -180,6 +180,7 @@ def test_a_directory_that_is_no_run_is_named(rsd: Rsd, tmp_path: Path) -> None:
     code, _, err = rsd("report", tmp_path)
     assert code == 1
     assert err == f"rsd: {tmp_path}: not a run directory: it has no config.yaml\n"
+    assert rsd("report", tmp_path / "nope")[2] == f"rsd: {tmp_path / 'nope'}: no such directory\n"
 
 
 @pytest.mark.parametrize(

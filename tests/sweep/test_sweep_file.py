@@ -122,9 +122,13 @@ def test_overrides_are_of_every_point(write: Write) -> None:
     [
         ({}, "sweep.yaml: no grid and no points; add one of them"),
         ({"grids": THRESHOLDS}, "sweep.yaml: grids: unknown key; did you mean grid?"),
-        ({"name": "a/b", "grid": THRESHOLDS}, "sweep.yaml: name: String should match"),
+        ({"name": "a/b", "grid": THRESHOLDS}, "sweep.yaml: name: use letters, digits and"),
+        ({"models": {}}, "sweep.yaml: is the configuration of a run, which rsd run takes"),
         ({"base": "none.yaml", "grid": THRESHOLDS}, "none.yaml: no such file"),
-        ({"grid": {"decoding.threshold": []}}, "grid.decoding.threshold: List should have"),
+        (
+            {"grid": {"decoding.threshold": []}},
+            "grid.decoding.threshold: Input should be a list of",
+        ),
         ({"grid": {"decoding": [{}, {}]}}, "grid: 'decoding' is no dotted key such as"),
         ({"points": [{"name": "x"}]}, "points: 'name' is no dotted key such as"),
         (
