@@ -1,4 +1,5 @@
-"""The benchmarks of lookahead, step cache, reward model and driver: their smallest settings."""
+"""The benchmarks of lookahead, step cache, reward model, driver and report: their smallest
+settings."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import driver
 import latency
 import prm_tokens
 import pytest
+import report
 import sweep_cache
 
 
@@ -48,6 +50,13 @@ def test_driver(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     point = asyncio.run(driver.measure(line, 2))
     assert point["problems"] == 3
     assert point["steps"] > 3
+
+
+def test_report(tmp_path: Path) -> None:
+    cost = report.measure(tmp_path, problems=12, steps=3)
+    assert (cost["problems"], cost["steps"]) == (12, 3)
+    assert cost["cpu_s"] > 0
+    assert (tmp_path / "12.html").stat().st_size > 10_000
 
 
 def run(
