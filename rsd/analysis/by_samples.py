@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from rsd.analysis.cells import UNKNOWN, accuracy, percent
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.present import UNKNOWN, Block, Column, accuracy, labels, percent
+from rsd.analysis.present import Block, Column, labels
 from rsd.analysis.samples import AGGREGATES, MOST_VOTES
 
 

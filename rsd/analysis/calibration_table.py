@@ -8,8 +8,9 @@ from textwrap import fill
 from rsd.analysis.calibration import Calibration
 from rsd.analysis.calibration_budget import Budget
 from rsd.analysis.calibration_separation import EDGES, Auc
+from rsd.analysis.cells import UNKNOWN, accuracy, percent
 from rsd.analysis.naming import delta
-from rsd.analysis.present import UNKNOWN, Block, Column, accuracy, percent
+from rsd.analysis.present import Block, Column
 from rsd.analysis.table import render_block
 from rsd.errors import printable
 

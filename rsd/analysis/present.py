@@ -1,7 +1,4 @@
-"""Results as titled blocks of text cells, the common source of the terminal table and the page.
-
-Accuracies and shares are shown in percent, differences in percentage points.
-"""
+"""Results as titled blocks of text cells, the common source of the terminal table and the page."""
 
 from __future__ import annotations
 
@@ -11,6 +8,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rsd.analysis.caveats import disturbance, labelled, left_out, void_speed
+from rsd.analysis.cells import (
+    UNKNOWN,
+    accuracy,
+    figure,
+    fixed,
+    operations,
+    p_value,
+    percent,
+    points,
+)
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
 from rsd.analysis.folds import total
 from rsd.analysis.metrics import AnalyzedRun
@@ -18,7 +25,6 @@ from rsd.analysis.naming import JUDGING
 from rsd.analysis.outcomes import failed
 from rsd.analysis.summary import Conventions, Summary
 
-UNKNOWN = "-"
 TASKS_PER_BLOCK = 6
 EACH_SAMPLE = (
     "Where a run has several samples of a problem, each counts as a problem of its own here."
@@ -291,52 +297,6 @@ def paired(comparisons: list[Comparison], runs: list[AnalyzedRun]) -> Block:
             *(several if sampled(runs) else ()),
         ),
     )
-
-
-def percent(value: float | None, digits: int = 0) -> str:
-    return UNKNOWN if value is None else f"{100 * value:.{digits}f}%"
-
-
-def fixed(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.2f}"
-
-
-def figure(value: float | None) -> str:
-    """About three significant digits, never in exponent form."""
-    if value is None:
-        return UNKNOWN
-    digits = next((d for limit, d in ((0.1, 3), (10, 2), (100, 1)) if abs(value) < limit), 0)
-    return f"{value:,.{digits}f}"
-
-
-def operations(flops: float) -> str:
-    """Floating-point operations in a unit that leaves a readable number."""
-    units = ((1e15, "P"), (1e12, "T"), (1e9, "G"))
-    size, prefix = next((unit for unit in units if flops >= unit[0]), (1.0, ""))
-    return f"{figure(flops / size)} {prefix}FLOPs"
-
-
-def accuracy(value: float | None, interval: tuple[float, float] | None) -> str:
-    if value is None or interval is None:
-        return UNKNOWN
-    return f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
-
-
-def points(value: float | None, interval: tuple[float, float] | None) -> str:
-    """A signed difference of accuracies, in percentage points."""
-    if value is None or interval is None:
-        return UNKNOWN
-    return f"{signed(value)} [{signed(interval[0])}, {signed(interval[1])}]"
-
-
-def p_value(value: float) -> str:
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def signed(value: float) -> str:
-    """A difference of accuracies in percentage points, with its sign."""
-    text = f"{100 * value:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
 def _mean(tokens: int, n: int) -> str:

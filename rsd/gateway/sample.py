@@ -97,13 +97,12 @@ async def decode_sample(ask: Ask, steps: Steps, on_step: OnStep) -> Sample:
             log.warning("lost the %s server: %s", error.role, error)
             steps.suspect()
             lost.add(error.role)
+            continue
         except ContextError:
             if not sample.kept:
                 raise
             sample.ended = StopReason.CONTEXT  # it has outgrown a model
-            break
-        else:
-            break
+        break
     sample.rest = sample.text.end()
     return sample
 

@@ -4,8 +4,8 @@ import pytest
 from analysis.made_up_runs import draft, grade, solution, target, three_solutions, write_run
 
 from rsd.analysis import analyze, render_table
+from rsd.analysis.cells import figure, operations, p_value, points
 from rsd.analysis.details import per_task
-from rsd.analysis.present import figure, operations, p_value, points
 from rsd.analysis.table import WIDTH
 from rsd.records import UsageRecord, read_run
 from rsd.types import StopReason
