@@ -8,13 +8,15 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
 from rsd.grading.client import START_SECONDS, Worker, WorkerCrash, WorkerTimeout
-from rsd.grading.direct import direct_verdict
+from rsd.grading.direct import decide_directly
 from rsd.grading.extract import MAX_SCANNED
 from rsd.grading.kinds import kind_of
 from rsd.grading.verdict import AnswerKind, Options, Verdict
@@ -24,7 +26,10 @@ _RUNNING = max(2, min(8, os.cpu_count() or 2))
 
 
 class Workers:
-    """Idle workers in a stack; at most `running` are at work at a time. Thread-safe."""
+    """Idle workers in a stack; at most `running` are at work at a time. Thread-safe.
+
+    Inside `alone` only jobs of that block are at work.
+    """
 
     def __init__(self, running: int) -> None:
         self.running = running
@@ -36,21 +41,34 @@ class Workers:
         self._all: set[Worker] = set()
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(self.running)
+        self._one_alone = threading.Lock()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait until no job is at work; inside, `run_alone` may be called by this thread."""
+        with self._one_alone, ExitStack() as slots:
+            for _ in range(self.running):
+                slots.enter_context(self._slots)
+            yield
 
     def run(self, job: list[Any], latest: float) -> dict[str, Any]:
         """One job on some worker, done by `latest`. Raises WorkerTimeout or WorkerCrash."""
         if not self._slots.acquire(timeout=max(0.0, latest - time.monotonic())):
             raise WorkerTimeout
         try:
-            worker = self._take()
-            try:
-                if not worker.wait_ready(latest):
-                    raise WorkerTimeout
-                return worker.ask(job, latest)
-            finally:
-                self._give_back(worker)
+            return self.run_alone(job, latest)
         finally:
             self._slots.release()
+
+    def run_alone(self, job: list[Any], latest: float) -> dict[str, Any]:
+        """`run` for a caller inside `alone`."""
+        worker = self._take()
+        try:
+            if not worker.wait_ready(latest):
+                raise WorkerTimeout
+            return worker.ask(job, latest)
+        finally:
+            self._give_back(worker)
 
     def _take(self) -> Worker:
         """An idle worker; a new one where none is, or the system has killed those that were."""
@@ -124,28 +142,44 @@ def verdict_on(
     workers: Workers = _SHARED,
     seconds: float = CALL_SECONDS,
     with_paper: bool = True,
+    again: bool = False,
 ) -> Verdict:
-    """The verdict on one response, within `seconds`; a worker is asked only where one is needed."""
-    latest = time.monotonic() + seconds
+    """The verdict on one response; a worker is asked for what cannot be decided without one.
+
+    An answer of the worker may take `seconds`, its start included. With `again`, verdicts that did
+    not come are asked for once more, each by itself, while no other job of `workers` runs: what was
+    late on a busy machine is then in time, and one hard verdict does not cost the other.
+    """
     kind = kind or kind_of(task)
     response = response[-MAX_SCANNED:]
-    direct = direct_verdict(response, gold, task, kind, options, with_paper)
-    if direct.verdict is not None:
-        return direct.verdict
-    job = [response, gold, task, kind.value, asdict(options), with_paper]
-    try:
-        return Verdict(**workers.run(job, latest))
-    except WorkerTimeout:
-        return direct.failed("timeout")
-    except WorkerCrash:
-        return direct.failed("crash")
+    decision = decide_directly(response, gold, task, kind, options, with_paper)
+    job = [response, gold, task, kind.value, asdict(options)]
+    failure = ""
+
+    def ask(run: Callable[[list[Any], float], dict[str, Any]], wanted: list[str]) -> None:
+        nonlocal decision, failure
+        try:
+            decision = decision.joined(run([*job, wanted], time.monotonic() + seconds))
+        except WorkerTimeout:
+            failure = "timeout"
+        except WorkerCrash:
+            failure = "crash"
+
+    if decision.undecided:
+        ask(workers.run, decision.undecided)
+    if decision.undecided and again:
+        with workers.alone():
+            for name in decision.undecided:
+                ask(workers.run_alone, [name])
+    return decision.verdict(failure)
 
 
 class GraderPool:
     """Grades many responses at once, on `workers` processes that start when first needed.
 
-    A job that takes 3 s is killed with its process and counts as wrong (`how` says `timeout`).
-    Use it as an asynchronous or a plain context manager, or call `close`.
+    A job that takes 3 s is killed with its process, and repeated once while nothing else is at
+    work. A verdict that is not reached then either is False, and `how` or `how_paper` says
+    `timeout` or `crash`. Use it as an asynchronous or a plain context manager, or call `close`.
     """
 
     def __init__(self, workers: int = 2) -> None:
@@ -171,7 +205,14 @@ class GraderPool:
         self, response: str, gold: str, task: str, kind: AnswerKind | None, options: Options
     ) -> Verdict:
         return verdict_on(
-            response, gold, task, kind, options, workers=self._workers, seconds=START_SECONDS
+            response,
+            gold,
+            task,
+            kind,
+            options,
+            workers=self._workers,
+            seconds=START_SECONDS,
+            again=True,
         )
 
     def close(self) -> None:

@@ -1,38 +1,34 @@
-"""One job of a worker: both verdicts on one response."""
+"""One job of a worker: the verdicts on one response that its caller could not decide."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rsd.grading.extract import extract
+from rsd.grading.direct import DEFAULT, PAPER, decide
 from rsd.grading.judge import judge
 from rsd.grading.paper import paper_verdict
-from rsd.grading.reading import is_broken
 from rsd.grading.verdict import AnswerKind, Options
 
 
 def serve_job(job: list[Any]) -> dict[str, Any]:
-    """The fields of the verdict on `[response, gold, task, kind, options, paper]`."""
-    response, gold, task, kind_name, policy, with_paper = job
-    kind = AnswerKind(kind_name)
+    """The verdicts on `[response, gold, task, kind, options, wanted]`, by the names in `wanted`,
+    as `rsd.grading.direct.Decision` holds them."""
+    response, gold, task, kind_name, policy, wanted = job
     options = Options(**{**policy, "choices": tuple(policy.get("choices", ()))})
-    reply: dict[str, Any] = {"prediction": None, "correct": False, "correct_paper": False}
-    found = extract(response, kind, options.choices)
-    if found is not None:
-        reply["prediction"] = found.text
-    if is_broken(gold):
-        reply.update(correct=None, how="ungradable")
-    elif found is None:
-        reply["how"] = "no-answer"
-    else:
-        try:
-            correct, rule = judge(found.text, gold, kind, options)
-        except (MemoryError, RecursionError):
-            correct, rule = False, "too-large"
-        reply.update(correct=correct, how=f"{found.source}/{rule}")
-    if with_paper:
-        try:
-            reply["correct_paper"] = paper_verdict(response, gold, task)
-        except (MemoryError, RecursionError):
-            reply["correct_paper"] = False
-    return reply
+    kind = AnswerKind(kind_name)
+    decision = decide(response, gold, task, kind, options, _judge, _judge_paper, wanted)
+    return {DEFAULT: decision.default, PAPER: decision.paper}
+
+
+def _judge(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[bool, str]:
+    try:
+        return judge(answer, gold, kind, options)
+    except (MemoryError, RecursionError):
+        return False, "too-large"
+
+
+def _judge_paper(response: str, gold: str, task: str) -> bool:
+    try:
+        return paper_verdict(response, gold, task)
+    except (MemoryError, RecursionError):
+        return False

@@ -42,10 +42,14 @@ class Verdict:
     correct: the default verdict; None where the gold answer is empty or broken.
     correct_paper: the verdict of Qwen2.5-Math's evaluation, on which the paper's figures rest.
     how: `<where the answer stood>/<rule that decided>`, for example `box/number`; or
-        `no-answer`, `ungradable`, `timeout`, `crash`.
+        `no-answer`, `ungradable`; or, where no default verdict was reached and `correct` is False
+        for want of one, `timeout` or `crash`.
+    how_paper: `timeout` or `crash` where no verdict of that evaluation was reached and
+        `correct_paper` is False for want of one; else None.
     """
 
     prediction: str | None
     correct: bool | None
     correct_paper: bool
     how: str
+    how_paper: str | None = None

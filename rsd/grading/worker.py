@@ -1,8 +1,9 @@
 """The worker process: reads jobs from its standard input, answers on its standard output.
 
 A message is four bytes of length (big-endian) and that many bytes of JSON. A job is
-`[response, gold, kind, options]`; the answer is a verdict's fields. The process ends when its
-input ends, and the kernel ends it when one job takes too long, so that none outlives its parent.
+`[response, gold, task, kind, options, wanted]`; `rsd.grading.service` says what the answer is. The
+process ends when its input ends, and the kernel ends it when one job takes too long, so that none
+outlives its parent.
 
 Nothing here evaluates text: the parsers build trees, and sympy sees only screened LaTeX.
 """

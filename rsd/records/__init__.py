@@ -3,13 +3,14 @@
     runs/<name>-<digest>/
         config.yaml          the resolved configuration
         manifest.json        Manifest
-        trajectories.jsonl   TrajectoryRecord, one a (problem, sample)
-        grades.jsonl         GradeRecord, one a (problem, sample)
+        trajectories.jsonl   TrajectoryRecord, a line for each attempt at a (problem, sample)
+        grades.jsonl         GradeRecord, a line for each time that one was graded
         grades_cut.jsonl     CutGradeRecord, one a solution that patience cuts (profile paper)
         metrics.json         written by rsd.analysis
         report.html          written by rsd.analysis
 
-`rsd.runs` writes these files, `rsd.analysis` reads them; they share nothing else. Readers accept
+`rsd.runs` writes these files, `rsd.analysis` reads them; they share nothing else.
+`trajectories.jsonl` only grows, and `read_current` says which of its lines count. Readers accept
 unknown fields, so that an older rsd can read a newer run. Seconds are wall-clock durations,
 `*started_at` is Unix time.
 """
@@ -22,7 +23,10 @@ from rsd.records.files import (
     METRICS,
     REPORT,
     TRAJECTORIES,
+    CurrentRecords,
     RunRecord,
+    add_trajectory,
+    read_current,
     read_lines,
     read_manifest,
     read_run,
@@ -37,6 +41,8 @@ from rsd.records.manifest import (
     Speculation,
 )
 from rsd.records.rows import (
+    FAILED,
+    UNDECIDED,
     CutGradeRecord,
     GradeRecord,
     Key,
@@ -49,11 +55,14 @@ from rsd.records.rows import (
 __all__ = [
     "CONFIG",
     "CUT_GRADES",
+    "FAILED",
     "GRADES",
     "MANIFEST",
     "METRICS",
     "REPORT",
     "TRAJECTORIES",
+    "UNDECIDED",
+    "CurrentRecords",
     "CutGradeRecord",
     "GradeRecord",
     "Key",
@@ -66,6 +75,8 @@ __all__ = [
     "StepRecord",
     "TrajectoryRecord",
     "UsageRecord",
+    "add_trajectory",
+    "read_current",
     "read_lines",
     "read_manifest",
     "read_run",

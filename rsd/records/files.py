@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,7 +16,7 @@ from rsd.config import Config, load
 from rsd.errors import StoreError
 from rsd.records.base import Record
 from rsd.records.manifest import Manifest
-from rsd.records.rows import CutGradeRecord, GradeRecord, Key, TrajectoryRecord
+from rsd.records.rows import FAILED, CutGradeRecord, GradeRecord, Key, TrajectoryRecord
 
 CONFIG = "config.yaml"
 MANIFEST = "manifest.json"
@@ -41,24 +41,55 @@ class RunRecord:
     cut_grades: dict[Key, CutGradeRecord] = field(default_factory=dict)
 
 
-def read_run(directory: Path | str) -> RunRecord:
-    """Read a run directory. Raises `StoreError` when it is not one; `ConfigError` for its config.
+class CurrentRecords(NamedTuple):
+    """What counts of the lines of a run directory; every grade belongs to a trajectory."""
 
-    A later line for the same (problem, sample) replaces an earlier one.
+    trajectories: dict[Key, TrajectoryRecord]
+    grades: dict[Key, GradeRecord]
+    cut_grades: dict[Key, CutGradeRecord]
+
+
+def read_run(directory: Path | str) -> RunRecord:
+    """Read a run directory, without writing to it and without importing what its config names.
+
+    Raises `StoreError` when it is not a run directory, `ConfigError` for its config.
     """
     directory = Path(directory)
     if not directory.exists():
         raise StoreError(f"{directory}: no such directory")
     if not (directory / CONFIG).is_file():
         raise StoreError(f"{directory}: not a run directory: it has no {CONFIG}")
-    return RunRecord(
-        directory=directory,
-        config=load(directory / CONFIG),
-        manifest=read_manifest(directory),
-        trajectories={t.key: t for t in read_lines(directory / TRAJECTORIES, TrajectoryRecord)},
-        grades={g.key: g for g in read_lines(directory / GRADES, GradeRecord)},
-        cut_grades={g.key: g for g in read_lines(directory / CUT_GRADES, CutGradeRecord)},
-    )
+    config, manifest = load(directory / CONFIG), read_manifest(directory)
+    return RunRecord(directory, config, manifest, *read_current(directory))
+
+
+def read_current(directory: Path) -> CurrentRecords:
+    """The current records of a run directory, empty where a file is missing. Everyone who reads
+    results reads them here.
+
+    A directory is append-only: a retry adds a line to those of the attempts before it. The current
+    trajectory of a (problem, sample) is its last success, or else its last failure: a failure never
+    supersedes a success. The current grade is the last one of that trajectory; that of a failed
+    attempt is none of the success that followed. Raises `StoreError` for a damaged line.
+    """
+    trajectories: dict[Key, TrajectoryRecord] = {}
+    for trajectory in read_lines(directory / TRAJECTORIES, TrajectoryRecord):
+        add_trajectory(trajectories, trajectory)
+    grades = {
+        grade.key: grade
+        for grade in read_lines(directory / GRADES, GradeRecord)
+        if grade.key in trajectories
+        and (grade.how != FAILED or trajectories[grade.key].error is not None)
+    }
+    cut_grades = {g.key: g for g in read_lines(directory / CUT_GRADES, CutGradeRecord)}
+    return CurrentRecords(trajectories, grades, cut_grades)
+
+
+def add_trajectory(known: dict[Key, TrajectoryRecord], added: TrajectoryRecord) -> None:
+    """Put `added`, a later line, among the current trajectories `known`."""
+    before = known.get(added.key)
+    if added.error is None or before is None or before.error is not None:
+        known[added.key] = added
 
 
 def read_manifest(directory: Path) -> Manifest:

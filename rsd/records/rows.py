@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from rsd.records.base import Record
 from rsd.types import Problem, Role, Source, Step, StopReason, Trajectory, Usage
 
 Key = tuple[str, str, int]
 """(task, problem_id, sample): what a trajectory and its grade are known by."""
+
+FAILED = "error"
+"""`GradeRecord.how` of a solution whose decoding failed."""
+
+UNDECIDED = ("timeout", "crash")
+"""`GradeRecord.how` of a solution whose grading was cut off: the worker took too long, or died."""
 
 
 class StepRecord(Record):
@@ -153,9 +161,11 @@ class TrajectoryRecord(Record):
 
 
 class GradeRecord(Record):
-    """The verdicts on one trajectory. `correct` is None where the gold answer cannot be graded;
-    `how` says what decided. With several samples of each problem, `group` is the lowest sample
-    of the same problem whose answer is equivalent; None without an answer."""
+    """The verdicts on one trajectory, as in `rsd.grading.Verdict`. `correct` is None where the gold
+    answer cannot be graded; `how` says what decided, or why nothing did; `how_paper` says why the
+    `paper` verdict was not reached, and is None where it was. With several samples of each problem,
+    `group` is the lowest sample of the same problem whose answer is equivalent; None without an
+    answer."""
 
     task: str
     problem_id: str
@@ -164,11 +174,34 @@ class GradeRecord(Record):
     correct: bool | None
     correct_paper: bool
     how: str
+    how_paper: str | None = None
     group: int | None = None
 
     @property
     def key(self) -> Key:
         return (self.task, self.problem_id, self.sample)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether grading was cut off before the default verdict, which then counts as wrong."""
+        return self.how in UNDECIDED
+
+    @property
+    def undecided_paper(self) -> bool:
+        """Whether grading was cut off before the `paper` verdict, which then counts as wrong."""
+        return self.how_paper is not None
+
+    def keeping(self, earlier: GradeRecord | None) -> Self:
+        """This record with the verdicts of `earlier`, an older grade of the same trajectory, in the
+        place of those that it did not reach: no grading that was cut off takes a verdict back."""
+        if earlier is None or earlier.prediction != self.prediction:
+            return self
+        kept: dict[str, object] = {}
+        if self.undecided and not earlier.undecided:
+            kept |= {"correct": earlier.correct, "how": earlier.how}
+        if self.undecided_paper and not earlier.undecided_paper:
+            kept |= {"correct_paper": earlier.correct_paper, "how_paper": None}
+        return self.model_copy(update=kept)
 
 
 class CutGradeRecord(GradeRecord):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,12 @@ from rsd.errors import ConfigError
 from rsd.grading import GraderPool
 from rsd.patience import cut, cuts
 from rsd.records import (
-    TRAJECTORIES,
     CutGradeRecord,
     GradeRecord,
     Key,
     Manifest,
     TrajectoryRecord,
-    read_lines,
+    read_current,
 )
 from rsd.runs import counted, manifest, speculation
 from rsd.runs.concurrency import places
@@ -31,7 +30,7 @@ from rsd.runs.interruption import Interruption
 from rsd.runs.preflight import preflight
 from rsd.runs.progress import Progress
 from rsd.runs.runner import Rollout, decode_all, grade_record
-from rsd.runs.store import RunStore, served_otherwise
+from rsd.runs.store import RunStore, refuse_other_run, served_otherwise
 from rsd.runs.strategies import connected_strategy, response_text
 from rsd.tasks import load_problems
 
@@ -52,13 +51,20 @@ class Outcome:
 async def execute(config: Config, directory: Path | None = None) -> Outcome:
     """Run, or resume, what `config` describes, in `directory` (by default the config's own).
 
-    A run that owes nothing returns without touching a server. Raises `ConfigError`,
+    A run that owes nothing returns without touching a server, and one whose servers do not pass
+    the preflight changes nothing in its directory. Raises `ConfigError`,
     `BackendError`, `ScorerError`, `GradingError` or `StoreError` for what stops a run as a whole;
     a failed problem does not. The first Ctrl-C lets the solutions in flight finish, the second
     drops them (`Interruption`).
     """
     asked = _rollouts(config)
-    with RunStore(config, directory or config.directory) as store:
+    directory = directory or config.directory
+    refuse_other_run(directory, config)
+    if _unanswered(asked, read_current(directory).trajectories.values(), directory):
+        for check in await preflight(config):
+            if check.status == "warning":
+                log.warning("%s: %s%s", check.name, check.detail, check.mend and f"; {check.mend}")
+    with RunStore(config, directory) as store:
         remaining = _unanswered(asked, store.trajectories.values(), store.directory)
         async with GraderPool(workers=config.run.grading_workers) as grader:
             await _grade_missing(store, grader)
@@ -67,7 +73,7 @@ async def execute(config: Config, directory: Path | None = None) -> Outcome:
                 if await _decode(config, remaining, counts, store, grader):
                     return _outcome(store, len(asked), interrupted=True)
             await group_samples(store, grader)
-            await _grade_cut(config, store, grader, store.cut_grades)
+            await _grade_cut(config, store, grader)
         return _outcome(store, len(asked))
 
 
@@ -77,19 +83,19 @@ def owed(config: Config, directory: Path) -> list[Rollout]:
     Raises `ConfigError` when a benchmark cannot be loaded, or is not what `directory` answers, and
     `StoreError` when that cannot be read.
     """
-    stored = read_lines(directory / TRAJECTORIES, TrajectoryRecord)
-    done = (record for record in stored if record.error is None)
-    return _unanswered(_rollouts(config), done, directory)
+    stored = read_current(directory).trajectories
+    return _unanswered(_rollouts(config), stored.values(), directory)
 
 
 async def regrade(config: Config, directory: Path) -> None:
     """Grade every trajectory of a stored run again, also as far as patience cuts it, and replace
-    its grades."""
+    its grades. A verdict that is there stays where grading does not come to one now."""
     with RunStore(config, directory) as store:
         async with GraderPool(workers=config.run.grading_workers) as grader:
-            store.replace_grades(await _grade_each(store.trajectories.values(), grader))
+            graded = await _grade_each(store.trajectories.values(), grader)
+            store.replace_grades(grade.keeping(store.grades.get(grade.key)) for grade in graded)
             await group_samples(store, grader)
-            await _grade_cut(config, store, grader, {})
+            await _grade_cut(config, store, grader, again=True)
 
 
 def _tell_of_mixture(directory: Path, config: Config, before: Manifest, now: Manifest) -> None:
@@ -121,9 +127,9 @@ def _rollouts(config: Config) -> list[Rollout]:
 def _unanswered(
     asked: Sequence[Rollout], stored: Iterable[TrajectoryRecord], directory: Path
 ) -> list[Rollout]:
-    """Those of `asked` that are not among `stored`, the answers in `directory`. Raises
-    `ConfigError` for an answer to what is not asked: the digest does not see the files of
-    benchmarks, which may be others than they were."""
+    """Those of `asked` that have no success among `stored`, the trajectories in `directory`.
+    Raises `ConfigError` for one of a question that is not asked: the digest does not see the files
+    of benchmarks, which may be others than they were."""
     questions = {_key(rollout): rollout[0].question for rollout in asked}
     done = set()
     for record in stored:
@@ -133,7 +139,8 @@ def _unanswered(
                 f"benchmark asks now; put the file of before in tasks.data_dir, or choose another "
                 f"directory or delete this one"
             )
-        done.add(record.key)
+        if record.error is None:
+            done.add(record.key)
     return [rollout for rollout in asked if _key(rollout) not in done]
 
 
@@ -150,19 +157,17 @@ async def _decode(
     grader: GraderPool,
 ) -> bool:
     """Decode, store and grade what remains; tells whether Ctrl-C cut it short."""
-    for check in await preflight(config):
-        if check.status == "warning":
-            log.warning("%s: %s%s", check.name, check.detail, check.mend and f"; {check.mend}")
     wait = config.run.on_server_loss == "wait"
     async with connect(config, cache=config.step_cache, wait=wait) as backends:
         previous = store.read_manifest()
         session = manifest.begin(config, backends, previous, asked)
-        if previous and store.trajectories:
+        if previous and any(t.error is None for t in store.trajectories.values()):
             _tell_of_mixture(store.directory, config, previous, session)
         store.write_manifest(session)
         before = await counted.counted(backends), await speculation.counted(backends)
         interruption = Interruption(lambda: any(it.is_lost for it in backends.recoveries.values()))
-        done = [(store.trajectories[key], grade) for key, grade in store.grades.items()]
+        again = {_key(rollout) for rollout in remaining}
+        done = [(store.trajectories[k], grade) for k, grade in store.grades.items() if k not in again]
         async with places(
             config.run.concurrency, len(remaining), partial(counted.look, backends)
         ) as taken:
@@ -196,27 +201,37 @@ async def _decode(
 
 
 async def _grade_missing(store: RunStore, grader: GraderPool) -> None:
-    missing = [t for key, t in store.trajectories.items() if key not in store.grades]
+    """Grade what has no grade yet, and try again what grading was cut off from."""
+    known = store.grades
+    missing = [t for key, t in store.trajectories.items() if _lacks_verdict(known.get(key))]
     for grade in await _grade_each(missing, grader):
-        store.append(grade)
+        if (better := grade.keeping(known.get(grade.key))) != known.get(grade.key):
+            store.append(better)
 
 
 async def _grade_cut(
-    config: Config, store: RunStore, grader: GraderPool, known: Mapping[Key, CutGradeRecord]
+    config: Config, store: RunStore, grader: GraderPool, *, again: bool = False
 ) -> None:
-    """Grade the solutions that patience cuts, but for those whose grade is `known`."""
+    """Grade the solutions that patience cuts: those that have no verdict, or all `again`."""
     if config.decoding.profile != "paper":
         return
 
     async def grade(key: Key, steps: int) -> CutGradeRecord:
-        if key in known and known[key].steps == steps:
-            return known[key]
+        earlier = store.cut_grades.get(key)
+        if earlier is not None and earlier.steps != steps:
+            earlier = None
+        if earlier is not None and not again and not _lacks_verdict(earlier):
+            return earlier
         record = await grade_record(grader, cut(store.trajectories[key], steps))
-        return CutGradeRecord(**record.model_dump(), steps=steps)
+        return CutGradeRecord(**record.keeping(earlier).model_dump(), steps=steps)
 
     found = cuts(store.trajectories.values())
     graded = await asyncio.gather(*(grade(key, steps) for key, steps in found.items()))
     store.replace_cut_grades(graded)
+
+
+def _lacks_verdict(grade: GradeRecord | None) -> bool:
+    return grade is None or grade.undecided or grade.undecided_paper
 
 
 async def _grade_each(records: Iterable[TrajectoryRecord], grader: GraderPool) -> list[GradeRecord]:

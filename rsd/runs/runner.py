@@ -20,7 +20,7 @@ from rsd.errors import ContextError, RsdError, ServerChangedError, printable
 from rsd.grading import GraderPool, Options
 from rsd.prompts import render
 from rsd.protocols import Strategy
-from rsd.records import GradeRecord, TrajectoryRecord
+from rsd.records import FAILED, GradeRecord, TrajectoryRecord
 from rsd.runs.concurrency import Places
 from rsd.runs.interruption import Interruption
 from rsd.runs.store import RunStore
@@ -134,7 +134,7 @@ async def decode_one(
 
 
 async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRecord:
-    """The verdicts on one trajectory; a failed one is wrong, with `how` "error"."""
+    """The verdicts on one trajectory; a failed one is wrong, with `how` FAILED."""
     task, problem_id, sample = record.key
     if record.error is not None:
         return GradeRecord(
@@ -144,7 +144,7 @@ async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRec
             prediction=None,
             correct=False,
             correct_paper=False,
-            how="error",
+            how=FAILED,
         )
     options = Options(choices=record.choices)
     verdict = await grader.grade(record.response, record.gold, record.task, options=options)
@@ -156,6 +156,7 @@ async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRec
         correct=verdict.correct,
         correct_paper=verdict.correct_paper,
         how=verdict.how,
+        how_paper=verdict.how_paper,
     )
 
 

@@ -1,7 +1,9 @@
 """The run directory while it is written: append-only, flushed line by line, resumable.
 
-A kill loses at most what was in flight. Opening a directory again drops a torn last line and
-the records of failed problems, which are owed again; everything else stands.
+A kill loses at most what was in flight. Opening a directory changes none of its results: the first
+record that is appended cuts off the torn last line that a kill left, and nothing else is taken
+away. A failed problem stays as it is until its retry is appended, which then counts in its place
+(`rsd.records.read_current`).
 
 Each line is handed to the system at once, in one piece, so no end of the process loses it. It is
 not forced to the disk (fsync): after a power failure the last lines may be missing, and are owed.
@@ -33,6 +35,8 @@ from rsd.records import (
     Key,
     Manifest,
     TrajectoryRecord,
+    add_trajectory,
+    read_current,
     read_lines,
     read_manifest,
     unwritable,
@@ -45,8 +49,8 @@ _LOCK = ".lock"
 class RunStore:
     """An open run directory. Use as a context manager; one process at a time may hold it.
 
-    `trajectories` and `grades` are what is on disk, by key; both grow with `append`.
-    `cut_grades` are those of solutions that patience cuts.
+    `trajectories`, `grades` and `cut_grades`, of solutions that patience cuts, are the current
+    records, by key; `append` keeps them so.
     """
 
     def __init__(self, config: Config, directory: Path) -> None:
@@ -74,11 +78,12 @@ class RunStore:
         """Write one record, wholly or, if the disk refuses (`StoreError`), not at all."""
         name = TRAJECTORIES if isinstance(record, TrajectoryRecord) else GRADES
         try:
-            _write_line(self._files[name], _line(record).encode())
+            _write_line(self._appending(name), _line(record).encode())
         except OSError as error:
             raise unwritable(self.directory / name, error) from error
         if isinstance(record, TrajectoryRecord):
-            self.trajectories[record.key] = record
+            add_trajectory(self.trajectories, record)
+            self.grades.pop(record.key, None)
         else:
             self.grades[record.key] = record
 
@@ -97,8 +102,8 @@ class RunStore:
         changed = {grade.key: grade for grade in grades}
         path = self.directory / GRADES
         _rewrite(path, changed.values())
-        self._files[GRADES].close()
-        self._files[GRADES] = _appending(path)
+        if GRADES in self._files:
+            self._files.pop(GRADES).close()
         self.grades = changed
 
     def replace_cut_grades(self, grades: Iterable[CutGradeRecord]) -> None:
@@ -128,39 +133,34 @@ class RunStore:
         refuse_other_run(self.directory, config)
         if not (self.directory / CONFIG).exists():
             write_atomically(self.directory / CONFIG, config.dump())
-        self.trajectories = self._reopen_trajectories()
-        self.grades = self._reopen_grades()
-        self.cut_grades = self._read_cut_grades()
-        for name in (TRAJECTORIES, GRADES):
-            self._files[name] = _appending(self.directory / name)
+        self.trajectories, self.grades, self.cut_grades = read_current(self.directory)
 
-    def _reopen_trajectories(self) -> dict[Key, TrajectoryRecord]:
-        path = self.directory / TRAJECTORIES
-        stored = list(read_lines(path, TrajectoryRecord))
-        kept = {record.key: record for record in stored if record.error is None}
-        if len(kept) < len(stored) or _is_torn(path):
-            _rewrite(path, kept.values())
-        return kept
+    def _appending(self, name: str) -> FileIO:
+        """The file `name`, to append whole lines to."""
+        if name not in self._files:
+            if name == TRAJECTORIES:
+                self._drop_grades_of_nothing()
+            self._files[name] = file = _appending(self.directory / name)
+            _cut_torn_line(file)
+        return self._files[name]
 
-    def _reopen_grades(self) -> dict[Key, GradeRecord]:
-        path = self.directory / GRADES
-        stored = list(read_lines(path, GradeRecord))
-        kept = {record.key: record for record in stored if record.key in self.trajectories}
-        if len(kept) < len(stored) or _is_torn(path):
-            _rewrite(path, kept.values())
-        return kept
-
-    def _read_cut_grades(self) -> dict[Key, CutGradeRecord]:
-        return {g.key: g for g in read_lines(self.directory / CUT_GRADES, CutGradeRecord)}
+    def _drop_grades_of_nothing(self) -> None:
+        """Before a solution joins, take away grades of solutions that the directory has lost: one
+        of them could be taken for the grade of a new solution of the same problem."""
+        stored = read_lines(self.directory / GRADES, GradeRecord)
+        if any(grade.key not in self.trajectories for grade in stored):
+            self.replace_grades(self.grades.values())
 
 
-def _is_torn(path: Path) -> bool:
-    """Whether the last line has no end."""
-    if not path.exists() or not path.stat().st_size:
-        return False
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() != b"\n"
+def _cut_torn_line(file: FileIO) -> None:
+    """Take away what follows the last line break of `file`, if there is anything."""
+    size = os.fstat(file.fileno()).st_size
+    whole = size
+    while whole and os.pread(file.fileno(), 1, whole - 1) != b"\n":
+        start = max(0, whole - 65536)
+        whole = start + os.pread(file.fileno(), whole - start, start).rfind(b"\n") + 1
+    if whole < size:
+        file.truncate(whole)
 
 
 def _rewrite(path: Path, records: Iterable[BaseModel]) -> None:
@@ -173,7 +173,7 @@ def _line(record: BaseModel) -> str:
 
 def _appending(path: Path) -> FileIO:
     """`path`, to append to; unbuffered, so that nothing is left to be written on closing."""
-    return path.open("ab", buffering=0)
+    return path.open("ab+", buffering=0)
 
 
 def _write_line(file: FileIO, line: bytes) -> None:

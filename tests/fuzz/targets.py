@@ -18,8 +18,8 @@ from fuzz.gateway_target import gateway_body
 
 from rsd.config import load, load_sweep
 from rsd.errors import ConfigError, RsdError, StoreError
-from rsd.grading import Options, Verdict, extract_answer, is_correct
-from rsd.grading.direct import direct_verdict
+from rsd.grading import Options, extract_answer, is_correct
+from rsd.grading.direct import Decision, decide_directly
 from rsd.grading.extract import MAX_SCANNED
 from rsd.grading.kinds import kind_of
 from rsd.grading.service import serve_job
@@ -136,16 +136,16 @@ def extraction(data: bytes) -> None:
     if data and data[0] & 0x80 and response:
         response *= MAX_SCANNED // len(response)
     assert isinstance(extract_answer(response, task), str | None)
-    direct = direct_verdict(response, gold, task, kind_of(task), Options(), with_paper=True)
-    assert isinstance(direct.prediction, str | None)
+    decision = decide_directly(response, gold, task, kind_of(task), Options(), with_paper=True)
+    assert isinstance(decision.prediction, str | None)
 
 
 def verdict(data: bytes) -> None:
     """A worker's job, in this process: an exception here would be a crash of the worker there."""
     response, gold, task = _response_and_gold(data)
-    reply = serve_job([response, gold, task, kind_of(task).value, {}, True])
-    json.dumps(reply)
-    Verdict(**reply)
+    reply = serve_job([response, gold, task, kind_of(task).value, {}, ["default", "paper"]])
+    decision = Decision(None, None, None).joined(json.loads(json.dumps(reply)))
+    assert not decision.undecided
 
 
 def grader(data: bytes) -> None:

@@ -18,7 +18,7 @@ from rsd.grading.client import Worker, WorkerCrash, WorkerTimeout
 from rsd.grading.pool import Workers, verdict_on
 from rsd.grading.verdict import Options
 
-JOB = [r"\boxed{\frac12x}", "x/2", "math", "math", {}, True]
+JOB = [r"\boxed{\frac12x}", "x/2", "math", "math", {}, ["default", "paper"]]
 PATIENCE = 60.0  # seconds; a loaded machine starts a process slowly
 
 
@@ -88,7 +88,7 @@ def test_a_job_without_end_is_killed_and_the_worker_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     workers = Workers(1)
-    assert workers.run(JOB, later())["correct"] is True
+    assert workers.run(JOB, later())["default"][0] is True
     stuck = workers._idle[0]
     os.kill(stuck.pid, signal.SIGSTOP)
     monkeypatch.setattr(client, "JOB_SECONDS", 0.2)
@@ -96,7 +96,7 @@ def test_a_job_without_end_is_killed_and_the_worker_replaced(
         workers.run(JOB, later())
     assert stuck.gone
     monkeypatch.setattr(client, "JOB_SECONDS", PATIENCE)
-    assert workers.run(JOB, later())["correct"] is True
+    assert workers.run(JOB, later())["default"][0] is True
     workers.close()
 
 
@@ -110,7 +110,7 @@ def test_a_worker_that_dies_at_work_is_replaced(monkeypatch: pytest.MonkeyPatch)
         patch.setattr(Worker, "wait_ready", die)
         with pytest.raises(WorkerCrash):
             workers.run(JOB, later())
-    assert workers.run(JOB, later())["correct"] is True
+    assert workers.run(JOB, later())["default"][0] is True
     workers.close()
 
 
@@ -120,7 +120,7 @@ def test_a_worker_that_died_idle_costs_no_answer() -> None:
     pid = workers._idle[0].pid
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert workers.run(JOB, later())["correct"] is True
+    assert workers.run(JOB, later())["default"][0] is True
     assert [worker.pid for worker in workers._all] != [pid]
     workers.close()
 
@@ -141,7 +141,7 @@ def test_the_failure_is_in_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
         raise WorkerTimeout
 
     monkeypatch.setattr(Workers, "run", stuck)
-    assert grade(r"\boxed{2x}", "x", "math") == Verdict("2x", False, False, "timeout")
+    assert grade(r"\boxed{2x}", "x", "math") == Verdict("2x", False, False, "timeout", "timeout")
 
 
 @pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="needs Linux's /proc")

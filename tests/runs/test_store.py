@@ -9,7 +9,15 @@ import pytest
 
 from rsd.config import Config, load
 from rsd.errors import ConfigError, StoreError
-from rsd.records import GRADES, TRAJECTORIES, GradeRecord, TrajectoryRecord, read_lines
+from rsd.records import (
+    FAILED,
+    GRADES,
+    TRAJECTORIES,
+    GradeRecord,
+    TrajectoryRecord,
+    read_current,
+    read_lines,
+)
 from rsd.runs.store import RunStore
 from rsd.types import StopReason
 
@@ -37,14 +45,14 @@ def trajectory(problem_id: str, error: str | None = None) -> TrajectoryRecord:
     )
 
 
-def grade(problem_id: str) -> GradeRecord:
+def grade(problem_id: str, how: str = "box/string") -> GradeRecord:
     return GradeRecord(
         task="demo",
         problem_id=problem_id,
         prediction="1",
         correct=True,
         correct_paper=True,
-        how="box/string",
+        how=how,
     )
 
 
@@ -77,16 +85,56 @@ def test_a_file_cut_anywhere_keeps_its_whole_lines(
     assert len(list(read_lines(path, TrajectoryRecord))) == whole[:kept_bytes].count(b"\n") + 1
 
 
-def test_failed_problems_are_owed_again_and_lose_their_grade(
-    config: Config, tmp_path: Path
-) -> None:
+def test_opening_changes_no_result(config: Config, tmp_path: Path) -> None:
     with RunStore(config, tmp_path) as store:
         for record in (trajectory("a"), trajectory("b", error="lost")):
             store.append(record)
             store.append(grade(record.problem_id))
+    path = tmp_path / TRAJECTORIES
+    path.write_bytes(path.read_bytes() + b'{"torn')
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     with RunStore(config, tmp_path) as store:
-        assert ids(store) == ["a"]
-        assert [key[1] for key in store.grades] == ["a"]
+        assert ids(store) == [key[1] for key in store.grades] == ["a", "b"]
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_retry_is_appended_and_then_counts(config: Config, tmp_path: Path) -> None:
+    attempts = [trajectory("a", error="lost"), trajectory("a", error="again"), trajectory("a")]
+    for number, attempt in enumerate(attempts):
+        with RunStore(config, tmp_path) as store:
+            store.append(attempt)
+            assert not store.grades  # a retry has a grade of its own
+            store.append(grade("a", how=FAILED if attempt.error else "box/string"))
+        assert list(read_lines(tmp_path / TRAJECTORIES, TrajectoryRecord)) == attempts[: number + 1]
+        assert list(read_current(tmp_path).trajectories.values()) == [attempt]
+
+
+def test_a_failure_never_supersedes_a_success(config: Config, tmp_path: Path) -> None:
+    with RunStore(config, tmp_path) as store:
+        for record in (trajectory("a"), trajectory("a", error="lost")):
+            store.append(record)
+            store.append(grade("a", how=FAILED if record.error else "box/string"))
+    trajectories, grades, _ = read_current(tmp_path)
+    assert list(trajectories.values()) == [trajectory("a")]
+    assert list(grades.values()) == [grade("a")]
+
+
+def test_the_grade_of_a_failure_is_none_of_its_retry(config: Config, tmp_path: Path) -> None:
+    with RunStore(config, tmp_path) as store:
+        store.append(trajectory("a", error="lost"))
+        store.append(grade("a", how=FAILED))
+        store.append(trajectory("a"))  # and a kill before its grade
+    assert not read_current(tmp_path).grades
+
+
+def test_the_grade_of_a_lost_solution_is_none_of_the_next(config: Config, tmp_path: Path) -> None:
+    with RunStore(config, tmp_path) as store:
+        store.append(trajectory("a"))
+        store.append(grade("a"))
+    (tmp_path / TRAJECTORIES).write_bytes(b"")  # as after a power failure
+    with RunStore(config, tmp_path) as store:
+        store.append(trajectory("a"))
+    assert not read_current(tmp_path).grades
 
 
 def test_a_damaged_line_is_named_and_not_dropped(config: Config, tmp_path: Path) -> None:
