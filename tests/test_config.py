@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsd.config import Config, differing_keys, load
+from rsd.config import Config, differing_keys, load, ready
 from rsd.errors import ConfigError
 from rsd.types import ROLES
 
@@ -26,7 +26,7 @@ class Mistyped:
         ("decoding.top_p=0", "decoding.top_p: Input should be greater than 0"),
         ("decoding.threshold=.nan", "nan is no threshold"),
         ("decoding.strategy=rds", "no strategy 'rds'; known: rsd, draft"),
-        ("decoding.strategy=rsd:Nothing", "cannot import 'rsd:Nothing'"),
+        ("decoding.strategy=:Nothing", "no strategy ':Nothing'; known: rsd, draft"),
         ("decoding.samples=2", "several samples or candidates need a temperature above 0"),
         ("decoding.candidates=2", "several samples or candidates need a temperature above 0"),
         ("models.prm.served_name=''", "models.prm: served_name is missing; add it"),
@@ -39,7 +39,6 @@ class Mistyped:
         ("tasks.names=[demo, gsm8k, demo]", "tasks.names: demo is named twice"),
         ("models.prm.endpoints=[http://127.0.0.1:80101/v1]", "its port is no number from 1"),
         ("models.prm.endpoints=[http://127.0.0.1:801O/v1]", "its port is no number from 1"),
-        ("decoding.strategy=test_config:Mistyped", "roles is 'draft'; write a tuple of draft,"),
         ("run.concurrency=atuo", "run.concurrency: Input should be 'auto' or a valid integer, "),
         ("decoding.lookahead=-1", "decoding.lookahead: Input should be 'auto' or greater than or"),
         ("tasks.names=[]", "tasks.names: Input should be a list of at least 1"),
@@ -64,6 +63,23 @@ def test_a_wrong_key_or_value_is_one_line_that_names_it(override: str, message: 
     with pytest.raises(ConfigError) as caught:
         load(DEMO, [override])
     assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        ("rsd:Nothing", "cannot import 'rsd:Nothing': "),
+        ("no_such_module:Nothing", "cannot import 'no_such_module:Nothing': "),
+        ("test_config:Mistyped", "test_config:Mistyped: roles is 'draft'; write a tuple of draft,"),
+    ],
+)
+def test_a_class_is_imported_when_it_is_about_to_run(strategy: str, message: str) -> None:
+    config = load(DEMO, [f"decoding.strategy={strategy}"])
+    assert len(config.digest) == 10
+    with pytest.raises(ConfigError) as caught:
+        ready(config, DEMO)
+    assert str(caught.value).startswith(f"{DEMO}: decoding.strategy: {message}")
     assert "\n" not in str(caught.value)
 
 

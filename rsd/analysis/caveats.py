@@ -14,16 +14,23 @@ def labelled(run: RunRecord) -> str:
     """The strategy in words, and what keeps the run from being whole: `RSD δ=0.7 (150 of 200, 3
     failed)`."""
     lacking = shortfall(run)
-    words = in_words(run.config)
+    words = in_words(run.config, run.manifest.models)
     return f"{words} ({', '.join(lacking)})" if lacking else words
 
 
 def shortfall(run: RunRecord) -> list[str]:
-    """What keeps a run from being whole: problems still owed, and failed ones."""
+    """What keeps a run from being whole: problems still owed, failed ones, and those on which a
+    grader came to no verdict."""
     n, asked = len(run.trajectories), sum(run.manifest.asked.values())
     errors = sum(map(failed, run.trajectories.values()))
+    undecided = {
+        grade.key
+        for grade in (*run.grades.values(), *run.cut_grades.values())
+        if grade.undecided or grade.undecided_paper
+    }
     owing = [f"{n} of {asked}"] if n < asked else []
-    return owing + ([f"{errors} failed"] if errors else [])
+    counts = ((errors, "failed"), (len(undecided), "undecided"))
+    return owing + [f"{count} {what}" for count, what in counts if count]
 
 
 def left_out(summary: Summary, label: str) -> list[str]:
@@ -34,6 +41,15 @@ def left_out(summary: Summary, label: str) -> list[str]:
         apart = "" if without is None else f"; {without:.1%} right without them"
         unless = " unless ungradable" if summary.ungradable else ""
         parts.append(f"{summary.errors} failed (counted as wrong{unless}{apart})")
+    for count, by in (
+        (summary.undecided, ""),
+        (summary.undecided_paper, " by the paper's grader"),
+    ):
+        if count:
+            parts.append(
+                f"{count} undecided{by}: grading timed out or crashed (counted as wrong; rsd grade "
+                f"tries again)"
+            )
     if summary.ungradable:
         parts.append(f"{summary.ungradable} with an ungradable gold answer (left out)")
     if summary.ungraded:

@@ -11,11 +11,16 @@ from rsd.analysis.speculation import total_speculation
 from rsd.analysis.timing import most_at_once
 from rsd.types import ROLES
 
+UNDECIDED_NOTE = (
+    "Undecided: grading timed out or crashed, which counts as wrong; rsd grade tries again."
+)
+
 
 def per_task(runs: list[AnalyzedRun]) -> Block:
     """One row a (task, run), and the average of each run that has several tasks."""
     rows: list[tuple[str, ...]] = []
     names = labels(runs)
+    late = any(it.undecided or it.undecided_paper for it in (run.metrics.overall for run in runs))
     for task in dict.fromkeys(name for run in runs for name in run.metrics.tasks):
         for run, name in zip(runs, names, strict=True):
             if task not in run.metrics.tasks:
@@ -33,13 +38,16 @@ def per_task(runs: list[AnalyzedRun]) -> Block:
                     drafts_kept(run, it.acceptance_rate_tokens),
                     str(it.errors),
                     str(it.ungradable),
+                    *([f"{it.undecided} / {it.undecided_paper}"] if late else []),
                 )
             )
     several = [pair for pair in zip(runs, names, strict=True) if len(pair[0].metrics.tasks) > 1]
     for run, name in several:
         average = run.metrics.average
         cells = (percent(average.accuracy, 1), percent(average.accuracy_paper, 1))
-        rows.append(("average", name, f"{len(run.metrics.tasks)} tasks", *cells, *[UNKNOWN] * 5))
+        rows.append(
+            ("average", name, f"{len(run.metrics.tasks)} tasks", *cells, *[UNKNOWN] * (5 + late))
+        )
     return Block(
         "By task",
         (
@@ -53,9 +61,13 @@ def per_task(runs: list[AnalyzedRun]) -> Block:
             Column("draft tokens\nkept"),
             Column("failed"),
             Column("ungradable"),
+            *([Column("undecided\nours / paper's")] if late else []),
         ),
         rows,
-        ("The average is the unweighted mean over the tasks.",) if several else (),
+        (
+            *(["The average is the unweighted mean over the tasks."] if several else []),
+            *([UNDECIDED_NOTE] if late else []),
+        ),
     )
 
 

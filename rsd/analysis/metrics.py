@@ -126,6 +126,7 @@ def _summarize(
 ) -> Summary:
     graded = [(t, run.grades.get(t.key)) for t in trajectories]
     outcomes = [outcome(*pair) for pair in graded]
+    outcomes_paper = [outcome_paper(*pair) for pair in graded]
     right, counted = _tally(outcomes)
     kept = counted - outcomes.count(Outcome.FAILED)
     finished = [t for t in trajectories if not failed(t)]
@@ -138,10 +139,12 @@ def _summarize(
         errors=len(trajectories) - len(finished),
         ungradable=outcomes.count(Outcome.UNGRADABLE),
         ungraded=outcomes.count(Outcome.UNGRADED),
+        undecided=outcomes.count(Outcome.UNDECIDED),
+        undecided_paper=outcomes_paper.count(Outcome.UNDECIDED),
         accuracy=right / counted if counted else None,
         ci95=_interval(run, graded) if counted else None,
         accuracy_without_errors=right / kept if kept else None,
-        accuracy_paper=_accuracy_paper(graded),
+        accuracy_paper=_share_right(outcomes_paper),
         samples=sampled(run, trajectories),
         steps=Steps(
             draft_accepted=work.draft_steps_kept,
@@ -192,8 +195,8 @@ def _interval(
     return clustered_interval(rights, sizes)
 
 
-def _accuracy_paper(graded: list[tuple[TrajectoryRecord, GradeRecord | None]]) -> float | None:
-    right, counted = _tally([outcome_paper(*pair) for pair in graded])
+def _share_right(outcomes: list[Outcome]) -> float | None:
+    right, counted = _tally(outcomes)
     return right / counted if counted else None
 
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from rsd.config import Config, DecodingConfig
+from rsd.types import Role
 
 JUDGING = ("rsd", "random", "oracle", "guided", "confidence")
 """Strategies that keep or reject each draft step by a rule."""
 
 
-def in_words(config: Config) -> str:
+def in_words(config: Config, roles: Collection[Role]) -> str:
     """The strategy with the keys that make it what it is, such as `RSD δ=0.7`. `+ SD`: the
-    target's server decodes speculatively, token by token."""
+    target, one of the `roles` that it asks, decodes speculatively in its server."""
     decoding = config.decoding
     words = _describe(decoding)
     speculative = config.models.target.serve.speculative is not None
-    return f"{words} + SD" if speculative and "target" in config.roles else words
+    return f"{words} + SD" if speculative and "target" in roles else words
 
 
 def delta(threshold: float) -> str:

@@ -9,13 +9,15 @@ from rsd.types import StopReason
 
 
 class Outcome(StrEnum):
-    """RIGHT and WRONG make the accuracy, and so does FAILED, as wrong: a problem that a server
-    lost was not solved. The other two are left out of it and counted apart; a failed problem whose
-    grade says that its gold answer cannot be read is UNGRADABLE."""
+    """RIGHT and WRONG make the accuracy. So do FAILED and UNDECIDED, which count as not right and
+    are counted apart: a problem that a server lost was not solved, and an answer that the grader
+    did not get through was not found right. UNGRADABLE and UNGRADED are left out of it; a failed
+    problem whose grade says that its gold answer cannot be read is UNGRADABLE."""
 
     RIGHT = "right"
     WRONG = "wrong"
     FAILED = "failed"  # decoding ended with an error
+    UNDECIDED = "undecided"  # grading timed out or crashed; `rsd grade` tries again
     UNGRADABLE = "ungradable"  # the grader cannot read the gold answer
     UNGRADED = "not graded"  # killed before grading; `rsd grade` makes up for it
 
@@ -43,6 +45,8 @@ def outcome(trajectory: TrajectoryRecord, grade: GradeRecord | None) -> Outcome:
         return Outcome.FAILED
     if grade is None:
         return Outcome.UNGRADED
+    if grade.undecided:
+        return Outcome.UNDECIDED
     return Outcome.RIGHT if grade.correct else Outcome.WRONG
 
 
@@ -52,6 +56,8 @@ def outcome_paper(trajectory: TrajectoryRecord, grade: GradeRecord | None) -> Ou
         return Outcome.FAILED
     if grade is None:
         return Outcome.UNGRADED
+    if grade.undecided_paper:
+        return Outcome.UNDECIDED
     return Outcome.RIGHT if grade.correct_paper else Outcome.WRONG
 
 

@@ -182,7 +182,8 @@ def _beside(ours: float, ci95: Interval, theirs: float) -> tuple[str, str, str, 
 def _notes(it: PaperComparison) -> tuple[str, ...]:
     config, figures = it.run.run.config, [one.figure for one in it.sets]
     places = dict.fromkeys([*(f"arXiv {f.arxiv}" for f in figures), *(f.table for f in figures)])
-    models = ", ".join(f"{role} {config.models.role(role).model}" for role in config.roles)
+    roles = it.run.run.manifest.models
+    models = ", ".join(f"{role} {config.models.role(role).model}" for role in roles)
     notes = [
         f"Published ({', '.join(places)}): {it.row.way}, models {it.row.models} as "
         f"family/target/draft/PRM. This run: {models}.",
@@ -205,6 +206,11 @@ def _notes(it: PaperComparison) -> tuple[str, ...]:
         notes.append(
             f"{errors} solutions failed; both graders' figures count them as wrong, the default "
             "one's only those with a gradable gold answer."
+        )
+    if undecided := it.run.metrics.overall.undecided_paper:
+        notes.append(
+            f"On {undecided} solutions the paper's grader came to no verdict, as it timed out or "
+            f"crashed; they count as wrong, and rsd grade tries again."
         )
     if it.absent:
         notes.append(f"Published, but not in this run: {', '.join(it.absent)}.")

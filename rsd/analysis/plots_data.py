@@ -199,7 +199,7 @@ def kind(run: AnalyzedRun) -> str:
     strategy = run.run.config.decoding.strategy
     if strategy == "draft" or is_target_alone(run):
         return strategy
-    return "judged" if run.run.config.roles[:2] == ("draft", "target") else "other"
+    return "judged" if {"draft", "target"} <= run.run.manifest.models.keys() else "other"
 
 
 def _points(

@@ -1,6 +1,7 @@
 """What `metrics.json` holds, per task and overall; `rsd.analysis.metrics` computes it.
 
-Accuracy counts every problem whose gold answer can be graded; failed ones are wrong. Shares of
+Accuracy counts every problem whose gold answer can be graded; failed and undecided ones are not
+right. Shares of
 steps, FLOPs and latency describe solutions that were finished; latency leaves out those whose
 requests were asked again or waited for a lost server. Token totals and busy shares
 count all recorded work, that of failed problems included. Where the step cache gave answers, speed
@@ -79,6 +80,10 @@ class Summary(BaseModel):
         "accuracy, even if they failed"
     )
     ungraded: int = Field(description="finished but not graded yet; not in accuracy")
+    undecided: int = Field(
+        0, description="of n, those whose grading timed out or crashed; not right in accuracy"
+    )
+    undecided_paper: int = Field(0, description="likewise of accuracy_paper")
     accuracy: float | None
     ci95: tuple[float, float] | None = Field(
         description="Wilson interval of accuracy; with several samples, clustered by problem"

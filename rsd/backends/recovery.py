@@ -68,6 +68,9 @@ class Recovery:
                     raise ServerLostError(message, reached=True) from error
                 note(retries=1)
                 await asyncio.sleep(0)  # let those that wait go first
+            except ServerChangedError as error:
+                self._refuse(error)
+                raise
             except RsdError:  # an answer too
                 self._regain()
                 raise
@@ -128,6 +131,12 @@ class Recovery:
         self._lost_at = self._told_at = None
         self._looks = 0
         self._wake()
+
+    def _refuse(self, error: ServerChangedError) -> None:
+        """The role stays lost: whatever answers in its place serves another model. Who was told
+        of the wait is told how it ended."""
+        if self._told_at is not None:
+            log.warning("not back: %s", error)
 
     def _wake(self) -> None:
         self._changed.set()

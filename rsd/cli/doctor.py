@@ -8,7 +8,7 @@ import typer
 
 from rsd.cli.options import ConfigFile, Overrides
 from rsd.cli.process import without_torch
-from rsd.config import Config, load
+from rsd.config import Config, load, ready
 from rsd.errors import printable
 from rsd.runs import examine
 
@@ -23,7 +23,7 @@ def doctor(config: ConfigFile, override: Overrides = None) -> None:
 
     Exit code 1 if a check fails.
     """
-    resolved = load(config, override or ())
+    resolved = ready(load(config, override or ()), config)
     without_torch([resolved.decoding.strategy])
     failed = asyncio.run(_print_checks(resolved))
     if failed:

@@ -21,7 +21,7 @@ from rsd.cli.on_demand import (
 from rsd.cli.options import ConfigFile, Overrides
 from rsd.cli.process import without_torch
 from rsd.cli.resumable import resumable
-from rsd.config import load
+from rsd.config import load, ready
 from rsd.runs import execute, owed, refuse_other_run
 
 
@@ -46,12 +46,12 @@ def run(
     and report.html are made at the end.
     """
     resolved = load(config, [*([NOBODY_RESTARTS] if serve else []), *(override or ())])
-    without_torch([resolved.decoding.strategy])
     where = directory or resolved.directory
     refuse_other_run(where, resolved)  # before servers load
     if status:
         typer.echo(f"{where}\t{len(owed(resolved, where))}")
         return
+    without_torch([ready(resolved, config).decoding.strategy])
     with resumable(), servers(serve, log_dir, timeout) as prepare:
         if serve and owed(resolved, where):
             prepare(resolved)

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from rsd.cli.options import ConfigFile, Overrides
-from rsd.config import Config, load
+from rsd.config import Config, load, ready
 from rsd.errors import ConfigError, LaunchError, printable
 from rsd.serving import ServerCommand, Supervisor, build, preflight, running
 from rsd.serving.supervisor import DEFAULT_LOG_DIR, DEFAULT_TIMEOUT_S
@@ -56,7 +56,7 @@ def serve(
     If one dies that has no replica here, the last lines of its log are shown, the others are
     stopped, and the exit code is 1; none is restarted.
     """
-    resolved = load(config, override or ())
+    resolved = ready(load(config, override or ()), config)
     wanted = _wanted(only or (), resolved)
     if not print_only:
         _take_back(ready_file)

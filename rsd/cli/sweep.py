@@ -23,7 +23,7 @@ from rsd.cli.on_demand import (
 from rsd.cli.options import Overrides
 from rsd.cli.process import without_torch
 from rsd.cli.resumable import resumable
-from rsd.config import Sweep, load_sweep
+from rsd.config import Sweep, load_sweep, ready
 from rsd.errors import StoreError
 from rsd.records import METRICS, REPORT, read_run
 from rsd.runs import PointOutcome, debts, execute_sweep
@@ -54,7 +54,7 @@ def sweep(
             shown = "unreadable" if debt is None else debt
             typer.echo(f"{point.directory}\t{shown}\t{','.join(point.labels)}")
         return
-    without_torch(point.config.decoding.strategy for point in loaded.points)
+    without_torch(ready(point.config, file).decoding.strategy for point in loaded.points)
     outcomes = []
     width = max(len(point.label) for point in loaded.points)
     with resumable(), servers(serve, log_dir, timeout) as prepare:

@@ -8,7 +8,7 @@ that names file, key and mend.
 
 from rsd.config.addresses import is_loopback
 from rsd.config.gateway import GatewayConfig
-from rsd.config.loading import differing_keys, load, parse
+from rsd.config.loading import differing_keys, load, parse, ready
 from rsd.config.models import (
     ModelConfig,
     ModelsConfig,
@@ -18,7 +18,13 @@ from rsd.config.models import (
     server_name,
 )
 from rsd.config.schema import Config, DecodingConfig, RunConfig, TasksConfig
-from rsd.config.strategies import STRATEGY_KEYS, StrategyUses, load_class, strategy_uses
+from rsd.config.strategies import (
+    STRATEGY_KEYS,
+    StrategyUses,
+    load_class,
+    strategy_keys,
+    strategy_uses,
+)
 from rsd.config.sweep import Sweep, SweepPoint, load_sweep
 
 __all__ = [
@@ -42,6 +48,8 @@ __all__ = [
     "load_class",
     "load_sweep",
     "parse",
+    "ready",
     "server_name",
+    "strategy_keys",
     "strategy_uses",
 ]

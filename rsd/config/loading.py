@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from rsd.config.plain import read_yaml
 from rsd.config.schema import Config
+from rsd.config.strategies import strategy_uses
 from rsd.errors import ConfigError
 
 _SECRET = re.compile(r"^\$\{(\w+)\}$")
@@ -28,7 +29,8 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
     """Read a configuration file and apply `overrides` of the form `a.b=value`.
 
     A file may name another as its `base`, relative to itself, and say only what differs: mappings
-    are merged, null takes the base's key away, anything else replaces. Raises `ConfigError`.
+    are merged, null takes the base's key away, anything else replaces. Imports nothing that the
+    file names, which may be another's. Raises `ConfigError`.
     """
     values, bases = _read(Path(path), str(path))
     for override in overrides:
@@ -88,6 +90,16 @@ def read_mapping(path: Path | str, sections: str, source: str | None = None) -> 
     if not isinstance(values, dict):
         raise ConfigError(f"{source}: expected a mapping with {sections}")
     return values
+
+
+def ready(config: Config, source: Path | str) -> Config:
+    """`config` of the file `source`, which is about to be run: the class of a strategy of one's own
+    is imported. Raises `ConfigError` if that cannot be."""
+    try:
+        strategy_uses(config.decoding.strategy)
+    except ValueError as error:
+        raise ConfigError(f"{source}: decoding.strategy: {error}") from None
+    return config
 
 
 def parse(values: Mapping[str, Any], source: str) -> Config:

@@ -16,10 +16,10 @@ from pydantic import (
 
 from rsd.config.gateway import GatewayConfig
 from rsd.config.models import ModelsConfig
-from rsd.config.strategies import STRATEGY_KEYS, strategy_uses
+from rsd.config.strategies import STRATEGY_KEYS, strategy_keys, strategy_uses
 from rsd.config.strict import PositiveInt, Share, Strict, UserPath
 from rsd.prompts import TEMPLATES
-from rsd.types import Role, Source
+from rsd.types import ROLES, Role, Source
 
 STEP_CACHE = "steps.sqlite"
 
@@ -72,7 +72,7 @@ class DecodingConfig(Strict):
     @field_validator("strategy")
     @classmethod
     def _is_strategy(cls, name: str) -> str:
-        strategy_uses(name)
+        strategy_keys(name)
         return name
 
     @field_validator("prompt")
@@ -99,7 +99,7 @@ class DecodingConfig(Strict):
 
     @model_validator(mode="after")
     def _several_can_differ(self) -> Self:
-        read = strategy_uses(self.strategy).keys
+        read = strategy_keys(self.strategy)
         counts = [getattr(self, key) for key in ("candidates", "beams") if key in read]
         if max(self.samples, *counts, 1) > 1 and self.temperature == 0:
             raise ValueError("several samples or candidates need a temperature above 0")
@@ -116,7 +116,7 @@ class DecodingConfig(Strict):
     def determinants(self) -> dict[str, Any]:
         """What of this decides the answers: all but the keys that the strategy or the profile
         does not read, and `lookahead`, which changes when a step is written and not which."""
-        unread = _STRATEGY_SPECIFIC - set(strategy_uses(self.strategy).keys) | {"lookahead"}
+        unread = _STRATEGY_SPECIFIC - set(strategy_keys(self.strategy)) | {"lookahead"}
         if self.profile == "paper":
             unread |= {"max_repeats"}
         return self.model_dump(mode="json", exclude=unread)
@@ -181,20 +181,23 @@ class Config(Strict):
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """The servers that the strategy needs."""
+        """The servers that the strategy needs. Imports the class of a strategy of your own; raises
+        `ValueError` if that cannot be (`rsd.config.ready`)."""
         needed = strategy_uses(self.decoding.strategy, self.decoding.writer).roles
         scored_by = self.models.scored_by
         return tuple(dict.fromkeys(scored_by if role == "prm" else role for role in needed))
 
     def determinants(self) -> dict[str, Any]:
         """What decides the answers, as nested plain values: all of it, and nothing of where the
-        servers are or how fast they are driven."""
-        scored = "prm" in strategy_uses(self.decoding.strategy).roles
+        servers are or how fast they are driven. A strategy of one's own, which is not imported for
+        this, is taken to ask all three models."""
+        own = ":" in self.decoding.strategy
+        scored = own or "prm" in strategy_uses(self.decoding.strategy).roles
         models = {
             role: self.models.role(role).model_dump(
                 mode="json", include={"model", "kind", "tokenizer", "aggregation"}
             )
-            for role in ((*self.roles, "prm") if scored else self.roles)
+            for role in (ROLES if own else (*self.roles, "prm") if scored else self.roles)
         }
         speculative = self.models.target.serve.speculative
         if "target" in models and speculative is not None:  # other samples, and another speed

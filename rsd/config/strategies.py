@@ -8,6 +8,7 @@ servers it needs, and it reads `decoding.options` and any key that it likes.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ class StrategyUses:
 
 _WEIGHTING = ("threshold", "weighting", "probability", "sharpness")
 _CHOICE = ("writer", "candidates")
+_OWN = re.compile(r"[^:]+:[^:]+")
 
 STRATEGY_KEYS: dict[str, StrategyUses] = {
     "rsd": StrategyUses(ROLES, (*_WEIGHTING, "candidates")),
@@ -48,23 +50,35 @@ STRATEGY_KEYS: dict[str, StrategyUses] = {
 log-probability, `threshold` then being one (<= 0)."""
 
 
-def strategy_uses(name: str, writer: Source | None = None) -> StrategyUses:
-    """What the strategy called `name` uses, the model of `writer` included if it is given.
+def strategy_keys(name: str) -> tuple[str, ...]:
+    """The particular keys of `decoding` that the strategy called `name` reads. Imports nothing, so
+    that the configuration of a run that someone else made can be read.
 
-    Raises `ValueError` for an unknown name, or a class that cannot be imported or has other roles.
+    Raises `ValueError` for a name that is none.
     """
+    if name in STRATEGY_KEYS:
+        return STRATEGY_KEYS[name].keys
+    if _OWN.fullmatch(name):
+        return (*sorted({key for uses in STRATEGY_KEYS.values() for key in uses.keys}), "options")
+    known = ", ".join(STRATEGY_KEYS)
+    raise ValueError(f"no strategy {name!r}; known: {known}, or package.module:Class")
+
+
+def strategy_uses(name: str, writer: Source | None = None) -> StrategyUses:
+    """What the strategy called `name` uses, the model of `writer` included if it is given. Imports
+    the class of a strategy of your own, so that only who is to run it may ask (`strategy_keys`).
+
+    Raises `ValueError` for an unknown name, and for a class that cannot be imported or whose roles
+    are no roles.
+    """
+    keys = strategy_keys(name)
     if ":" in name:
-        keys = {key for uses in STRATEGY_KEYS.values() for key in uses.keys}
         own = load_class(name)
         roles, token_ids = getattr(own, "roles", ROLES), getattr(own, "token_ids", False)
         if not isinstance(roles, tuple | list) or not set(roles) <= set(ROLES):
             raise ValueError(f"{name}: roles is {roles!r}; write a tuple of {', '.join(ROLES)}")
-        return StrategyUses(tuple(roles), (*sorted(keys), "options"), token_ids=token_ids)
-    try:
-        uses = STRATEGY_KEYS[name]
-    except KeyError:
-        known = ", ".join(STRATEGY_KEYS)
-        raise ValueError(f"no strategy {name!r}; known: {known}, or package.module:Class") from None
+        return StrategyUses(tuple(roles), keys, token_ids=token_ids)
+    uses = STRATEGY_KEYS[name]
     if writer is None or not uses.by_writer:
         return uses
     return StrategyUses((writer, *uses.roles), uses.keys)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rsd.config import Config, DecodingConfig, strategy_uses
+from rsd.config import Config, DecodingConfig, strategy_keys, strategy_uses
 from rsd.errors import ConfigError
 from rsd.gateway.errors import GatewayError
 from rsd.types import Role
@@ -28,7 +28,7 @@ class Served:
 
     @property
     def has_threshold(self) -> bool:
-        return "threshold" in strategy_uses(self.strategy).keys
+        return "threshold" in strategy_keys(self.strategy)
 
     def told_threshold(self, config: Config) -> float | None:
         """The threshold of `config`, one for a request to this model, as an answer tells it: None

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel
 
@@ -224,12 +224,12 @@ def served_otherwise(directory: Path, config: Config) -> list[str]:
     """Keys that say how servers are to compute, and that are others in `config` than when the run
     in `directory` began. They are no part of its digest, since who started the servers, and with
     what, is not for a configuration to know."""
-    return differing_keys(_computing(load(directory / CONFIG)), _computing(config))
-
-
-def _computing(config: Config) -> dict[str, Any]:
     keys = {"dtype", "hf_overrides", "flags"}
-    return {
-        f"models.{role}.serve": config.models.role(role).serve.model_dump(include=keys)
-        for role in config.roles
-    }
+    before, now = (
+        {
+            f"models.{role}.serve": each.models.role(role).serve.model_dump(include=keys)
+            for role in config.roles
+        }
+        for each in (load(directory / CONFIG), config)
+    )
+    return differing_keys(before, now)

@@ -206,7 +206,7 @@ def test_an_unusable_answer_is_an_answer() -> None:
     run(test)
 
 
-def test_another_model_ends_the_wait_with_an_error() -> None:
+def test_another_model_ends_the_wait_with_an_error(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         server = MadeUpServer()
         breaker = recovery(server)
@@ -218,7 +218,10 @@ def test_another_model_ends_the_wait_with_an_error() -> None:
         with pytest.raises(ServerChangedError):
             await working
 
-    run(test)
+    with caplog.at_level(logging.WARNING):
+        run(test)
+    _, last = [record.getMessage() for record in caplog.records]
+    assert last == "not back: draft server: serves another model"
 
 
 def test_any_server_of_the_role_ends_the_wait() -> None:

@@ -58,7 +58,7 @@ class Index {
   select(asked) {
     const found = [], counts = { all: 0, r: 0, w: 0, f: 0, u: 0 };
     for (let i = 0; i < this.length; i++) {
-      const letters = this.found(i, asked).replaceAll("g", "u");
+      const letters = this.found(i, asked).replace(/[gt]/g, "u");
       if (!letters) continue;
       counts.all++;
       for (const letter of new Set(letters)) counts[letter]++;

@@ -1,7 +1,7 @@
 // One problem: its question, and how each run solved it, step by step.
 
 const OUTCOMES = {
-  r: ["right", "✓"], w: ["wrong", "✗"], f: ["failed", "!"], g: ["ungradable", "?"], u: ["not graded", "?"],
+  r: ["right", "✓"], w: ["wrong", "✗"], f: ["failed", "!"], t: ["undecided", "?"], g: ["ungradable", "?"], u: ["not graded", "?"],
 };
 const SIGNS = { draft: "◇", target: "◆" };  // outline and filled, as their frames are
 
@@ -72,7 +72,7 @@ function verdictOf(solution, letter) {
   if (grade && grade.prediction !== null) {
     it.append(" Answer read: ", shown(grade.prediction, true, "b"), ` (${grade.how}).`);
   } else if (grade) it.append(` No answer read (${grade.how}).`);
-  if (grade && grade.correct !== null && grade.correct !== grade.paper) {
+  if (grade && grade.correct !== null && grade.paper !== null && grade.correct !== grade.paper) {
     it.append(" ", element("em", {}, `The paper's grader says ${grade.paper ? "right" : "wrong"}.`));
   }
   return it;

@@ -34,6 +34,7 @@ LETTERS = {
     Outcome.RIGHT: "r",
     Outcome.WRONG: "w",
     Outcome.FAILED: "f",
+    Outcome.UNDECIDED: "t",
     Outcome.UNGRADABLE: "g",
     Outcome.UNGRADED: "u",
 }
@@ -113,7 +114,9 @@ def _routed(run: AnalyzedRun, key: Key) -> str:
 
 def _differ(grade: GradeRecord | None) -> str:
     """Whether the published program's grader gives another verdict."""
-    return "1" if grade and grade.correct not in (None, grade.correct_paper) else "0"
+    if grade is None or grade.undecided or grade.undecided_paper:
+        return "0"
+    return "1" if grade.correct not in (None, grade.correct_paper) else "0"
 
 
 def _steps(runs: list[AnalyzedRun], key: Key) -> str:
@@ -137,7 +140,7 @@ def _solution(it: TrajectoryRecord, grade: GradeRecord | None) -> dict[str, Any]
         "prediction": grade.prediction,
         "how": grade.how,
         "correct": grade.correct,
-        "paper": grade.correct_paper,
+        "paper": None if grade.undecided_paper else grade.correct_paper,
     }
     return {
         "stop": it.stop_reason,
