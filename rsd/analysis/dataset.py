@@ -9,6 +9,9 @@
         split="train",
     )
 
+A solution that failed and was tried again has a line for each attempt: the last one without an
+`error` counts (`rsd.records.read_current`).
+
 Without `features` the types are guessed from the first 10 MB: a column that is null until then,
 such as `error`, then breaks the rest, and so does a model that the first run did not use.
 """

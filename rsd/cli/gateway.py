@@ -15,7 +15,7 @@ from rsd.backends import Backends, connect, load_tokenizer
 from rsd.cli.on_demand import LOG_DIR, TIMEOUT_S, LogDir, Serve, Timeout, servers
 from rsd.cli.options import ConfigFile, Overrides
 from rsd.cli.process import without_torch
-from rsd.config import Config, is_loopback, load, ready
+from rsd.config import Config, is_loopback, load
 from rsd.errors import ConfigError, printable
 from rsd.grading import GraderPool
 from rsd.protocols import Strategy
@@ -59,7 +59,7 @@ def gateway(
     keys = _keys(resolved, listen)
     chosen = resolved.gateway.port if port is None else port
     served = _served(resolved)
-    without_torch(ready(each.config, config).decoding.strategy for each in served)
+    without_torch(each.strategy for each in served)
     connecting = _connecting(served)
     with servers(serve, log_dir, timeout) as prepare:
         prepare(connecting)

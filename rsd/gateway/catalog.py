@@ -95,8 +95,12 @@ def _changed(config: Config, name: str, changes: Mapping[str, Any]) -> Config:
         known = ", ".join(DecodingConfig.model_fields)
         raise ConfigError(f"{where}.{min(unknown)}: unknown key; known here: {known}")
     try:
-        return with_decoding(config, changes)
+        changed = with_decoding(config, changes)
+        strategy_uses(changed.decoding.strategy)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join([where, *map(str, first["loc"])])
         raise ConfigError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from None
+    except ValueError as error:  # a class of the user's that cannot be imported
+        raise ConfigError(f"{where}.strategy: {error}") from None
+    return changed

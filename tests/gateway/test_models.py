@@ -13,6 +13,7 @@ from cluster import Cluster
 from gateway.running import CHAT, Running, running
 
 from rsd.errors import ConfigError
+from rsd.gateway.catalog import catalog
 from rsd.gateway.requests import ChatBody
 
 
@@ -86,6 +87,13 @@ def test_an_endless_threshold_is_told_as_json(cluster: Cluster) -> None:
                         strictly(data)
 
     with_gateway(cluster, test, "decoding.threshold=.inf")
+
+
+def test_a_class_that_cannot_be_imported_is_named_with_its_model(cluster: Cluster) -> None:
+    config = cluster.config("gateway.models={mine: {strategy: 'no_such_module:Mine'}}")
+    message = r"^gateway\.models\.mine\.strategy: cannot import 'no_such_module:Mine': "
+    with pytest.raises(ConfigError, match=message):
+        catalog(config)
 
 
 @pytest.mark.parametrize("key", ["threshold_range=[0, .inf]", "drain_s=.inf"])
