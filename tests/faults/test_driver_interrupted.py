@@ -145,7 +145,7 @@ def test_before_the_first_problem_once_is_enough(cluster: Cluster) -> None:
     draft = cluster.faults("draft")
     draft.held = lambda: True
     with rsd_run(cluster.path) as process:
-        until(lambda: (cluster.config().directory / ".lock").exists(), process)
+        until(lambda: bool(cluster.apps["draft"].state.requests), process)
         interrupt(process, signal.SIGTERM)
         _, told = process.communicate()
     draft.held = lambda: False
