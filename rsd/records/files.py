@@ -30,8 +30,9 @@ REPORT = "report.html"
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """A run directory, read. `grades` and `trajectories` are keyed alike; a trajectory may lack
-    its grade when the run was killed between the two. `cut_grades` are of solutions cut by
-    patience, which only the profile `paper` has."""
+    its grade when the run was killed between the two, and has the gold answer and the choices
+    that its grade was made against. `cut_grades` are of solutions cut by patience, which only the
+    profile `paper` has."""
 
     directory: Path
     config: Config
@@ -51,12 +52,14 @@ def read_run(directory: Path | str) -> RunRecord:
         raise StoreError(f"{directory}: no such directory")
     if not (directory / CONFIG).is_file():
         raise StoreError(f"{directory}: not a run directory: it has no {CONFIG}")
+    grades = {g.key: g for g in read_lines(directory / GRADES, GradeRecord)}
+    stored = {t.key: t for t in read_lines(directory / TRAJECTORIES, TrajectoryRecord)}
     return RunRecord(
         directory=directory,
         config=load(directory / CONFIG),
         manifest=read_manifest(directory),
-        trajectories={t.key: t for t in read_lines(directory / TRAJECTORIES, TrajectoryRecord)},
-        grades={g.key: g for g in read_lines(directory / GRADES, GradeRecord)},
+        trajectories={key: t.against(grades.get(key)) for key, t in stored.items()},
+        grades=grades,
         cut_grades={g.key: g for g in read_lines(directory / CUT_GRADES, CutGradeRecord)},
     )
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from rsd.backends import connect
 from rsd.config import Config
-from rsd.errors import ConfigError
 from rsd.grading import GraderPool
 from rsd.patience import cut, cuts
 from rsd.records import (
@@ -26,6 +25,14 @@ from rsd.records import (
 )
 from rsd.runs import counted, manifest, speculation
 from rsd.runs.concurrency import places
+from rsd.runs.contents import (
+    Problems,
+    identified,
+    load_all,
+    load_local,
+    refuse_other_questions,
+    take_over,
+)
 from rsd.runs.groups import group_samples
 from rsd.runs.interruption import Interruption
 from rsd.runs.preflight import preflight
@@ -33,7 +40,6 @@ from rsd.runs.progress import Progress
 from rsd.runs.runner import Rollout, decode_all, grade_record
 from rsd.runs.store import RunStore, served_otherwise
 from rsd.runs.strategies import connected_strategy, response_text
-from rsd.tasks import load_problems
 
 log = logging.getLogger(__name__)
 
@@ -57,18 +63,22 @@ async def execute(config: Config, directory: Path | None = None) -> Outcome:
     a failed problem does not. The first Ctrl-C lets the solutions in flight finish, the second
     drops them (`Interruption`).
     """
-    asked = _rollouts(config)
+    problems = load_all(config)
+    config = identified(config, problems)
+    asked = _rollouts(config, problems)
     with RunStore(config, directory or config.directory) as store:
-        remaining = _unanswered(asked, store.trajectories.values(), store.directory)
+        refuse_other_questions(store.trajectories.values(), problems, store.directory)
+        outdated = take_over(problems, store.trajectories, store.grades)
+        remaining = _unanswered(asked, store.trajectories)
+        counts = _counts(asked, store.trajectories)
+        _note_counts(store, counts)
         async with GraderPool(workers=config.run.grading_workers) as grader:
-            await _grade_missing(store, grader)
-            if remaining:
-                counts = Counter(problem.task for problem, _ in asked)
-                if await _decode(config, remaining, counts, store, grader):
-                    return _outcome(store, len(asked), interrupted=True)
+            await _grade_missing(store, grader, outdated)
+            if remaining and await _decode(config, remaining, counts, store, grader):
+                return _outcome(store, asked, interrupted=True)
             await group_samples(store, grader)
             await _grade_cut(config, store, grader, store.cut_grades)
-        return _outcome(store, len(asked))
+        return _outcome(store, asked)
 
 
 def owed(config: Config, directory: Path) -> list[Rollout]:
@@ -77,15 +87,21 @@ def owed(config: Config, directory: Path) -> list[Rollout]:
     Raises `ConfigError` when a benchmark cannot be loaded, or is not what `directory` answers, and
     `StoreError` when that cannot be read.
     """
+    problems = load_all(config)
     stored = read_lines(directory / TRAJECTORIES, TrajectoryRecord)
-    done = (record for record in stored if record.error is None)
-    return _unanswered(_rollouts(config), done, directory)
+    done = {record.key: record for record in stored if record.error is None}
+    refuse_other_questions(done.values(), problems, directory)
+    return _unanswered(_rollouts(config, problems), done)
 
 
 async def regrade(config: Config, directory: Path) -> None:
     """Grade every trajectory of a stored run again, also as far as patience cuts it, and replace
-    its grades."""
+    its grades. Gold answers and choices are those of the local benchmark files; where there is
+    none, those of the last grading. Raises `ConfigError` where a file asks other questions."""
+    problems = load_local(config)
     with RunStore(config, directory) as store:
+        refuse_other_questions(store.trajectories.values(), problems, directory)
+        take_over(problems, store.trajectories, store.grades)
         async with GraderPool(workers=config.run.grading_workers) as grader:
             store.replace_grades(await _grade_each(store.trajectories.values(), grader))
             await group_samples(store, grader)
@@ -103,37 +119,32 @@ def _tell_of_mixture(directory: Path, config: Config, before: Manifest, now: Man
         )
 
 
-def _outcome(store: RunStore, asked: int, *, interrupted: bool = False) -> Outcome:
-    failed = sum(t.error is not None for t in store.trajectories.values())
-    return Outcome(store.directory, asked, failed, interrupted)
+def _outcome(store: RunStore, asked: Sequence[Rollout], *, interrupted: bool = False) -> Outcome:
+    stored = [t for it in asked if (t := store.trajectories.get(_key(it)))]
+    failed = sum(t.error is not None for t in stored)
+    return Outcome(store.directory, len(asked), failed, interrupted)
 
 
-def _rollouts(config: Config) -> list[Rollout]:
-    """All samples of all problems, the first samples first."""
-    problems = [
-        problem
-        for name in config.tasks.names
-        for problem in load_problems(name, config.tasks.data_dir, config.limit)
-    ]
-    return [(problem, sample) for sample in range(config.decoding.samples) for problem in problems]
+def _rollouts(config: Config, problems: Problems) -> list[Rollout]:
+    """All samples of the first `limit` problems of each benchmark, the first samples first."""
+    asked = [problem for its in problems.values() for problem in its[: config.limit]]
+    return [(problem, sample) for sample in range(config.decoding.samples) for problem in asked]
 
 
-def _unanswered(
-    asked: Sequence[Rollout], stored: Iterable[TrajectoryRecord], directory: Path
-) -> list[Rollout]:
-    """Those of `asked` that are not among `stored`, the answers in `directory`. Raises
-    `ConfigError` for an answer to what is not asked: the digest does not see the files of
-    benchmarks, which may be others than they were."""
-    questions = {_key(rollout): rollout[0].question for rollout in asked}
-    done = set()
-    for record in stored:
-        if questions.get(record.key) != record.question:
-            raise ConfigError(
-                f"{directory}: its problem {record.task}/{record.problem_id} is not what the "
-                f"benchmark asks now; put the file of before in tasks.data_dir, or choose another "
-                f"directory or delete this one"
-            )
-        done.add(record.key)
+def _counts(asked: Iterable[Rollout], stored: Iterable[Key]) -> Counter[str]:
+    """How many solutions each task asks for: those `asked` for now, and those `stored` that an
+    earlier, larger limit asked for."""
+    return Counter(task for task, _, _ in {*map(_key, asked), *stored})
+
+
+def _note_counts(store: RunStore, counts: Mapping[str, int]) -> None:
+    """Renew the counts in the manifest of earlier sessions, if there were any, so that tables tell
+    what is owed by the present limit."""
+    if (before := store.read_manifest()) and before.asked != counts:
+        store.write_manifest(before.model_copy(update={"asked": dict(counts)}))
+
+
+def _unanswered(asked: Sequence[Rollout], done: Container[Key]) -> list[Rollout]:
     return [rollout for rollout in asked if _key(rollout) not in done]
 
 
@@ -195,8 +206,10 @@ async def _decode(
     return interruption.happened
 
 
-async def _grade_missing(store: RunStore, grader: GraderPool) -> None:
-    missing = [t for key, t in store.trajectories.items() if key not in store.grades]
+async def _grade_missing(store: RunStore, grader: GraderPool, outdated: Container[Key]) -> None:
+    missing = [
+        t for key, t in store.trajectories.items() if key not in store.grades or key in outdated
+    ]
     for grade in await _grade_each(missing, grader):
         store.append(grade)
 
@@ -209,9 +222,11 @@ async def _grade_cut(
         return
 
     async def grade(key: Key, steps: int) -> CutGradeRecord:
-        if key in known and known[key].steps == steps:
-            return known[key]
-        record = await grade_record(grader, cut(store.trajectories[key], steps))
+        stored, before = store.trajectories[key], known.get(key)
+        if before and before.steps == steps:
+            if (before.gold, before.choices) == (stored.gold, stored.choices):
+                return before
+        record = await grade_record(grader, cut(stored, steps))
         return CutGradeRecord(**record.model_dump(), steps=steps)
 
     found = cuts(store.trajectories.values())

@@ -38,6 +38,7 @@ from rsd.records import (
     unwritable,
     write_atomically,
 )
+from rsd.runs.contents import differences
 
 _LOCK = ".lock"
 
@@ -45,7 +46,8 @@ _LOCK = ".lock"
 class RunStore:
     """An open run directory. Use as a context manager; one process at a time may hold it.
 
-    `trajectories` and `grades` are what is on disk, by key; both grow with `append`.
+    `trajectories` and `grades` are what is on disk, by key; both grow with `append`. A trajectory
+    has the gold answer and the choices that its grade was made against.
     `cut_grades` are those of solutions that patience cuts.
     """
 
@@ -130,6 +132,8 @@ class RunStore:
             write_atomically(self.directory / CONFIG, config.dump())
         self.trajectories = self._reopen_trajectories()
         self.grades = self._reopen_grades()
+        for key, record in self.trajectories.items():
+            self.trajectories[key] = record.against(self.grades.get(key))
         self.cut_grades = self._read_cut_grades()
         for name in (TRAJECTORIES, GRADES):
             self._files[name] = _appending(self.directory / name)
@@ -209,11 +213,10 @@ def _locked(path: Path) -> FileIO:
 
 def refuse_other_run(directory: Path, config: Config) -> None:
     """Raise `ConfigError` if `directory` holds a run that differs from `config` in a key that
-    decides answers."""
+    decides answers. Whether it asks the same questions is for its answers to show."""
     if not (directory / CONFIG).exists():
         return
-    keys = differing_keys(load(directory / CONFIG).determinants(), config.determinants())
-    if keys:
+    if keys := differences(load(directory / CONFIG), config):
         raise ConfigError(
             f"{directory}: holds another run, which differs in {', '.join(keys)}; "
             f"choose another directory or delete it"

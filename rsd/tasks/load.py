@@ -38,8 +38,8 @@ def load_problems(name: str, data_dir: Path, limit: int | None = None) -> list[P
     """The first `limit` problems of a task, or all, in the order of their source.
 
     A row's own id is its problem id, else its position. Raises `ConfigError` when the source is
-    absent, unreadable or without rows, a row lacks a column, or a fetched file is no longer what
-    was fetched.
+    absent, unreadable or without rows, any row cannot be read or has the id of another, or a
+    fetched file is no longer what was fetched.
     """
     task = get_task(name)
     path = local_file(name, data_dir)

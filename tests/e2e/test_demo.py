@@ -156,7 +156,7 @@ def test_samples_with_a_seed_can_be_repeated(demo: Demo) -> None:
 
 
 def test_a_killed_run_resumes_to_the_same_answers(demo: Demo) -> None:
-    directory = demo.config("name=killed").directory
+    directory = identified(demo.config("name=killed")).directory
     command = [sys.executable, "-m", "rsd", "run", str(DEMO), *demo.arguments("name=killed")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as runner:
         _wait_for_lines(directory / TRAJECTORIES, 20, runner)
