@@ -3,53 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from rsd.tasks.task import LETTERS, Row
+from rsd.tasks.values import Row, text_of
 
 Reader = Callable[[Row], str]
 
 
 def column(name: str) -> Reader:
     """The text of one column."""
-    return lambda row: str(row[name]).strip()
+    return lambda row: text_of(row, name).strip()
 
 
 def number(name: str) -> Reader:
-    """A column of floats, written as a person writes them: `27.0` is 27."""
-    return lambda row: plain_number(row[name])
+    """A column of numbers, or of texts of them, without a fraction that is zero."""
+    return lambda row: plain_number(text_of(row, name).strip())
 
 
 def after_hashes(name: str) -> Reader:
     """What follows the last `####` of a worked solution."""
-    return lambda row: str(row[name]).rpartition("####")[2].strip()
+    return lambda row: text_of(row, name).rpartition("####")[2].strip()
 
 
 def boxed(name: str) -> Reader:
     """The content of the last `\\boxed{}` of a worked solution; "" where there is none."""
-    return lambda row: last_box(str(row[name]))
+    return lambda row: last_box(text_of(row, name))
 
 
-def letter(name: str) -> Reader:
-    """The option's letter, from a column that counts options from 0."""
-
-    def read(row: Row) -> str:
-        index: int = row[name]
-        if not 0 <= index < len(LETTERS):
-            raise ValueError(f"no option has the number {index}")
-        return LETTERS[index]
-
-    return read
-
-
-def options(name: str) -> Callable[[Row], tuple[str, ...]]:
-    """The options of a column that lists them, without the labels they may bear."""
-    return lambda row: tuple(unlabelled(row[name]))
-
-
-def plain_number(value: object) -> str:
+def plain_number(text: str) -> str:
     """A number without a fraction that is zero; any other text as it is."""
-    return re.sub(r"\.0+$", "", str(value).strip())
+    return re.sub(r"\.0+$", "", text)
 
 
 def last_box(text: str) -> str:
@@ -68,15 +51,6 @@ def last_box(text: str) -> str:
             if depth == 0:
                 return re.sub(r"(?<!\\)\$\s*\$", " ", rest[1:i]).strip()
     return ""
-
-
-def unlabelled(choices: Sequence[object]) -> list[str]:
-    """Options on one line each, without a leading `A)`, if every one bears its own label."""
-    lines = [re.sub(r"\s*\n\s*", " ", str(choice).strip()) for choice in choices]
-    labels = [re.match(rf"\(?{LETTERS[i]}[).]\s*", line) for i, line in enumerate(lines)]
-    if not all(labels):
-        return lines
-    return [line[label.end() :] for line, label in zip(lines, labels, strict=True) if label]
 
 
 _DOLLAR = re.compile(r"(?<!\\)\$")

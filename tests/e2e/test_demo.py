@@ -19,7 +19,7 @@ from rsd.backends import connect
 from rsd.prompts import render
 from rsd.protocols import Sampling
 from rsd.records import TRAJECTORIES, RunRecord, UsageRecord, read_run
-from rsd.runs import examine, execute
+from rsd.runs import examine, execute, identified
 from rsd.tasks import load_problems
 from rsd.types import Prefix
 
