@@ -35,7 +35,7 @@ def _tabmwp_text(row: Row) -> str:
     """The table, the question, and what to choose from: words, so their gold is a word, too."""
     title = text_if_any(row, "table_title")
     titled = f' about "{title}"' if title else ""
-    offered = texts(row["choices"], "choices") if row.get("choices") else []
+    offered = texts(row["choices"], "choices") if row.get("choices") is not None else []
     choice = f" Choose one of these: {'; '.join(offered)}" if offered else ""
     asked = f"{text_of(row, 'question').strip()}{choice}"
     return f"Read this table{titled} and answer the question.\n{text_of(row, 'table')}\n{asked}"
