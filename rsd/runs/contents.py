@@ -71,7 +71,7 @@ def take_over(
     keys of those with a grade against others, or by another kind of answer; a warning counts
     them by task."""
     current = {(it.task, it.problem_id): it for its in problems.values() for it in its}
-    outdated: dict[Key, str] = {}
+    outdated: dict[Key, str] = {}  # with what has changed
     for key, record in trajectories.items():
         problem, grade = current.get(key[:2]), grades.get(key)
         if problem is None:
@@ -83,10 +83,8 @@ def take_over(
         )
     changed = {(task, problem_id): what for (task, problem_id, _), what in outdated.items()}
     for (task, what), count in Counter((key[0], what) for key, what in changed.items()).items():
-        log.warning(
-            "%s: %d %s%s changed since the run; graded again",
-            *(task, count, what, "" if count == 1 else "s"),
-        )
+        counted = what if count == 1 else _PLURAL[what]
+        log.warning("%s: %d %s changed since the run; graded again", task, count, counted)
     return set(outdated)
 
 
@@ -130,11 +128,18 @@ def differences(stored: Config, config: Config) -> list[str]:
     return [key for key in keys if not key.startswith("tasks.questions")]
 
 
+_PLURAL = {
+    "gold answer": "gold answers",
+    "set of choices": "sets of choices",
+    "kind of answer": "kinds of answer",
+}
+
+
 def _what_changed(record: TrajectoryRecord, grade: GradeRecord, problem: Problem) -> str | None:
     if record.gold != problem.gold:
         return "gold answer"
     if record.choices != problem.choices:
-        return "list of choices"  # its plural is formed by an s, as those of the others
+        return "set of choices"
     kind = kind_of(problem.task)
     return "kind of answer" if grade.kind not in (None, kind) else None
 
