@@ -1,7 +1,7 @@
 """Multiple choice: the options of a row, and which of them its answer names, in the layouts that
 data sets have.
 
-Options are a list of texts, `{"text": [...], "label": [...]}`, a list of `{"text": ..., "label":
+Labelled are a list of texts, `{"text": [...], "label": [...]}`, a list of `{"text": ..., "label":
 ...}`, or an object from label to text. Labels are letters or whole numbers. An answer is a label,
 in either case; without labels of their own, options are labelled A, B, C ..., and an answer may
 also be an index from 0. Where all else fails, it is the text of the one option that it equals.
@@ -18,7 +18,7 @@ from rsd.tasks.values import Row, as_text, named, texts
 LETTERS = "ABCDEFGHIJ"
 """The labels of options."""
 
-Options = tuple[list[str], list[str]]
+Labelled = tuple[list[str], list[str]]
 """(labels, texts), in the order of the labels."""
 
 _LAYOUTS = 'write a list of texts, {"A": "...", "B": "..."} or {"text": [...], "label": [...]}'
@@ -34,7 +34,7 @@ def answer(column: str, of: str) -> Callable[[Row], str]:
     return lambda row: letter_of(row[column], read_options(row[of], of), column)
 
 
-def read_options(value: object, what: str) -> Options:
+def read_options(value: object, what: str) -> Labelled:
     """The options of `value`. Raises `ValueError`, which names `what`, where it has none of the
     layouts, fewer than two options or more than ten, an empty one, or labels in no order."""
     if isinstance(value, dict):
@@ -56,7 +56,7 @@ def read_options(value: object, what: str) -> Options:
     return _in_order(labels, found, what)
 
 
-def letter_of(value: object, known: Options, what: str) -> str:
+def letter_of(value: object, known: Labelled, what: str) -> str:
     """The letter of the option that `value` names. Raises `ValueError`, which names `what`, where
     it names none, or may mean two."""
     labels, found = known
@@ -80,7 +80,7 @@ def letter_of(value: object, known: Options, what: str) -> str:
 
 
 def unlabelled(choices: Sequence[str]) -> list[str]:
-    """Options on one line each, without a leading `A)`, if every one bears its own label."""
+    """Labelled on one line each, without a leading `A)`, if every one bears its own label."""
     lines = list(map(_one_line, choices))
     if len(lines) > len(LETTERS):
         return lines
@@ -100,7 +100,7 @@ def inline(text: str) -> list[str]:
     return [] if bare == list(map(_one_line, found)) else bare
 
 
-def _of_object(value: dict[object, object], what: str) -> Options:
+def _of_object(value: dict[object, object], what: str) -> Labelled:
     if set(value) == {"text", "label"}:
         found = texts(value["text"], f"{what}.text")
         labels = texts(value["label"], f"{what}.label")
@@ -112,7 +112,7 @@ def _of_object(value: dict[object, object], what: str) -> Options:
     return [str(key) for key in value], [as_text(it, f"{what}.{key}") for key, it in value.items()]
 
 
-def _of_objects(value: list[object], what: str) -> Options:
+def _of_objects(value: list[object], what: str) -> Labelled:
     for i, each in enumerate(value, start=1):
         if not isinstance(each, dict) or set(each) != {"text", "label"}:
             raise ValueError(f"entry {i} of {what} is {named(each)}; {_LAYOUTS}")
@@ -121,7 +121,7 @@ def _of_objects(value: list[object], what: str) -> Options:
     return labels, [as_text(it["text"], f"a text of {what}") for it in pairs]
 
 
-def _in_order(labels: list[str], found: list[str], what: str) -> Options:
+def _in_order(labels: list[str], found: list[str], what: str) -> Labelled:
     """Sort options by their labels, which must be A, B, C ..., or numbers from 0 or 1."""
     pairs = sorted(
         zip((label.strip().upper() for label in labels), map(_one_line, found), strict=True),
