@@ -19,7 +19,7 @@ from rsd.config import Config, differing_keys, load
 from rsd.errors import ConfigError
 from rsd.grading import kind_of
 from rsd.records import CONFIG, GradeRecord, Key, TrajectoryRecord
-from rsd.tasks import load_problems, local_file
+from rsd.tasks import is_local, load_problems, local_file
 from rsd.types import Problem
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def load_local(config: Config) -> Problems:
     """As `load_all`, but only what lies in `tasks.data_dir`, without asking the hub; a warning
     names each benchmark that does not. Raises `ConfigError` where one cannot be read."""
     data_dir = config.tasks.data_dir
-    there = [name for name in config.tasks.names if local_file(name, data_dir).exists()]
+    there = [name for name in config.tasks.names if is_local(name, data_dir)]
     for name in config.tasks.names:
         if name not in there:
             path = local_file(name, data_dir)
@@ -89,17 +89,19 @@ def take_over(
 
 
 def refuse_other_questions(
-    stored: Iterable[TrajectoryRecord], problems: Problems, directory: Path
+    stored: Iterable[TrajectoryRecord],
+    problems: Problems,
+    directory: Path,
+    otherwise: str = "choose another directory or delete this one",
 ) -> None:
     """Raise `ConfigError` if an answer in `directory` is to a question that its benchmark, where
-    it is among `problems`, does not ask."""
+    it is among `problems`, does not ask. `otherwise` is what to do without the old file."""
     questions = {(it.task, it.problem_id): it.question for its in problems.values() for it in its}
     for record in stored:
         if record.task in problems and questions.get(record.key[:2]) != record.question:
             raise ConfigError(
                 f"{directory}: its problem {record.task}/{record.problem_id} is not what the "
-                f"benchmark asks now; put the file of before in tasks.data_dir, or choose another "
-                f"directory or delete this one"
+                f"benchmark asks now; put the file of before in tasks.data_dir, or {otherwise}"
             )
 
 

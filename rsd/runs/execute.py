@@ -100,7 +100,8 @@ async def regrade(config: Config, directory: Path) -> None:
     none, those of the last grading. Raises `ConfigError` where a file asks other questions."""
     problems = load_local(config)
     with RunStore(config, directory) as store:
-        refuse_other_questions(store.trajectories.values(), problems, directory)
+        without = "take the present one away, to grade with the stored gold answers"
+        refuse_other_questions(store.trajectories.values(), problems, directory, without)
         take_over(problems, store.trajectories, store.grades)
         async with GraderPool(workers=config.run.grading_workers) as grader:
             store.replace_grades(await _grade_each(store.trajectories.values(), grader))

@@ -43,7 +43,7 @@ def load_problems(name: str, data_dir: Path, limit: int | None = None) -> list[P
     """
     task = get_task(name)
     path = local_file(name, data_dir)
-    if _exists(path):
+    if is_local(name, data_dir):
         where, rows = str(path), read_rows(path)
     else:
         rows = enumerate(hub_rows(task, f"{path}: no such file"), start=1)
@@ -91,7 +91,9 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
         yield number, {name: value for name, value in row.items() if value is not None}
 
 
-def _exists(path: Path) -> bool:
+def is_local(name: str, data_dir: Path) -> bool:
+    """Whether the rows of a task lie in `data_dir`. Raises `ConfigError` where nobody may look."""
+    path = local_file(name, data_dir)
     try:
         return path.exists()
     except OSError as error:  # its directory may not be searched
