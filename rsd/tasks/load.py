@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from rsd.errors import ConfigError
+from rsd.tasks.fields import Row, named
 from rsd.tasks.hub import hub_rows
 from rsd.tasks.registry import TASKS
 from rsd.tasks.task import Task
-from rsd.tasks.values import Row, named
 from rsd.types import Problem
 
 

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import re
 
-from rsd.tasks.fields import boxed, column, last_box, number, one_span, real_newlines
+from rsd.tasks.fields import (
+    Row,
+    boxed,
+    column,
+    last_box,
+    number,
+    one_span,
+    real_newlines,
+    text_if_any,
+    text_of,
+    texts,
+)
 from rsd.tasks.mirror import mirrored
 from rsd.tasks.task import Hub, Task
-from rsd.tasks.values import Row, text_if_any, text_of, texts
 
 
 def _level(row: Row) -> str | None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from rsd.tasks.fields import column
+from rsd.tasks.fields import Row, column
 from rsd.tasks.mirror import mirrored
 from rsd.tasks.options import answer, options
 from rsd.tasks.task import Hub, Task
-from rsd.tasks.values import Row
 
 
 def _gpqa_row(row: Row) -> dict[str, Any]:

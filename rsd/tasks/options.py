@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from rsd.tasks.values import Row, as_text, named, texts
+from rsd.tasks.fields import Row, as_text, named, texts
 
 LETTERS = "ABCDEFGHIJ"
 """The labels of options."""

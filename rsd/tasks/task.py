@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rsd.tasks.fields import Row, as_text
 from rsd.tasks.options import LETTERS
-from rsd.tasks.values import Row, as_text
 from rsd.types import Problem
 
 _NO_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from html import unescape
 
-from rsd.tasks.fields import after_hashes, column, number
+from rsd.tasks.fields import Row, after_hashes, column, number, text_if_any, text_of, texts
 from rsd.tasks.mirror import mirrored
 from rsd.tasks.task import Hub, Task
-from rsd.tasks.values import Row, text_if_any, text_of, texts
 
 
 def _level(row: Row) -> str | None:
