@@ -26,6 +26,7 @@ from common import DEMO, ROOT, free_ports, say, write_result
 from rsd.analysis import write_metrics
 from rsd.config import Config, load
 from rsd.records import TRAJECTORIES, RunRecord, read_run
+from rsd.runs import identified
 from rsd.serving import build, running
 from rsd.serving.guard import children
 from rsd.serving.supervisor import Supervisor
@@ -111,7 +112,7 @@ class Chaos:
 
 def _run(overrides: list[str], meanwhile: Any) -> tuple[RunRecord, float, list[str]]:
     """`rsd run` to its end, by itself; with its seconds, and what it told of servers."""
-    directory = load(DEMO, overrides).directory
+    directory = identified(load(DEMO, overrides)).directory
     arguments = [part for override in overrides for part in ("-o", override)]
     clock = time.monotonic()
     with tempfile.TemporaryFile("w+") as stderr:

@@ -13,6 +13,7 @@ import yaml
 from fastapi import FastAPI
 
 from rsd.config import Config, load
+from rsd.runs import identified
 from rsd.testing import save_byte_tokenizer
 from rsd.testing.fake_engine import Behavior, Faults
 from rsd.testing.fake_vllm import create_app
@@ -31,7 +32,7 @@ class Cluster:
     path: Path
 
     def config(self, *overrides: str) -> Config:
-        return load(self.path, overrides)
+        return identified(load(self.path, overrides))
 
     def faults(self, role: Role) -> Faults:
         faults = self.apps[role].state.faults

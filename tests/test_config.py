@@ -130,6 +130,8 @@ def test_secrets_come_from_the_environment_and_are_not_dumped(
         "models.target.serve.device=cuda",
         "run.concurrency=1",
         "run.output_dir=elsewhere",
+        "run.limit=5",
+        "tasks.limit=5",
     ],
 )
 def test_where_and_how_fast_does_not_change_the_digest(override: str) -> None:
@@ -142,7 +144,7 @@ def test_where_and_how_fast_does_not_change_the_digest(override: str) -> None:
         ("models.prm.model=other", "models.prm.model"),
         ("decoding.threshold=0.8", "decoding.threshold"),
         ("decoding.seed=1", "decoding.seed"),
-        ("run.limit=5", "tasks.limit"),
+        ("tasks.questions={demo: abc}", "tasks.questions.demo"),
         ("decoding.strategy=draft", "decoding.strategy"),
     ],
 )

@@ -15,6 +15,7 @@ from rsd.analysis.calibration_data import STRATEGIES, Rewards, own_threshold, re
 from rsd.analysis.calibration_replay import stands
 from rsd.analysis.caveats import shortfall
 from rsd.analysis.outcomes import failed, verdicts
+from rsd.analysis.pairs import partners
 from rsd.config import Config, differing_keys
 from rsd.records import Key, RunRecord
 
@@ -23,8 +24,8 @@ ALONE = {"draft": -inf, "target": inf}
 
 
 class Check(BaseModel, ser_json_inf_nan="strings"):
-    """One run at another threshold, over the solutions that both finished and have a verdict on:
-    of a failed one nobody knows what it would have come to."""
+    """One run at another threshold, over the solutions, paired by question, that both finished and
+    have a verdict on: of a failed one nobody knows what it would have come to."""
 
     run: str
     lacking: list[str] = Field(description="what it lacks of a whole run; empty: nothing")
@@ -44,12 +45,18 @@ class Check(BaseModel, ser_json_inf_nan="strings"):
 def check(run: RunRecord, rewards: Rewards, other: RunRecord) -> Check:
     """What `rewards`, of `run`, predict for the threshold of `other`, which has no `differences`,
     and what it did. Raises `ConfigError` where `other` should have rewards and has none yet."""
-    config, theirs = other.config, verdicts(other)
+    config, partner = other.config, partners(run, other)
+    graded = verdicts(other)
+    theirs = {key: graded[same] for key, same in partner.items() if same in graded}
     threshold = ALONE.get(config.decoding.strategy, config.decoding.threshold)
     pairs = zip(rewards.keys, rewards.right, stands(rewards, threshold), strict=True)
     ours = {key: (right == 1, same) for key, right, same in pairs if not np.isnan(right)}
     both = [key for key in ours if key in theirs]
-    common = [key for key in both if not any(failed(it.trajectories[key]) for it in (run, other))]
+    common = [
+        key
+        for key in both
+        if not (failed(run.trajectories[key]) or failed(other.trajectories[partner[key]]))
+    ]
     unchanged = [key for key in common if ours[key][1]]
     n, right = len(common), sum(bool(ours[key][0]) for key in unchanged)
     return Check(
@@ -59,13 +66,14 @@ def check(run: RunRecord, rewards: Rewards, other: RunRecord) -> Check:
         solutions=n,
         failed=len(both) - n,
         predicted_target_share=_share(rewards, set(common), threshold),
-        target_share=_measured(other, set(common), threshold),
+        target_share=_measured(other, {partner[key] for key in common}, threshold),
         accuracy_least=right / n if n else None,
         accuracy=sum(theirs[key] for key in common) / n if n else None,
         accuracy_most=(right + n - len(unchanged)) / n if n else None,
         unchanged=len(unchanged),
         same_response=sum(
-            run.trajectories[key].response == other.trajectories[key].response for key in unchanged
+            run.trajectories[key].response == other.trajectories[partner[key]].response
+            for key in unchanged
         ),
         same_verdict=sum(bool(ours[key][0]) == theirs[key] for key in unchanged),
     )

@@ -1,4 +1,4 @@
-"""Two runs over the same problems, compared pair by pair."""
+"""Two runs over the same questions, compared pair by pair."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from statistics import fmean
 from rsd.analysis.folds import Flops, flops, total
 from rsd.analysis.metrics import AnalyzedRun, token_totals
 from rsd.analysis.outcomes import failed, verdicts
+from rsd.analysis.pairs import Question, questions
 from rsd.analysis.speculation import speculation_cost
 from rsd.analysis.statistics import Interval, mcnemar_exact, paired_interval
 from rsd.analysis.summary import Tokens
 from rsd.records import Key
 from rsd.types import Role
 
-Problem = tuple[str, str]
-"""(task, problem_id)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`first` against `second`, over the problems that both have.
+    """`first` against `second`, over the problems that both have: those that ask the same
+    question (`rsd.analysis.pairs`), whatever their ids.
 
     `pairs` are problems with a verdict in both runs. They make `difference`, the accuracy of
     `first` minus that of `second`, in [-1, 1], with its interval by problem, and `p_value`, the
@@ -102,27 +101,28 @@ def is_target_alone(run: AnalyzedRun) -> bool:
     return config.decoding.strategy == "target" and config.models.target.serve.speculative is None
 
 
-def _samples(run: AnalyzedRun) -> dict[Problem, list[Key]]:
-    problems: dict[Problem, list[Key]] = {}
-    for key in run.run.trajectories:
-        problems.setdefault(key[:2], []).append(key)
+def _samples(run: AnalyzedRun) -> dict[Question, list[Key]]:
+    problems: dict[Question, list[Key]] = {}
+    for key, question in questions(run.run).items():
+        problems.setdefault(question, []).append(key)
     return problems
 
 
-def _shares_right(run: AnalyzedRun) -> dict[Problem, float]:
+def _shares_right(run: AnalyzedRun) -> dict[Question, float]:
     """Of each problem's samples that have a verdict, the share that is right."""
-    problems: dict[Problem, list[bool]] = {}
+    asked = questions(run.run)
+    problems: dict[Question, list[bool]] = {}
     for key, right in verdicts(run.run).items():
-        problems.setdefault(key[:2], []).append(right)
+        problems.setdefault(asked[key], []).append(right)
     return {problem: fmean(rights) for problem, rights in problems.items()}
 
 
-def _finished(run: AnalyzedRun, problems: Iterable[Problem]) -> dict[Problem, list[Key]]:
+def _finished(run: AnalyzedRun, problems: Iterable[Question]) -> dict[Question, list[Key]]:
     samples, trajectories = _samples(run), run.run.trajectories
     return {it: [key for key in samples[it] if not failed(trajectories[key])] for it in problems}
 
 
-def _tokens(run: AnalyzedRun, problems: Iterable[Problem]) -> dict[Role, Tokens]:
+def _tokens(run: AnalyzedRun, problems: Iterable[Question]) -> dict[Role, Tokens]:
     samples, trajectories = _samples(run), run.run.trajectories
     return token_totals(trajectories[key] for it in problems for key in samples[it])
 

@@ -88,7 +88,8 @@ def thresholds(runs: list[AnalyzedRun]) -> dict[str, list[tuple[float, AnalyzedR
             config.decoding.strategy == "rsd" and config.decoding.weighting in ("step", "logistic")
         )
         if by_reward and not isinf(threshold):
-            same = repr((config.determinants()["models"], decoding, config.tasks.names))
+            determinants = config.determinants()
+            same = repr((determinants["models"], decoding, determinants["tasks"]))
             sweeps.setdefault(same, []).append((threshold, run))
     several = [
         sorted(its, key=lambda it: it[0])

@@ -22,7 +22,7 @@ from rsd.cli.options import ConfigFile, Overrides
 from rsd.cli.process import without_torch
 from rsd.cli.resumable import resumable
 from rsd.config import load, ready
-from rsd.runs import execute, owed, refuse_other_run
+from rsd.runs import execute, identified, owed, refuse_other_run, tell_of_earlier
 
 
 def run(
@@ -45,9 +45,10 @@ def run(
     Problems that are already done are kept; failed ones are tried again. The table, metrics.json
     and report.html are made at the end.
     """
-    resolved = load(config, [*([NOBODY_RESTARTS] if serve else []), *(override or ())])
+    resolved = identified(load(config, [*([NOBODY_RESTARTS] if serve else []), *(override or ())]))
     where = directory or resolved.directory
     refuse_other_run(where, resolved)  # before servers load
+    tell_of_earlier(resolved, where)
     if status:
         typer.echo(f"{where}\t{len(owed(resolved, where))}")
         return

@@ -26,7 +26,7 @@ from rsd.cli.resumable import resumable
 from rsd.config import Sweep, load_sweep, ready
 from rsd.errors import StoreError
 from rsd.records import METRICS, REPORT, read_run
-from rsd.runs import PointOutcome, debts, execute_sweep
+from rsd.runs import PointOutcome, debts, execute_sweep, identified, tell_of_earlier
 
 
 def sweep(
@@ -48,7 +48,10 @@ def sweep(
     it, and all share one step cache. A failed point does not stop the others, but the exit code is
     then 1.
     """
-    loaded = load_sweep(file, [*([NOBODY_RESTARTS] if serve else []), *(override or ())])
+    overrides = [*([NOBODY_RESTARTS] if serve else []), *(override or ())]
+    loaded = load_sweep(file, overrides, identified)
+    for point in loaded.points:
+        tell_of_earlier(point.config, point.directory)
     if status:
         for point, debt in debts(loaded):
             shown = "unreadable" if debt is None else debt

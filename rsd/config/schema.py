@@ -44,6 +44,9 @@ class DecodingConfig(Strict):
     )
     first_steps: Annotated[int, Field(ge=0)] = Field(1, description="steps the target begins with")
     options: dict[str, Any] = Field(default_factory=dict, description="of a strategy of your own")
+    source: str | None = Field(
+        None, description="SHA-256 of the file of a strategy of your own; rsd writes it"
+    )
     samples: PositiveInt = Field(1, description="independent solutions of every problem")
     prompt: str = "qwen25-math-cot"
     step_separator: Annotated[str, Field(min_length=1)] = "\n\n"
@@ -117,6 +120,8 @@ class DecodingConfig(Strict):
         """What of this decides the answers: all but the keys that the strategy or the profile
         does not read, and `lookahead`, which changes when a step is written and not which."""
         unread = _STRATEGY_SPECIFIC - set(strategy_keys(self.strategy)) | {"lookahead"}
+        if self.source is None:
+            unread |= {"source"}
         if self.profile == "paper":
             unread |= {"max_repeats"}
         return self.model_dump(mode="json", exclude=unread)
@@ -131,6 +136,9 @@ class TasksConfig(Strict):
     names: tuple[str, ...] = Field(min_length=1)
     limit: PositiveInt | None = Field(None, description="at most the first N problems a task")
     data_dir: UserPath = Path("data")
+    questions: dict[str, str] | None = Field(
+        None, description="SHA-256 of each benchmark's questions; rsd writes it"
+    )
 
     @field_validator("names")
     @classmethod
@@ -142,7 +150,7 @@ class TasksConfig(Strict):
 
 
 class RunConfig(Strict):
-    """How a run is carried out; nothing here changes an answer, but `limit` which are asked."""
+    """How a run is carried out; nothing here changes an answer."""
 
     concurrency: Literal["auto"] | PositiveInt = Field(
         "auto", description="problems decoded at the same time; auto: as the servers can hold"
@@ -189,8 +197,11 @@ class Config(Strict):
 
     def determinants(self) -> dict[str, Any]:
         """What decides the answers, as nested plain values: all of it, and nothing of where the
-        servers are or how fast they are driven. A strategy of one's own, which is not imported for
-        this, is taken to ask all three models."""
+        servers are, how fast they are driven, or how many problems are asked.
+
+        Questions, and the code of a strategy of one's own, are in it once `rsd.runs.identified`
+        has put their checksums into the configuration, as it does for every run. A strategy of
+        one's own, which is not imported for this, is taken to ask all three models."""
         own = ":" in self.decoding.strategy
         scored = own or "prm" in strategy_uses(self.decoding.strategy).roles
         models = {
@@ -207,7 +218,7 @@ class Config(Strict):
         return {
             "models": models,
             "decoding": self.decoding.determinants(),
-            "tasks": {"names": list(self.tasks.names), "limit": self.limit},
+            "tasks": {"names": list(self.tasks.names), "questions": self.tasks.questions or {}},
         }
 
     @property

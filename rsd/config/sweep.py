@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -100,8 +101,13 @@ class Sweep:
     points: tuple[SweepPoint, ...]
 
 
-def load_sweep(path: Path | str, overrides: Iterable[str] = ()) -> Sweep:
+def load_sweep(
+    path: Path | str,
+    overrides: Iterable[str] = (),
+    identify: Callable[[Config], Config] = lambda config: config,
+) -> Sweep:
     """Read a sweep file and validate every point of it. `overrides` apply to all points.
+    `identify` completes each point's configuration before its digest is taken.
 
     Raises `ConfigError`, also for an override of a key that the sweep varies, and for a grid key
     that makes no difference.
@@ -124,7 +130,9 @@ def load_sweep(path: Path | str, overrides: Iterable[str] = ()) -> Sweep:
     settings = [
         setting for section in raw for setting in _settings_of(file, section)
     ]  # the sections in the order of the file
-    configs = [_point(base, overrides, setting, directory, source) for setting in settings]
+    configs = [
+        identify(_point(base, overrides, setting, directory, source)) for setting in settings
+    ]
     _refuse_idle(file, settings, configs, source)
     return Sweep(file.name, directory, tuple(_distinct(configs, directory)))
 
@@ -160,13 +168,15 @@ def _point(
 
 
 def _distinct(configs: Iterable[Config], directory: Path) -> Iterator[SweepPoint]:
-    """One point a digest. A run that is there already is found by its digest, whatever label it
-    was made under."""
+    """One point for each digest, with the largest limit of the configurations that share it. A
+    run that exists is found by its digest, whatever label it was made under."""
     same: dict[str, list[Config]] = {}
     for config in configs:
         same.setdefault(config.digest, []).append(config)
-    for digest, (first, *others) in same.items():
-        labels = dict.fromkeys(config.name for config in (first, *others))
+    for digest, sharing in same.items():
+        labels = dict.fromkeys(config.name for config in sharing)
+        most = max(sharing, key=lambda config: config.limit or inf)
+        first = most.model_copy(update={"name": sharing[0].name})
         there = sorted(directory.glob(f"*-{digest}"))
         yield SweepPoint(tuple(labels), first, there[0] if there else first.directory)
 

@@ -30,8 +30,9 @@ REPORT = "report.html"
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """A run directory, read. `grades` and `trajectories` are keyed alike; a trajectory may lack
-    its grade when the run was killed between the two. `cut_grades` are of solutions cut by
-    patience, which only the profile `paper` has."""
+    its grade when the run was killed between the two, and has the gold answer and the choices
+    that its grade was made against. `cut_grades` are of solutions cut by patience, which only the
+    profile `paper` has."""
 
     directory: Path
     config: Config
@@ -70,7 +71,8 @@ def read_current(directory: Path) -> CurrentRecords:
     A directory is append-only: a retry adds a line to those of the attempts before it. The current
     trajectory of a (problem, sample) is its last success, or else its last failure: a failure never
     supersedes a success. The current grade is the last one of that trajectory; that of a failed
-    attempt is none of the success that followed. Raises `StoreError` for a damaged line.
+    attempt is none of the success that followed. A trajectory has the gold answer and the choices
+    that its grade was made against. Raises `StoreError` for a damaged line.
     """
     trajectories: dict[Key, TrajectoryRecord] = {}
     for trajectory in read_lines(directory / TRAJECTORIES, TrajectoryRecord):
@@ -82,7 +84,8 @@ def read_current(directory: Path) -> CurrentRecords:
         and (grade.how != FAILED or trajectories[grade.key].error is not None)
     }
     cut_grades = {g.key: g for g in read_lines(directory / CUT_GRADES, CutGradeRecord)}
-    return CurrentRecords(trajectories, grades, cut_grades)
+    graded = {key: record.against(grades.get(key)) for key, record in trajectories.items()}
+    return CurrentRecords(graded, grades, cut_grades)
 
 
 def add_trajectory(known: dict[Key, TrajectoryRecord], added: TrajectoryRecord) -> None:

@@ -128,6 +128,13 @@ class TrajectoryRecord(Record):
     def key(self) -> Key:
         return (self.task, self.problem_id, self.sample)
 
+    def against(self, grade: GradeRecord | None) -> TrajectoryRecord:
+        """This record with the gold answer and the choices that `grade` was made against. They
+        differ from those of the run when the benchmark was corrected after it."""
+        if grade is None or grade.gold is None:
+            return self
+        return self.model_copy(update={"gold": grade.gold, "choices": grade.choices})
+
     @property
     def problem(self) -> Problem:
         return Problem(
@@ -165,7 +172,8 @@ class GradeRecord(Record):
     answer cannot be graded; `how` says what decided, or why nothing did; `how_paper` says why the
     `paper` verdict was not reached, and is None where it was. With several samples of each problem,
     `group` is the lowest sample of the same problem whose answer is equivalent; None without an
-    answer."""
+    answer. `gold`, `choices` and `kind` (of answer) are what it was graded against; before rsd
+    noted them (`gold` None), those of the trajectory."""
 
     task: str
     problem_id: str
@@ -176,6 +184,9 @@ class GradeRecord(Record):
     how: str
     how_paper: str | None = None
     group: int | None = None
+    gold: str | None = None
+    choices: tuple[str, ...] = ()
+    kind: str | None = None
 
     @property
     def key(self) -> Key:

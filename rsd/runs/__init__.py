@@ -1,6 +1,7 @@
 """Benchmark runs: preflight, bounded-concurrency runner, crash-safe store, resume."""
 
 from rsd.runs.checks import Check
+from rsd.runs.contents import identified, tell_of_earlier
 from rsd.runs.execute import Outcome, execute, owed, regrade
 from rsd.runs.preflight import examine
 from rsd.runs.store import refuse_other_run
@@ -14,7 +15,9 @@ __all__ = [
     "examine",
     "execute",
     "execute_sweep",
+    "identified",
     "owed",
     "refuse_other_run",
     "regrade",
+    "tell_of_earlier",
 ]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from rsd.backends import connect
 from rsd.config import Config
-from rsd.errors import ConfigError
 from rsd.grading import GraderPool
 from rsd.patience import cut, cuts
 from rsd.records import (
@@ -25,6 +24,14 @@ from rsd.records import (
 )
 from rsd.runs import counted, manifest, speculation
 from rsd.runs.concurrency import places
+from rsd.runs.contents import (
+    Problems,
+    identified,
+    load_all,
+    load_local,
+    refuse_other_questions,
+    take_over,
+)
 from rsd.runs.groups import group_samples
 from rsd.runs.interruption import Interruption
 from rsd.runs.preflight import preflight
@@ -32,7 +39,6 @@ from rsd.runs.progress import Progress
 from rsd.runs.runner import Rollout, decode_all, grade_record
 from rsd.runs.store import RunStore, refuse_other_run, served_otherwise
 from rsd.runs.strategies import connected_strategy, response_text
-from rsd.tasks import load_problems
 
 log = logging.getLogger(__name__)
 
@@ -57,24 +63,29 @@ async def execute(config: Config, directory: Path | None = None) -> Outcome:
     a failed problem does not. The first Ctrl-C lets the solutions in flight finish, the second
     drops them (`Interruption`).
     """
-    asked = _rollouts(config)
+    problems = load_all(config)
+    config = identified(config, problems)
+    asked = _rollouts(config, problems)
     directory = directory or config.directory
     refuse_other_run(directory, config)
-    if _unanswered(asked, read_current(directory).trajectories.values(), directory):
+    stored = read_current(directory).trajectories
+    refuse_other_questions(stored.values(), problems, directory)
+    if _unanswered(asked, stored):
         for check in await preflight(config):
             if check.status == "warning":
                 log.warning("%s: %s%s", check.name, check.detail, check.mend and f"; {check.mend}")
     with RunStore(config, directory) as store:
-        remaining = _unanswered(asked, store.trajectories.values(), store.directory)
+        outdated = take_over(problems, store.trajectories, store.grades)
+        remaining = _unanswered(asked, store.trajectories)
+        counts = _counts(asked, store.trajectories)
+        _note_counts(store, counts)
         async with GraderPool(workers=config.run.grading_workers) as grader:
-            await _grade_missing(store, grader)
-            if remaining:
-                counts = Counter(problem.task for problem, _ in asked)
-                if await _decode(config, remaining, counts, store, grader):
-                    return _outcome(store, len(asked), interrupted=True)
+            await _grade_missing(store, grader, outdated)
+            if remaining and await _decode(config, remaining, counts, store, grader):
+                return _outcome(store, asked, interrupted=True)
             await group_samples(store, grader)
             await _grade_cut(config, store, grader)
-        return _outcome(store, len(asked))
+        return _outcome(store, asked)
 
 
 def owed(config: Config, directory: Path) -> list[Rollout]:
@@ -83,17 +94,26 @@ def owed(config: Config, directory: Path) -> list[Rollout]:
     Raises `ConfigError` when a benchmark cannot be loaded, or is not what `directory` answers, and
     `StoreError` when that cannot be read.
     """
+    problems = load_all(config)
     stored = read_current(directory).trajectories
-    return _unanswered(_rollouts(config), stored.values(), directory)
+    refuse_other_questions(stored.values(), problems, directory)
+    return _unanswered(_rollouts(config, problems), stored)
 
 
 async def regrade(config: Config, directory: Path) -> None:
     """Grade every trajectory of a stored run again, also as far as patience cuts it, and replace
-    its grades. A verdict that is there stays where grading does not come to one now."""
+    its grades. Gold answers and choices are those of the local benchmark files; where there is
+    none, those of the last grading. A verdict that is there stays where grading does not come to
+    one now. Raises `ConfigError` where a file asks other questions."""
+    problems = load_local(config)
     with RunStore(config, directory) as store:
+        without = "take the present one away, to grade with the stored gold answers"
+        refuse_other_questions(store.trajectories.values(), problems, directory, without)
+        outdated = take_over(problems, store.trajectories, store.grades)
+        known = {key: grade for key, grade in store.grades.items() if key not in outdated}
         async with GraderPool(workers=config.run.grading_workers) as grader:
             graded = await _grade_each(store.trajectories.values(), grader)
-            store.replace_grades(grade.keeping(store.grades.get(grade.key)) for grade in graded)
+            store.replace_grades(grade.keeping(known.get(grade.key)) for grade in graded)
             await group_samples(store, grader)
             await _grade_cut(config, store, grader, again=True)
 
@@ -109,38 +129,36 @@ def _tell_of_mixture(directory: Path, config: Config, before: Manifest, now: Man
         )
 
 
-def _outcome(store: RunStore, asked: int, *, interrupted: bool = False) -> Outcome:
-    failed = sum(t.error is not None for t in store.trajectories.values())
-    return Outcome(store.directory, asked, failed, interrupted)
+def _outcome(store: RunStore, asked: Sequence[Rollout], *, interrupted: bool = False) -> Outcome:
+    stored = [t for it in asked if (t := store.trajectories.get(_key(it)))]
+    failed = sum(t.error is not None for t in stored)
+    return Outcome(store.directory, len(asked), failed, interrupted)
 
 
-def _rollouts(config: Config) -> list[Rollout]:
-    """All samples of all problems, the first samples first."""
-    problems = [
-        problem
-        for name in config.tasks.names
-        for problem in load_problems(name, config.tasks.data_dir, config.limit)
-    ]
-    return [(problem, sample) for sample in range(config.decoding.samples) for problem in problems]
+def _rollouts(config: Config, problems: Problems) -> list[Rollout]:
+    """All samples of the first `limit` problems of each benchmark, the first samples first."""
+    asked = [problem for its in problems.values() for problem in its[: config.limit]]
+    return [(problem, sample) for sample in range(config.decoding.samples) for problem in asked]
+
+
+def _counts(asked: Iterable[Rollout], stored: Iterable[Key]) -> Counter[str]:
+    """How many solutions each task asks for: those `asked` for now, and those `stored` that an
+    earlier, larger limit asked for."""
+    return Counter(task for task, _, _ in {*map(_key, asked), *stored})
+
+
+def _note_counts(store: RunStore, counts: Mapping[str, int]) -> None:
+    """Renew the counts in the manifest of earlier sessions, if there were any, so that tables tell
+    what is owed by the present limit."""
+    if (before := store.read_manifest()) and before.asked != counts:
+        store.write_manifest(before.model_copy(update={"asked": dict(counts)}))
 
 
 def _unanswered(
-    asked: Sequence[Rollout], stored: Iterable[TrajectoryRecord], directory: Path
+    asked: Sequence[Rollout], stored: Mapping[Key, TrajectoryRecord]
 ) -> list[Rollout]:
-    """Those of `asked` that have no success among `stored`, the trajectories in `directory`.
-    Raises `ConfigError` for one of a question that is not asked: the digest does not see the files
-    of benchmarks, which may be others than they were."""
-    questions = {_key(rollout): rollout[0].question for rollout in asked}
-    done = set()
-    for record in stored:
-        if questions.get(record.key) != record.question:
-            raise ConfigError(
-                f"{directory}: its problem {record.task}/{record.problem_id} is not what the "
-                f"benchmark asks now; put the file of before in tasks.data_dir, or choose another "
-                f"directory or delete this one"
-            )
-        if record.error is None:
-            done.add(record.key)
+    """Those of `asked` that have no success among `stored`."""
+    done = {key for key, record in stored.items() if record.error is None}
     return [rollout for rollout in asked if _key(rollout) not in done]
 
 
@@ -200,9 +218,10 @@ async def _decode(
     return interruption.happened
 
 
-async def _grade_missing(store: RunStore, grader: GraderPool) -> None:
-    """Grade what has no grade yet, and try again what grading was cut off from."""
-    known = store.grades
+async def _grade_missing(store: RunStore, grader: GraderPool, outdated: Container[Key]) -> None:
+    """Grade what has no grade yet or an `outdated` one, and try again what grading was cut off
+    from."""
+    known = {key: grade for key, grade in store.grades.items() if key not in outdated}
     missing = [t for key, t in store.trajectories.items() if _lacks_verdict(known.get(key))]
     for grade in await _grade_each(missing, grader):
         if (better := grade.keeping(known.get(grade.key))) != known.get(grade.key):
@@ -217,17 +236,23 @@ async def _grade_cut(
         return
 
     async def grade(key: Key, steps: int) -> CutGradeRecord:
-        earlier = store.cut_grades.get(key)
-        if earlier is not None and earlier.steps != steps:
+        earlier, trajectory = store.cut_grades.get(key), store.trajectories[key]
+        if earlier is not None and not _grades(earlier, trajectory, steps):
             earlier = None
         if earlier is not None and not again and not _lacks_verdict(earlier):
             return earlier
-        record = await grade_record(grader, cut(store.trajectories[key], steps))
+        record = await grade_record(grader, cut(trajectory, steps))
         return CutGradeRecord(**record.keeping(earlier).model_dump(), steps=steps)
 
     found = cuts(store.trajectories.values())
     graded = await asyncio.gather(*(grade(key, steps) for key, steps in found.items()))
     store.replace_cut_grades(graded)
+
+
+def _grades(earlier: CutGradeRecord, trajectory: TrajectoryRecord, steps: int) -> bool:
+    """Whether `earlier` is a grade of the first `steps` steps, against the present gold answer."""
+    against = (earlier.gold, earlier.choices)
+    return earlier.steps == steps and against == (trajectory.gold, trajectory.choices)
 
 
 def _lacks_verdict(grade: GradeRecord | None) -> bool:

@@ -17,7 +17,7 @@ from rsd.backends import Setbacks, noting, one_problem
 from rsd.clock import unix_time
 from rsd.decoding.seeds import derive
 from rsd.errors import ContextError, RsdError, ServerChangedError, printable
-from rsd.grading import GraderPool, Options
+from rsd.grading import GraderPool, Options, kind_of
 from rsd.prompts import render
 from rsd.protocols import Strategy
 from rsd.records import FAILED, GradeRecord, TrajectoryRecord
@@ -134,13 +134,17 @@ async def decode_one(
 
 
 async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRecord:
-    """The verdicts on one trajectory; a failed one is wrong, with `how` FAILED."""
-    task, problem_id, sample = record.key
+    """The verdicts on one trajectory, against the gold answer and the choices that it has; a
+    failed one is wrong, with `how` FAILED."""
+    against = {
+        **dict(zip(("task", "problem_id", "sample"), record.key, strict=True)),
+        "gold": record.gold,
+        "choices": record.choices,
+        "kind": kind_of(record.task),
+    }
     if record.error is not None:
         return GradeRecord(
-            task=task,
-            problem_id=problem_id,
-            sample=sample,
+            **against,
             prediction=None,
             correct=False,
             correct_paper=False,
@@ -149,9 +153,7 @@ async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRec
     options = Options(choices=record.choices)
     verdict = await grader.grade(record.response, record.gold, record.task, options=options)
     return GradeRecord(
-        task=task,
-        problem_id=problem_id,
-        sample=sample,
+        **against,
         prediction=verdict.prediction,
         correct=verdict.correct,
         correct_paper=verdict.correct_paper,

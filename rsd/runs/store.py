@@ -42,6 +42,7 @@ from rsd.records import (
     unwritable,
     write_atomically,
 )
+from rsd.runs.contents import differences
 
 _LOCK = ".lock"
 
@@ -209,11 +210,10 @@ def _locked(path: Path) -> FileIO:
 
 def refuse_other_run(directory: Path, config: Config) -> None:
     """Raise `ConfigError` if `directory` holds a run that differs from `config` in a key that
-    decides answers."""
+    decides answers. Whether it asks the same questions is for its answers to show."""
     if not (directory / CONFIG).exists():
         return
-    keys = differing_keys(load(directory / CONFIG).determinants(), config.determinants())
-    if keys:
+    if keys := differences(load(directory / CONFIG), config):
         raise ConfigError(
             f"{directory}: holds another run, which differs in {', '.join(keys)}; "
             f"choose another directory or delete it"

@@ -5,7 +5,7 @@ To add one, describe it in `word_problems`, `mathematics` or `multiple_choice` a
 """
 
 from rsd.tasks.fetch import Fetched, fetch
-from rsd.tasks.load import get_task, load_problems, local_file
+from rsd.tasks.load import get_task, is_local, load_problems, local_file
 from rsd.tasks.registry import TASKS
 from rsd.tasks.task import Hub, Task
 
@@ -16,6 +16,7 @@ __all__ = [
     "Task",
     "fetch",
     "get_task",
+    "is_local",
     "load_problems",
     "local_file",
 ]

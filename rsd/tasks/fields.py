@@ -3,53 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Any
 
-from rsd.tasks.task import LETTERS, Row
+Row = Mapping[str, Any]
+"""A row of a source, by column."""
 
 Reader = Callable[[Row], str]
 
 
 def column(name: str) -> Reader:
     """The text of one column."""
-    return lambda row: str(row[name]).strip()
+    return lambda row: text_of(row, name).strip()
 
 
 def number(name: str) -> Reader:
-    """A column of floats, written as a person writes them: `27.0` is 27."""
-    return lambda row: plain_number(row[name])
+    """A column of numbers, or of texts of them, without a fraction that is zero."""
+    return lambda row: plain_number(text_of(row, name).strip())
 
 
 def after_hashes(name: str) -> Reader:
     """What follows the last `####` of a worked solution."""
-    return lambda row: str(row[name]).rpartition("####")[2].strip()
+    return lambda row: text_of(row, name).rpartition("####")[2].strip()
 
 
 def boxed(name: str) -> Reader:
     """The content of the last `\\boxed{}` of a worked solution; "" where there is none."""
-    return lambda row: last_box(str(row[name]))
+    return lambda row: last_box(text_of(row, name))
 
 
-def letter(name: str) -> Reader:
-    """The option's letter, from a column that counts options from 0."""
-
-    def read(row: Row) -> str:
-        index: int = row[name]
-        if not 0 <= index < len(LETTERS):
-            raise ValueError(f"no option has the number {index}")
-        return LETTERS[index]
-
-    return read
-
-
-def options(name: str) -> Callable[[Row], tuple[str, ...]]:
-    """The options of a column that lists them, without the labels they may bear."""
-    return lambda row: tuple(unlabelled(row[name]))
-
-
-def plain_number(value: object) -> str:
+def plain_number(text: str) -> str:
     """A number without a fraction that is zero; any other text as it is."""
-    return re.sub(r"\.0+$", "", str(value).strip())
+    return re.sub(r"\.0+$", "", text)
 
 
 def last_box(text: str) -> str:
@@ -68,15 +54,6 @@ def last_box(text: str) -> str:
             if depth == 0:
                 return re.sub(r"(?<!\\)\$\s*\$", " ", rest[1:i]).strip()
     return ""
-
-
-def unlabelled(choices: Sequence[object]) -> list[str]:
-    """Options on one line each, without a leading `A)`, if every one bears its own label."""
-    lines = [re.sub(r"\s*\n\s*", " ", str(choice).strip()) for choice in choices]
-    labels = [re.match(rf"\(?{LETTERS[i]}[).]\s*", line) for i, line in enumerate(lines)]
-    if not all(labels):
-        return lines
-    return [line[label.end() :] for line, label in zip(lines, labels, strict=True) if label]
 
 
 _DOLLAR = re.compile(r"(?<!\\)\$")
@@ -101,3 +78,42 @@ _NO_COMMAND = re.compile(
 def real_newlines(text: str) -> str:
     """`text` with line breaks where a source has a backslash and an `n` that begin no command."""
     return _NO_COMMAND.sub("\n", text)
+
+
+def text_of(row: Row, column: str) -> str:
+    """The text of a column. Raises `KeyError` without it, `ValueError` as `as_text`."""
+    return as_text(row[column], column)
+
+
+def text_if_any(row: Row, column: str) -> str:
+    """The text of a column, "" without it or where it is null. Raises `ValueError` as `as_text`."""
+    return text_of(row, column) if row.get(column) is not None else ""
+
+
+def as_text(value: object, what: str) -> str:
+    """A text as it is, a finite number as a person writes it: 27.0 is 27. Raises `ValueError`,
+    which names `what`, for anything else: nobody means the Python spelling of a list."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{what} is {named(value)}; write a text or a number")
+    if not isfinite(value):
+        raise ValueError(f"{what} is {value}; write a finite number, or null where there is none")
+    return str(int(value) if value == int(value) and abs(value) < 1e15 else value)
+
+
+def texts(value: object, what: str) -> list[str]:
+    """The texts of a list. Raises `ValueError`, which names `what`, for what is none."""
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{what} is {named(value)}; write a list of texts")
+    return [as_text(each, f"entry {i} of {what}") for i, each in enumerate(value, start=1)]
+
+
+def named(value: object) -> str:
+    """What JSON calls the type of `value`, or `value` itself where that is short."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    names = {str: "a text", int: "a number", float: "a number", dict: "an object"}
+    return names.get(type(value), "a list")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 
 from rsd.errors import ConfigError
+from rsd.tasks.fields import Row, named
 from rsd.tasks.hub import hub_rows
 from rsd.tasks.registry import TASKS
-from rsd.tasks.task import Row, Task
+from rsd.tasks.task import Task
 from rsd.types import Problem
 
 
@@ -38,26 +38,34 @@ def load_problems(name: str, data_dir: Path, limit: int | None = None) -> list[P
     """The first `limit` problems of a task, or all, in the order of their source.
 
     A row's own id is its problem id, else its position. Raises `ConfigError` when the source is
-    absent, unreadable or without rows, a row lacks a column, or a fetched file is no longer what
-    was fetched.
+    absent, unreadable or without rows, any row cannot be read or has the id of another, or a
+    fetched file is no longer what was fetched.
     """
     task = get_task(name)
     path = local_file(name, data_dir)
-    if _exists(path):
+    if is_local(name, data_dir):
         where, rows = str(path), read_rows(path)
     else:
-        where, rows = f"hub data set of {name}", iter(hub_rows(task, f"{path}: no such file"))
-    problems = [_problem(task, row, index, where) for index, row in enumerate(islice(rows, limit))]
+        rows = enumerate(hub_rows(task, f"{path}: no such file"), start=1)
+        where = f"hub data set of {name}"
+    problems: list[Problem] = []
+    lines: dict[str, int] = {}
+    for position, (line, row) in enumerate(rows):
+        problem = _problem(task, row, position, f"{where}:{line}")
+        if (first := lines.setdefault(problem.problem_id, line)) != line:
+            raise ConfigError(
+                f"{where}:{line}: the id {problem.problem_id!r} is that of line {first}, too; "
+                f"give each row its own"
+            )
+        problems.append(problem)
     if not problems:
         raise ConfigError(f"{where}: it has no rows")
-    if len({problem.problem_id for problem in problems}) < len(problems):
-        raise ConfigError(f"{where}: two rows have the same id; give each row its own")
-    return problems
+    return problems[:limit]
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a local file, held against its checksum if it was fetched. A column that is
-    null in a row is absent from it."""
+def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """The rows of a local file with their lines, from 1, held against its checksum if it was
+    fetched. A column that is null in a row is absent from it."""
     try:
         content = path.read_bytes()
         _verify(path, content)
@@ -67,15 +75,25 @@ def read_rows(path: Path) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                f"{path}:{number}: not UTF-8 (byte {error.start + 1} of the line); save it as UTF-8"
+            ) from None
         except (ValueError, RecursionError) as error:
-            raise ConfigError(f"{path}:{number}: not JSON: {error}") from None
+            raise ConfigError(
+                f"{path}:{number}: not JSON: {error}; write one object a line"
+            ) from None
         if not isinstance(row, dict):
-            raise ConfigError(f"{path}:{number}: expected an object, got {type(row).__name__}")
-        yield {name: value for name, value in row.items() if value is not None}
+            raise ConfigError(
+                f"{path}:{number}: expected an object, got {named(row)}; write one object a line"
+            )
+        yield number, {name: value for name, value in row.items() if value is not None}
 
 
-def _exists(path: Path) -> bool:
+def is_local(name: str, data_dir: Path) -> bool:
+    """Whether the rows of a task lie in `data_dir`. Raises `ConfigError` where nobody may look."""
+    path = local_file(name, data_dir)
     try:
         return path.exists()
     except OSError as error:  # its directory may not be searched
@@ -96,13 +114,13 @@ def _verify(path: Path, content: bytes) -> None:
         )
 
 
-def _problem(task: Task, row: Row, index: int, where: str) -> Problem:
+def _problem(task: Task, row: Row, position: int, where: str) -> Problem:
     try:
-        problem = task.problem(row, index)
+        problem = task.problem(row, position)
         for text in (problem.problem_id, problem.question, problem.gold, *problem.choices):
             text.encode()  # a lone surrogate raises UnicodeEncodeError: no file could hold it
         return problem
     except KeyError as error:
-        raise ConfigError(f"{where}:{index + 1}: no column {error}") from None
-    except (TypeError, IndexError, ValueError) as error:
-        raise ConfigError(f"{where}:{index + 1}: not a row of {task.name}: {error}") from None
+        raise ConfigError(f"{where}: no column {error}; it is part of {task.name}") from None
+    except ValueError as error:
+        raise ConfigError(f"{where}: not a row of {task.name}: {error}") from None

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import re
 
-from rsd.tasks.fields import boxed, column, last_box, number, one_span, real_newlines
+from rsd.tasks.fields import (
+    Row,
+    boxed,
+    column,
+    last_box,
+    number,
+    one_span,
+    real_newlines,
+    text_if_any,
+    text_of,
+    texts,
+)
 from rsd.tasks.mirror import mirrored
-from rsd.tasks.task import Hub, Row, Task
+from rsd.tasks.task import Hub, Task
 
 
 def _level(row: Row) -> str | None:
-    return str(row["level"]).removeprefix("Level ") if "level" in row else None
+    return text_of(row, "level").removeprefix("Level ") if "level" in row else None
 
 
 def _final_answer(row: Row) -> str:
     """The parts of the final answer, without units: where there is one, the question names it."""
-    parts = [str(part).strip() for part in row["final_answer"]]
+    parts = [part.strip() for part in texts(row["final_answer"], "final_answer")]
     return one_span(", ".join(part for part in parts if part))
 
 
 def _without_dollars(row: Row) -> str:
     """The answer without `$`; one row has the heading of its solution glued to it."""
-    return re.sub(r"solution:\s*$", "", str(row["answer"]).replace("$", "")).strip()
+    return re.sub(r"solution:\s*$", "", text_of(row, "answer").replace("$", "")).strip()
 
 
 def _context_and_question(row: Row) -> str:
-    context = row.get("context")
-    return f"{context}\n{row['question']}" if context else str(row["question"])
+    context, question = text_if_any(row, "context"), text_of(row, "question")
+    return f"{context}\n{question}" if context else question
 
 
 MATHEMATICS = (
@@ -55,7 +66,7 @@ MATHEMATICS = (
         answers="number, expression, set, letter, word",
         licence="MIT",
         hub=mirrored("gaokao2023en", "id", "source", "question", "answer"),
-        text=lambda row: real_newlines(str(row["question"])),
+        text=lambda row: real_newlines(text_of(row, "question")),
         gold=_without_dollars,
     ),
     Task(
@@ -91,7 +102,9 @@ MATHEMATICS = (
         licence="CC BY-NC-SA 4.0",
         hub=mirrored("minerva_math", "idx", "problem", "solution", "type"),
         text=column("problem"),
-        gold=lambda row: last_box(row["solution"]).removeprefix("np."),  # one is NumPy's arcsin
+        gold=lambda row: last_box(text_of(row, "solution")).removeprefix(
+            "np."
+        ),  # one is NumPy's arcsin
     ),
     Task(
         name="college_math",
@@ -104,7 +117,7 @@ MATHEMATICS = (
             *("data_source", "question_number", "question", "answer", "license", "data_topic"),
         ),
         text=column("question"),
-        gold=lambda row: one_span(str(row["answer"])),
+        gold=lambda row: one_span(text_of(row, "answer")),
     ),
     Task(
         name="amc23",

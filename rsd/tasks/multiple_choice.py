@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from random import Random
 from typing import Any
 
-from rsd.tasks.fields import column, letter, options, unlabelled
+from rsd.tasks.fields import Row, column
 from rsd.tasks.mirror import mirrored
-from rsd.tasks.task import Hub, Row, Task
-
-
-def _sat_options(row: Row) -> tuple[str, ...]:
-    """The options of one text: `A) 50 B) 42 ...` or `A. 50 B. 42 ...`."""
-    text = str(row["options"])
-    starts = [match.start() for match in re.finditer(r"(?<!\S)[A-D][).]\s", text)]
-    return tuple(unlabelled([text[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]))
+from rsd.tasks.options import answer, options
+from rsd.tasks.task import Hub, Task
 
 
 def _gpqa_row(row: Row) -> dict[str, Any]:
@@ -54,7 +47,7 @@ MULTIPLE_CHOICE = (
         ),
         text=column("question"),
         choices=options("choices"),
-        gold=letter("answer"),
+        gold=answer("answer", of="choices"),
     ),
     Task(
         name="mmlu_stem",
@@ -65,7 +58,7 @@ MULTIPLE_CHOICE = (
         hub=mirrored("mmlu_stem", "question", "choices", "answer", "type"),
         text=column("question"),
         choices=options("choices"),
-        gold=letter("answer"),
+        gold=answer("answer", of="choices"),
     ),
     Task(
         name="sat_math",
@@ -75,8 +68,8 @@ MULTIPLE_CHOICE = (
         licence="copyright College Board",
         hub=mirrored("sat_math", "id", "question", "options", "Answer"),
         text=column("question"),
-        choices=_sat_options,
-        gold=column("Answer"),
+        choices=options("options"),
+        gold=answer("Answer", of="options"),
     ),
     Task(
         name="aqua",
@@ -87,6 +80,6 @@ MULTIPLE_CHOICE = (
         hub=mirrored("aqua", "question", "options", "rationale", "correct"),
         text=column("question"),
         choices=options("options"),
-        gold=column("correct"),
+        gold=answer("correct", of="options"),
     ),
 )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rsd.tasks.fields import Row, as_text
+from rsd.tasks.options import LETTERS
 from rsd.types import Problem
 
-Row = Mapping[str, Any]
-
-LETTERS = "ABCDEFGHIJ"
-"""The labels of options."""
+_NO_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+"""How programs write a number that is none."""
 
 
 def _own_id(row: Row) -> object:
@@ -54,8 +55,8 @@ class Task:
     """A benchmark.
 
     `text`, `choices`, `gold`, `level` and `own_id` read one row of the local layout; they raise
-    `KeyError` when a column is missing. `rows` is the published number of test rows, `answers`
-    what its gold answers are, in words.
+    `KeyError` when a column is missing, and `ValueError` when its value cannot be meant. `rows` is
+    the published number of test rows, `answers` what its gold answers are, in words.
     """
 
     name: str
@@ -82,16 +83,22 @@ class Task:
     def problem(self, row: Row, position: int) -> Problem:
         """The problem of a row; its id is the row's own, or else its `position` in the source.
 
-        Raises `ValueError` where the gold answer is a letter that none of the choices has.
+        Raises `ValueError` where a value cannot be meant, such as an empty question. An empty
+        gold answer can: published files have some, and nobody grades against them.
         """
-        own, gold, choices = self.own_id(row), self.gold(row), self.choices(row)
-        if self.answers == "letter" and gold not in tuple(LETTERS[: len(choices)]):
-            raise ValueError(f"the answer {gold!r} is none of its {len(choices)} choices")
+        own, gold = self.own_id(row), self.gold(row)
+        problem_id = str(position) if own is None else as_text(own, "the id")
+        if not problem_id.strip():
+            raise ValueError("the id is empty; fill it in, or leave out the column in all rows")
+        if not self.text(row).strip():
+            raise ValueError("the question is empty; fill it in or delete the row")
+        if _NO_NUMBER.fullmatch(gold):
+            raise ValueError(f"the gold answer is {gold}; write what the answer is")
         return Problem(
             task=self.name,
-            problem_id=str(position if own is None else own),
+            problem_id=problem_id,
             question=self.question(row),
             gold=gold,
             level=self.level(row),
-            choices=choices,
+            choices=self.choices(row),
         )

@@ -4,44 +4,44 @@ from __future__ import annotations
 
 from html import unescape
 
-from rsd.tasks.fields import after_hashes, column, number
+from rsd.tasks.fields import Row, after_hashes, column, number, text_if_any, text_of, texts
 from rsd.tasks.mirror import mirrored
-from rsd.tasks.task import Hub, Row, Task
+from rsd.tasks.task import Hub, Task
 
 
 def _level(row: Row) -> str | None:
-    return str(row["level"]) if "level" in row else None
+    return text_of(row, "level") if "level" in row else None
 
 
 def _svamp_text(row: Row) -> str:
     """Body and question; a body that breaks off gets its full stop."""
-    body = str(row["Body"]).strip()
-    return f"{body}{'.' if body[-1:].isalnum() else ''} {str(row['Question']).strip()}"
+    body = text_of(row, "Body").strip()
+    return f"{body}{'.' if body[-1:].isalnum() else ''} {text_of(row, 'Question').strip()}"
 
 
 def _asdiv_text(row: Row) -> str:
-    return f"{str(row['body']).strip()} {str(row['question']).strip()}"
+    return f"{text_of(row, 'body').strip()} {text_of(row, 'question').strip()}"
 
 
 def _asdiv_gold(row: Row) -> str:
     """`9 (apples)` less its unit; a parenthesis that begins the answer belongs to it."""
-    answer = str(row["answer"]).strip()
+    answer = text_of(row, "answer").strip()
     unit = answer.rfind(" (")
     return answer[:unit].strip() if unit > 0 and answer.endswith(")") else answer
 
 
 def _tabmwp_text(row: Row) -> str:
     """The table, the question, and what to choose from: words, so their gold is a word, too."""
-    title = row.get("table_title")
-    head = f'Read this table about "{title}"' if title else "Read this table"
-    offered = row.get("choices")
+    title = text_if_any(row, "table_title")
+    titled = f' about "{title}"' if title else ""
+    offered = texts(row["choices"], "choices") if row.get("choices") is not None else []
     choice = f" Choose one of these: {'; '.join(offered)}" if offered else ""
-    asked = str(row["question"]).strip()
-    return f"{head} and answer the question.\n{row['table']}\n{asked}{choice}"
+    asked = f"{text_of(row, 'question').strip()}{choice}"
+    return f"Read this table{titled} and answer the question.\n{text_of(row, 'table')}\n{asked}"
 
 
 def _grade(row: Row) -> str | None:
-    return f"grade {row['grade']}" if row.get("grade") is not None else None
+    return f"grade {text_of(row, 'grade')}" if row.get("grade") is not None else None
 
 
 WORD_PROBLEMS = (
@@ -100,7 +100,7 @@ WORD_PROBLEMS = (
         answers="number",
         licence="MIT",
         hub=mirrored("mawps", "idx", "input", "target", "type"),
-        text=lambda row: unescape(str(row["input"])),
+        text=lambda row: unescape(text_of(row, "input")),
         gold=number("target"),
     ),
     Task(

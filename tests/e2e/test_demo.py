@@ -19,7 +19,7 @@ from rsd.backends import connect
 from rsd.prompts import render
 from rsd.protocols import Sampling
 from rsd.records import TRAJECTORIES, RunRecord, UsageRecord, read_run
-from rsd.runs import examine, execute
+from rsd.runs import examine, execute, identified
 from rsd.tasks import load_problems
 from rsd.types import Prefix
 
@@ -156,7 +156,7 @@ def test_samples_with_a_seed_can_be_repeated(demo: Demo) -> None:
 
 
 def test_a_killed_run_resumes_to_the_same_answers(demo: Demo) -> None:
-    directory = demo.config("name=killed").directory
+    directory = identified(demo.config("name=killed")).directory
     command = [sys.executable, "-m", "rsd", "run", str(DEMO), *demo.arguments("name=killed")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as runner:
         _wait_for_lines(directory / TRAJECTORIES, 20, runner)

@@ -119,9 +119,17 @@ def test_answers_to_other_questions_are_not_taken_for_these(
     outcome, _ = run(cluster)
     file = cluster.config().tasks.data_dir / "demo" / "test.jsonl"
     file.write_text(file.read_text().replace(old, new))
-    for call in (lambda: run(cluster), lambda: owed(cluster.config(), outcome.directory)):
+    config, there = cluster.config(), outcome.directory
+    for call in (
+        lambda: asyncio.run(execute(config, there)),
+        lambda: owed(config, there),
+        lambda: asyncio.run(regrade(read_run(there).config, there)),
+    ):
         with pytest.raises(ConfigError, match=r"its problem demo/p3 is not what the benchmark"):
             call()
+    another, record = run(cluster)
+    assert another.directory != there
+    assert len(record.trajectories) == PROBLEMS
 
 
 @pytest.mark.parametrize("kept", [0, 1, 5, PROBLEMS - 1])

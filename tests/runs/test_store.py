@@ -148,8 +148,8 @@ def test_a_damaged_line_is_named_and_not_dropped(config: Config, tmp_path: Path)
 
 def test_another_run_is_refused_by_the_keys_that_differ(tmp_path: Path) -> None:
     RunStore(load(DEMO), tmp_path).close()
-    other = load(DEMO, ["decoding.threshold=0.9", "run.limit=3", "run.concurrency=1"])
-    with pytest.raises(ConfigError, match=r"differs in decoding.threshold, tasks.limit;"):
+    other = load(DEMO, ["decoding.threshold=0.9", "decoding.seed=3", "run.limit=3"])
+    with pytest.raises(ConfigError, match=r"differs in decoding.seed, decoding.threshold;"):
         RunStore(other, tmp_path)
 
 

@@ -16,7 +16,7 @@ from sweep.conftest import Rsd, Write
 from rsd.config import Config, Sweep, load_sweep
 from rsd.errors import StoreError
 from rsd.records import read_run
-from rsd.runs import Check, execute
+from rsd.runs import Check, execute, identified
 from rsd.types import ROLES
 
 DELTAS = [0.1, 0.5, 0.9]
@@ -46,7 +46,7 @@ def asked(cluster: Cluster) -> int:
 def metrics(path: Path, *overrides: str) -> list[dict[str, Any]]:
     return [
         json.loads((point.directory / "metrics.json").read_text())["overall"]
-        for point in load_sweep(path, overrides).points
+        for point in load_sweep(path, overrides, identified).points
     ]
 
 
@@ -108,7 +108,7 @@ def test_a_sweep_says_what_its_cache_gave_and_that_speed_is_void(both: Any, writ
         assert summary["busy"] == dict.fromkeys(ROLES)
     assert f"Speed is void in {len(DELTAS) - 1} of {len(DELTAS)} runs" in out
 
-    sweep = load_sweep(write(name="cached", grid=GRID))
+    sweep = load_sweep(write(name="cached", grid=GRID), (), identified)
     file, (hits, answers) = sweep.directory / "steps.sqlite", counted(sweep)
     size = f"{file.stat().st_size / 1e6:.1f} MB"
     share = f"{hits} of {answers} answers ({hits / answers:.0%})"
@@ -135,7 +135,7 @@ def test_a_sweep_begun_again_finds_what_it_had_asked(
     path = write(grid={"decoding.threshold": DELTAS[:2]})
     rsd("sweep", path)
     before = asked(cluster)
-    for point in load_sweep(path).points:
+    for point in load_sweep(path, (), identified).points:
         (point.directory / "trajectories.jsonl").unlink()
     code, _, _ = rsd("sweep", path)
     assert code == 0
@@ -174,7 +174,7 @@ def test_a_damaged_cache_stops_a_sweep_before_its_first_request(
     rsd: Rsd, write: Write, cluster: Cluster
 ) -> None:
     path = write(grid=GRID)
-    file = load_sweep(path).directory / "steps.sqlite"
+    file = load_sweep(path, (), identified).directory / "steps.sqlite"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"not a database at all" * 500)
     code, out, err = rsd("sweep", path)
@@ -183,4 +183,4 @@ def test_a_damaged_cache_stops_a_sweep_before_its_first_request(
     assert line.startswith(f"rsd: {file}: SQLite says: file is not a database; delete it")
     assert asked(cluster) == 0
     with pytest.raises(StoreError, match="delete it"):
-        asyncio.run(execute(load_sweep(path).points[0].config))
+        asyncio.run(execute(load_sweep(path, (), identified).points[0].config))

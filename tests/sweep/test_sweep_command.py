@@ -15,6 +15,7 @@ from sweep.conftest import Rsd, Write
 
 from rsd.config import load_sweep
 from rsd.records import TRAJECTORIES, read_run
+from rsd.runs import identified
 
 THREE = [
     {"label": "alone", "decoding.strategy": "target"},
@@ -31,7 +32,7 @@ def asked(cluster: Cluster) -> int:
 def answers(path: Path) -> list[dict[object, str]]:
     return [
         {key: t.response for key, t in read_run(point.directory).trajectories.items()}
-        for point in load_sweep(path).points
+        for point in load_sweep(path, (), identified).points
     ]
 
 
@@ -55,7 +56,7 @@ def test_a_sweep_prints_one_table_in_the_order_of_the_file(
     live = [line for line in err.splitlines() if line.endswith(" x the target's FLOPs")]
     assert [line.split()[0] for line in live] == ["alone", "low", "high"]
     assert len({line.index("% of steps") for line in live}) == 1  # columns stand below each other
-    for point in load_sweep(write(points=THREE)).points:
+    for point in load_sweep(write(points=THREE), (), identified).points:
         files = {path.name for path in point.directory.iterdir()}
         assert {"config.yaml", "manifest.json", "metrics.json", "report.html"} <= files
 
@@ -134,7 +135,7 @@ def test_a_mistake_in_any_point_is_told_before_the_first_request(
 
 def test_status_tells_what_each_run_owes(rsd: Rsd, write: Write, cluster: Cluster) -> None:
     path = write(points=[*THREE, {"label": "same", "decoding.strategy": "target"}])
-    directories = [point.directory for point in load_sweep(path).points]
+    directories = [point.directory for point in load_sweep(path, (), identified).points]
     rsd("sweep", write(points=THREE[1:2]))
     before = asked(cluster)
     path = write(points=[*THREE, {"label": "same", "decoding.strategy": "target"}])
@@ -155,7 +156,7 @@ def test_a_killed_sweep_resumes_to_the_same_answers(
     rsd("sweep", write(name="whole", points=THREE))
     whole = answers(write(name="whole", points=THREE))
     path = write(points=THREE)
-    first, second, third = (point.directory for point in load_sweep(path).points)
+    first, second, third = (point.directory for point in load_sweep(path, (), identified).points)
     draft = cluster.faults("draft")
     draft.held = lambda: lines(second) >= 3  # no timing: it cannot get past the signal
     command = [sys.executable, "-m", "rsd", "sweep", str(path), "-o", "run.concurrency=2"]

@@ -62,13 +62,21 @@ def test_the_limit_takes_the_first(tmp_path: Path) -> None:
     ("task", "lines", "message"),
     [
         ("gsm8k", ["{"], "test.jsonl:1: not JSON"),
-        ("gsm8k", ["[]"], "test.jsonl:1: expected an object, got list"),
+        ("gsm8k", ["[]"], "test.jsonl:1: expected an object, got a list"),
         ("gsm8k", ['{"question": "q"}'], "test.jsonl:1: no column 'answer'"),
-        ("gsm8k", ['{"id": 1, "question": "q", "answer": "1"}'] * 2, "two rows have the same id"),
         (
-            "gpqa",
-            ['{"question": "q", "choices": ["a", "b"], "answer": "B"}'],
-            "test.jsonl:1: not a row of gpqa",
+            "demo",
+            ['{"id": 1, "question": "q", "answer": "1"}', "", '{"id": "1", "question": "q"}'],
+            "test.jsonl:3: no column 'answer'",
+        ),
+        (
+            "demo",
+            [
+                '{"id": 1, "question": "q", "answer": "1"}',
+                "",
+                '{"id":"1","question":"r","answer":2}',
+            ],
+            "test.jsonl:3: the id '1' is that of line 1, too; give each row its own",
         ),
         ("gsm8k", ['{"question": "q", "answer": null}'], "test.jsonl:1: no column 'answer'"),
         (
@@ -79,17 +87,18 @@ def test_the_limit_takes_the_first(tmp_path: Path) -> None:
         (
             "mmlu_stem",
             ['{"question": "q", "choices": ["a", "b"], "answer": 2}'],
-            r"test.jsonl:1: not a row of mmlu_stem: the answer 'C' is none of its 2 choices",
+            "test.jsonl:1: not a row of mmlu_stem: answer '2' is none of its 2 options; write one "
+            "of A to B, or an index from 0 to 1",
         ),
         (
             "mmlu_stem",
             ['{"question": "q", "choices": ["a", "b"], "answer": -1}'],
-            r"test.jsonl:1: not a row of mmlu_stem: no option has the number -1",
+            "test.jsonl:1: not a row of mmlu_stem: answer '-1' is none of its 2 options",
         ),
         (
             "sat_math",
             ['{"question": "q", "options": "A) 1 B) 2", "Answer": "C"}'],
-            r"test.jsonl:1: not a row of sat_math: the answer 'C' is none of its 2 choices",
+            "test.jsonl:1: not a row of sat_math: Answer 'C' is none of its 2 options",
         ),
     ],
 )

@@ -12,11 +12,13 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.naming import natural
 from rsd.analysis.outcomes import Outcome, outcome
+from rsd.analysis.pairs import by_asked
 from rsd.analysis.present import has_rewards, labels, run_name
 from rsd.records import GradeRecord, Key, TrajectoryRecord
 
@@ -28,6 +30,9 @@ MOST = 64 * 2**20
 
 SEARCHED = 2000
 """Characters of a question and of a gold answer in the index, where they are searched."""
+
+Row = tuple[Key | None, ...]
+"""The solution of one problem, and of one sample, by each of the runs; None where it has none."""
 
 ABSENT = "."
 LETTERS = {
@@ -53,27 +58,33 @@ class Packed:
 
 def pack(runs: list[AnalyzedRun], most: int = MOST) -> Packed:
     """The problems of all `runs`, by task and then by id, numbers in it as numbers."""
-    keys = sorted({key for run in runs for key in run.run.trajectories}, key=_order)
+    solutions = [by_asked(run.run) for run in runs]
+    asked = dict.fromkeys(chain.from_iterable(solutions))
+    rows = sorted((tuple(of.get(it) for of in solutions) for it in asked), key=_order)
     chunks: list[str] = []
     places: list[int | None] = []
-    for texts in _chunked(_steps(runs, key) for key in keys):
+    for texts in _chunked(_steps(runs, row) for row in rows):
         if sum(map(len, chunks)) < most:
             places += [len(chunks)] * len(texts)
             chunks.append(_compressed(f"[{','.join(texts)}]"))
         else:
             places += [None] * len(texts)
-    index = _index(runs, keys) | {"chunk": places}
-    return Packed(_compressed(json.dumps(index)), chunks, len(keys), places.count(None))
+    index = _index(runs, rows) | {"chunk": places}
+    return Packed(_compressed(json.dumps(index)), chunks, len(rows), places.count(None))
 
 
-def _order(key: Key) -> tuple[str, list[tuple[int, str]], int]:
-    task, problem_id, sample = key
+def _order(row: Row) -> tuple[str, list[tuple[int, str]], int]:
+    task, problem_id, sample = next(key for key in row if key)
     return task, natural(problem_id), sample
 
 
-def _index(runs: list[AnalyzedRun], keys: list[Key]) -> dict[str, Any]:
-    """One list or string for each property, with an entry for each of `keys`."""
-    first = [next(t for run in runs if (t := run.run.trajectories.get(key))) for key in keys]
+def _index(runs: list[AnalyzedRun], rows: list[Row]) -> dict[str, Any]:
+    """One list or string for each property, with an entry for each of `rows`."""
+    first = [
+        next(run.run.trajectories[key] for run, key in zip(runs, row, strict=True) if key)
+        for row in rows
+    ]
+    columns = [(run, [row[i] for row in rows]) for i, run in enumerate(runs)]
     tasks, levels = sorted({t.task for t in first}), sorted({t.level or "" for t in first})
     return {
         "runs": [_about(run, label) for run, label in zip(runs, labels(runs), strict=True)],
@@ -85,9 +96,9 @@ def _index(runs: list[AnalyzedRun], keys: list[Key]) -> dict[str, Any]:
         "sample": [t.sample for t in first],
         "question": [t.question[:SEARCHED] for t in first],
         "gold": [t.gold[:SEARCHED] for t in first],
-        "outcome": ["".join(_letter(run, key) for key in keys) for run in runs],
-        "routed": ["".join(_routed(run, key) for key in keys) for run in runs],
-        "differ": ["".join(_differ(run.run.grades.get(key)) for key in keys) for run in runs],
+        "outcome": ["".join(_letter(run, key) for key in keys) for run, keys in columns],
+        "routed": ["".join(_routed(run, key) for key in keys) for run, keys in columns],
+        "differ": ["".join(_differ(run, key) for key in keys) for run, keys in columns],
     }
 
 
@@ -102,29 +113,31 @@ def _about(run: AnalyzedRun, label: str) -> dict[str, Any]:
     }
 
 
-def _letter(run: AnalyzedRun, key: Key) -> str:
-    trajectory = run.run.trajectories.get(key)
-    return LETTERS[outcome(trajectory, run.run.grades.get(key))] if trajectory else ABSENT
+def _letter(run: AnalyzedRun, key: Key | None) -> str:
+    if key is None:
+        return ABSENT
+    return LETTERS[outcome(run.run.trajectories[key], run.run.grades.get(key))]
 
 
-def _routed(run: AnalyzedRun, key: Key) -> str:
+def _routed(run: AnalyzedRun, key: Key | None) -> str:
     """Whether a step of the target is part of the response."""
-    return "1" if (it := run.folds.get(key)) and it.target_steps_kept else "0"
+    return "1" if key and run.folds[key].target_steps_kept else "0"
 
 
-def _differ(grade: GradeRecord | None) -> str:
+def _differ(run: AnalyzedRun, key: Key | None) -> str:
     """Whether the published program's grader gives another verdict."""
+    grade = run.run.grades.get(key) if key else None
     if grade is None or grade.undecided or grade.undecided_paper:
         return "0"
     return "1" if grade.correct not in (None, grade.correct_paper) else "0"
 
 
-def _steps(runs: list[AnalyzedRun], key: Key) -> str:
+def _steps(runs: list[AnalyzedRun], row: Row) -> str:
     """JSON of one problem: the whole question and gold answer, and what each run made of it."""
     solutions, first = {}, None
-    for i, run in enumerate(runs):
-        trajectory = run.run.trajectories.get(key)
-        if trajectory is not None:
+    for i, (run, key) in enumerate(zip(runs, row, strict=True)):
+        if key is not None:
+            trajectory = run.run.trajectories[key]
             first = first or trajectory
             solutions[i] = _solution(trajectory, run.run.grades.get(key))
     assert first is not None
