@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from rsd.analysis.cells import UNKNOWN, accuracy, figure, percent
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.present import Block, Column, drafts_kept, labels, run_name, speed_notes
-from rsd.analysis.speculation import total_speculation
 from rsd.analysis.timing import most_at_once
+from rsd.costs import total_speculation
 from rsd.types import ROLES
 
 

@@ -19,11 +19,11 @@ from rsd.analysis.cells import (
     points,
 )
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
-from rsd.analysis.folds import total
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.naming import JUDGING
 from rsd.analysis.outcomes import failed
 from rsd.analysis.summary import Conventions, Summary
+from rsd.costs import total
 
 TASKS_PER_BLOCK = 6
 EACH_SAMPLE = (

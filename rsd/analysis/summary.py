@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from rsd.analysis.folds import Flops
 from rsd.analysis.patience import PaperFigures
 from rsd.analysis.samples import Samples
 from rsd.analysis.statistics import Percentiles
+from rsd.costs import Flops
 from rsd.types import Role
 
 
@@ -39,7 +39,7 @@ class Steps(BaseModel):
 
 
 class Conventions(BaseModel):
-    """A figure under the two conventions for the reward model's FLOPs (`rsd.analysis.folds`);
+    """A figure under the two conventions for the reward model's FLOPs (`rsd.costs`);
     None where a parameter count is unknown."""
 
     prm_once: float | None

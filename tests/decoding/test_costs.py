@@ -8,7 +8,7 @@ from decoding.worlds import EVERY, QUERY, World, collect, one_of_every, rsd, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd.analysis.folds import Fold, fold
+from rsd.costs import Fold, fold
 from rsd.decoding import Limits
 from rsd.records import TrajectoryRecord
 from rsd.types import Problem, Source, Step, StopReason, Trajectory
@@ -22,7 +22,7 @@ THOROUGH = settings(max_examples=80, deadline=None)
 def decoded(name: str, number: int) -> tuple[list[Step], Fold]:
     world = World(number, token_ids=True, unlike=True)
     steps = run(collect(one_of_every(world, name, limits=LIMITS)))
-    return steps, fold(recorded(steps))
+    return steps, fold(recorded(steps).steps)
 
 
 def recorded(steps: list[Step]) -> TrajectoryRecord:
@@ -105,7 +105,7 @@ def test_what_was_drafted_ahead_in_vain_is_charged_to_the_draft(number: int, bur
     def folded(lookahead: int) -> tuple[World, Fold]:
         world = World(number, token_ids=True, unlike=True, pauses=True, bursts=bursts)
         strategy = rsd(world.draft, world.target, world.scorer, limits=LIMITS, lookahead=lookahead)
-        return world, fold(recorded(run(collect(strategy))))
+        return world, fold(recorded(run(collect(strategy))).steps)
 
     (_, without), (world, ahead) = folded(0), folded(2)
     generated = sum(call.tokens for call in (*world.draft.stream_calls, *world.draft.calls))
