@@ -1,0 +1,122 @@
+"""What the gateway says an answer has cost, against the brute-force count of the positions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from decoding.reference_costs import Judge, judging_positions, scored_positions, written_positions
+from decoding.worlds import EVERY, PROMPT, World, one_of_every
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rsd.backends import AGGREGATIONS, AggregatedScorer
+from rsd.config import Config, parse
+from rsd.decoding import Limits
+from rsd.gateway.answers import Writer
+from rsd.gateway.sample import Ask, Sample, decode_sample
+from rsd.protocols import Strategy
+from rsd.types import Query, Role, Step
+
+NUMBERS = st.integers(0, 10**6)
+PARAMETERS: dict[Role, int | None] = {"draft": 1, "target": 10**6, "prm": 10**12}
+"""So far apart that the total tells the positions of each model."""
+
+LIMITS = Limits(max_tokens=400, max_steps=4, max_repeats=5, context=1 << 20)
+CONFIG = parse(
+    {
+        "name": "costs",
+        "models": {
+            role: {"model": role, "served_name": role, "endpoints": ["http://127.0.0.1:1/v1"]}
+            for role in PARAMETERS
+        },
+        "tasks": {"names": ["demo"]},
+    },
+    "test",
+)
+
+
+class Decoding:
+    """`rsd.gateway.sample.Steps` with one strategy and no servers."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self._strategy = strategy
+        self.counted: list[Step] = []
+
+    def decode(self, config: Config, ask: Ask, query: Query) -> AsyncIterator[Step]:
+        return self._strategy.decode(query)
+
+    def substitute(self, config: Config, lost: set[Role]) -> tuple[Config, Role | None]:
+        return config, None
+
+    def suspect(self) -> None:
+        raise AssertionError("no server is lost here")
+
+    def count(self, step: Step) -> None:
+        self.counted.append(step)
+
+
+def answered(strategy: Strategy, *stops: str) -> Sample:
+    async def ignore(sample: Sample, step: Step, text: str) -> None:
+        pass
+
+    ask = Ask(0, PROMPT, "Q", CONFIG, stops, seed=7)
+    return asyncio.run(decode_sample(ask, Decoding(strategy), ignore))
+
+
+def told(sample: Sample) -> dict[str, Any]:
+    """The object `rsd` of the answer."""
+    writer = Writer(
+        chat=False,
+        model="m",
+        strategy="s",
+        threshold=None,
+        parameters=PARAMETERS,
+        choices_per_prompt=1,
+        include_steps=True,
+        include_usage=True,
+    )
+    report: dict[str, Any] = writer.whole([sample])["rsd"]
+    return report
+
+
+def positions(flops: float) -> tuple[int, ...]:
+    """Those of draft, target and reward model, from their FLOPs."""
+    rest, draft = divmod(round(flops) // 2, 10**6)
+    prm, target = divmod(rest, 10**6)
+    return draft, target, prm
+
+
+@pytest.mark.parametrize("name", sorted(EVERY))
+@settings(max_examples=20, deadline=None)
+@given(number=NUMBERS)
+def test_each_model_pays_for_each_position_once(name: str, number: int) -> None:
+    world = World(number, token_ids=True, unlike=True)
+    sample = answered(one_of_every(world, name, limits=LIMITS))
+    flops = told(sample)["flops"]
+    assert positions(flops["total"]) == (
+        written_positions(sample.steps, "draft"),
+        written_positions(sample.steps, "target"),
+        scored_positions(world.scorer.calls),
+    )
+    alone = sample.steps[0].completion.usage.prompt_tokens
+    alone += sum(step.completion.usage.completion_tokens for step in sample.kept)
+    assert positions(flops["target_only"]) == (0, alone, 0)
+    assert flops["ratio"] == flops["total"] / flops["target_only"]
+
+
+@pytest.mark.parametrize("aggregated", [False, True])
+@pytest.mark.parametrize("name", ["rsd", "rsd with candidates", "oracle", "best_of_n", "beam"])
+@settings(max_examples=20, deadline=None)
+@given(number=NUMBERS)
+def test_a_judge_is_charged_to_the_target(name: str, aggregated: bool, number: int) -> None:
+    world = World(number, token_ids=True, unlike=True)
+    judge = Judge()
+    scorer = AggregatedScorer(judge, AGGREGATIONS["min"]) if aggregated else judge
+    world.scorer = scorer  # type: ignore[assignment]
+    sample = answered(one_of_every(world, name, limits=LIMITS))
+    _, target, prm = positions(told(sample)["flops"]["total"])
+    assert (target, prm) == (judging_positions(sample.steps, judge.judged), 0)
+    assert told(sample)["tokens"]["target"]["requests"] >= len(judge.judged)
