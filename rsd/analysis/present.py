@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rsd.analysis.caveats import disturbance, labelled, left_out, void_speed
+from rsd.analysis.caveats import UNCOUNTED, disturbance, labelled, left_out, void_speed
 from rsd.analysis.cells import (
     UNKNOWN,
     accuracy,
@@ -213,8 +213,9 @@ def tokens_and_speed(runs: list[AnalyzedRun]) -> Block:
         (
             "Tokens per s count the responses only. Latency is of one problem among those run "
             "concurrently.",
+            UNCOUNTED,
             *([EACH_SAMPLE] if sampled(runs) else []),
-            *(["In vain: drafted ahead, after a step that was then rejected."] if ahead else []),
+            *(["In vain: drafted ahead and then discarded."] if ahead else []),
             *speed_notes(runs),
         ),
     )

@@ -21,7 +21,7 @@ from rsd.types import Role
 class Tokens(BaseModel):
     """Tokens of one model as its server counted them. `prompt` counts the whole prompt of each
     request, `cached` the part of it that came from the prefix cache. `wasted` came beside
-    `generated`, written ahead and in vain."""
+    `generated`, drafted ahead and discarded."""
 
     requests: int = 0
     generated: int = 0

@@ -210,6 +210,28 @@ def test_a_target_that_grades_pays_once_for_the_question_about_each_earlier_step
     assert fold(steps).processed_target == 20 + 6 + 5 + (3 + 8) + 2 * 8 + (3 + 8)
 
 
+def test_what_was_drafted_after_an_undecided_step_continues_it_and_not_its_successor():
+    """Nobody judged the draft's 4 tokens, after which it had drafted 6 ahead; then, without the
+    reward model, the target writes 7 at the same place and 3 more. The draft: 20 + 5, 4, 6."""
+    steps = [
+        sampled(0, 0, True, 20, 5),
+        sampled(1, 0, False, 25, 4),
+        sampled(2, 0, False, 29, 0, continues=0, wasted_tokens=6),
+        target(1, 25, 7),
+        target(2, 32, 3),
+    ]
+    it = fold(steps)
+    assert (it.processed_draft, it.processed_target) == (20 + 5 + 4 + 6, 25 + 7 + 3)
+    assert it.wasted_tokens == 6
+
+
+def test_a_candidate_that_nobody_decided_about_is_no_rejection():
+    """The solution ended at its second draft step: it is in the tokens, but at no place."""
+    it = fold([sampled(0, 0, True, 20, 5), sampled(1, 0, False, 25, 4)])
+    assert (it.draft_steps_kept, it.draft_steps_rejected, it.acceptance_rate) == (1, 0, 1.0)
+    assert it.draft_tokens_rejected == 4
+
+
 def judged(index, source, kept, reward, candidate=0):
     step = draft(index, kept, 20, 5, 0, 0) if source == "draft" else target(index, 20, 5)
     fields = {"accepted": kept, "reward": reward, "candidate": candidate}

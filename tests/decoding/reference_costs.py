@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from decoding.worlds import PROMPT
+from decoding.worlds import PROMPT, World
 
 from rsd.testing import ByteTokenizer
 from rsd.testing.scripted import ScorerCall
@@ -48,6 +48,22 @@ def scored_positions(calls: Iterable[ScorerCall]) -> int:
         processed += length - max((seen[start] for start in starts if start in seen), default=0)
         seen |= {texts: length, texts[:-1]: length - own}
     return processed
+
+
+def check_that_all_is_counted(world: World, steps: list[Step]) -> None:
+    """Each token that the models of `world` were seen to write or read is in `steps` once."""
+    for source, model in (("draft", world.draft), ("target", world.target)):
+        usages = [step.completion.usage for step in steps if step.source == source]
+        counted = sum(usage.completion_tokens + usage.wasted_tokens for usage in usages)
+        calls = (*model.calls, *model.stream_calls)
+        assert counted == sum(call.tokens for call in calls), source
+    likelihoods = [step for step in steps if step.likelihood is not None]
+    told = [call for call in world.target.likelihood_calls if call.outcome == "answered"]
+    assert len(likelihoods) == len(told)
+    scores = [step.score for step in steps if step.score is not None]
+    given = [call for call in world.scorer.calls if call.outcome == "answered"]
+    read = sum(len(text.encode()) for call in given for text in (call.question, *call.steps))
+    assert sum(score.usage.prompt_tokens for score in scores) == read
 
 
 class Judge:

@@ -8,7 +8,11 @@ from contextlib import aclosing, suppress
 from typing import cast
 
 import pytest
-from decoding.reference_costs import scored_positions, written_positions
+from decoding.reference_costs import (
+    check_that_all_is_counted,
+    scored_positions,
+    written_positions,
+)
 from decoding.worlds import EVERY, GREEDY, QUERY, World, built, one_of_every, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,21 +40,6 @@ def made(number: int, name: str, fail: Fail = lambda text: None) -> tuple[World,
         keys = {"threshold": 0.5, "lookahead": 2}
         return world, built(world, "rsd", sampling=GREEDY, limits=LIMITS, **keys)
     return world, one_of_every(world, name, limits=LIMITS)
-
-
-def check_that_all_is_counted(world: World, steps: list[Step]) -> None:
-    for source, model in (("draft", world.draft), ("target", world.target)):
-        usages = [step.completion.usage for step in steps if step.source == source]
-        counted = sum(usage.completion_tokens + usage.wasted_tokens for usage in usages)
-        calls = (*model.calls, *model.stream_calls)
-        assert counted == sum(call.tokens for call in calls), source
-    likelihoods = [step for step in steps if step.likelihood is not None]
-    told = [call for call in world.target.likelihood_calls if call.outcome == "answered"]
-    assert len(likelihoods) == len(told)
-    scores = [step.score for step in steps if step.score is not None]
-    given = [call for call in world.scorer.calls if call.outcome == "answered"]
-    read = sum(len(text.encode()) for call in given for text in (call.question, *call.steps))
-    assert sum(score.usage.prompt_tokens for score in scores) == read
 
 
 def decoded(strategy: Strategy) -> tuple[list[Step], StopReason]:

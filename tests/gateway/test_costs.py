@@ -7,7 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from decoding.reference_costs import Judge, judging_positions, scored_positions, written_positions
+from decoding.reference_costs import (
+    Judge,
+    check_that_all_is_counted,
+    judging_positions,
+    scored_positions,
+    written_positions,
+)
 from decoding.worlds import EVERY, PROMPT, World, one_of_every
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,9 +22,10 @@ from rsd.backends import AGGREGATIONS, AggregatedScorer
 from rsd.config import Config, parse
 from rsd.decoding import Limits
 from rsd.gateway.answers import Writer
+from rsd.gateway.metrics import Metrics
 from rsd.gateway.sample import Ask, Sample, decode_sample
 from rsd.protocols import Strategy
-from rsd.types import Query, Role, Step
+from rsd.types import Completion, Query, Role, Step, Usage
 
 NUMBERS = st.integers(0, 10**6)
 PARAMETERS: dict[Role, int | None] = {"draft": 1, "target": 10**6, "prm": 10**12}
@@ -58,11 +65,12 @@ class Decoding:
         self.counted.append(step)
 
 
-def answered(strategy: Strategy, *stops: str) -> Sample:
-    async def ignore(sample: Sample, step: Step, text: str) -> None:
-        pass
+async def ignore(sample: Sample, step: Step, text: str) -> None:
+    """Nobody is told of a step."""
 
-    ask = Ask(0, PROMPT, "Q", CONFIG, stops, seed=7)
+
+def answered(strategy: Strategy) -> Sample:
+    ask = Ask(0, PROMPT, "Q", CONFIG, seed=7)
     return asyncio.run(decode_sample(ask, Decoding(strategy), ignore))
 
 
@@ -105,6 +113,35 @@ def test_each_model_pays_for_each_position_once(name: str, number: int) -> None:
     alone += sum(step.completion.usage.completion_tokens for step in sample.kept)
     assert positions(flops["target_only"]) == (0, alone, 0)
     assert flops["ratio"] == flops["total"] / flops["target_only"]
+
+
+@pytest.mark.parametrize("name", sorted(EVERY))
+@settings(max_examples=20, deadline=None)
+@given(number=NUMBERS, turns=st.integers(1, 40))
+def test_what_was_written_for_a_client_that_left_is_counted(
+    name: str, number: int, turns: int
+) -> None:
+    async def main() -> None:
+        asking = asyncio.create_task(decode_sample(ask, decoding, ignore))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+
+    world = World(number, token_ids=True, unlike=True, pauses=True)
+    decoding = Decoding(one_of_every(world, name, limits=LIMITS))
+    ask = Ask(0, PROMPT, "Q", CONFIG, seed=7)
+    asyncio.run(main())
+    check_that_all_is_counted(world, decoding.counted)
+
+
+def test_the_metrics_count_tokens_that_were_drafted_ahead_and_discarded() -> None:
+    completion = Completion("x", "stop", "\n\n", Usage(1, 9, 0, 4, wasted_tokens=6), 0.0, 0.0)
+    metrics = Metrics()
+    metrics.step(Step(0, "draft", False, completion))
+    text = metrics.text().decode()
+    for verdict, tokens in (("rejected", 4), ("wasted", 6)):
+        assert f'tokens_total{{source="draft",verdict="{verdict}"}} {tokens}.0' in text
 
 
 @pytest.mark.parametrize("aggregated", [False, True])
