@@ -139,7 +139,11 @@ def test_the_metrics_count_tokens_that_were_drafted_ahead_and_discarded() -> Non
     completion = Completion("x", "stop", "\n\n", Usage(1, 9, 0, 4, wasted_tokens=6), 0.0, 0.0)
     metrics = Metrics()
     metrics.step(Step(0, "draft", False, completion))
-    text = metrics.text().decode()
+
+    async def shown() -> str:
+        return metrics.text().decode()
+
+    text = asyncio.run(shown())
     for verdict, tokens in (("rejected", 4), ("wasted", 6)):
         assert f'tokens_total{{source="draft",verdict="{verdict}"}} {tokens}.0' in text
 
