@@ -27,12 +27,11 @@ class CandidateLog:
         self._steps: dict[tuple[int, Source, int], Step] = {}
 
     def add(self, step: Step) -> None:
-        """Add a candidate, in place of what was known of it before."""
-        self._steps[_place(step)] = replace(step, accepted=False, ends=None)
+        """Add a candidate, a rejected step, in place of what was known of it before."""
+        self._steps[_place(step)] = step
 
     def discarded(self, yielded: Iterable[Step]) -> list[Step]:
-        """Those at whose place (index, source, candidate) none of the `yielded` steps is, as
-        rejected steps."""
+        """Those at whose place (index, source, candidate) none of the `yielded` steps is."""
         decided = list(yielded)
         places = {_place(step) for step in decided}
         kept = {(step.index, step.candidate) for step in decided if step.accepted}
@@ -59,7 +58,7 @@ def recording() -> Iterator[CandidateLog]:
 
 
 def record(step: Step) -> None:
-    """Record a candidate. Without effect outside `recording`."""
+    """Record a candidate as a rejected step. Without effect outside `recording`."""
     log = _log.get()
     if log is not None:
         log.add(step)

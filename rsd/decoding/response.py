@@ -94,8 +94,18 @@ class Response:
         likelihood: Likelihood | None = None,
     ) -> None:
         """Record what is known of a candidate (`rsd.decoding.discards`)."""
-        step = Step(self.index, source, False, completion, score, None, candidate)
-        record(replace(step, continues=self._last, likelihood=likelihood))
+        record(
+            Step(
+                self.index,
+                source,
+                accepted=False,
+                completion=completion,
+                score=score,
+                candidate=candidate,
+                continues=self._last,
+                likelihood=likelihood,
+            )
+        )
 
     def with_candidate(self, completion: Completion) -> list[str]:
         """The steps so far and a candidate for the next, as a scorer reads them."""

@@ -124,7 +124,7 @@ class BestOfN:
         sample = await self._sampler.sample(query, number)
         score = await self._scorer.score(query.question, sample.read)
         last = replace(sample.steps[-1], score=score)
-        record(last)
+        record(replace(last, accepted=False, ends=None))
         return replace(sample, steps=(*sample.steps[:-1], last)), score.reward
 
 

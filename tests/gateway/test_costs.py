@@ -21,10 +21,13 @@ from hypothesis import strategies as st
 from rsd.backends import AGGREGATIONS, AggregatedScorer
 from rsd.config import Config, parse
 from rsd.decoding import Limits
+from rsd.decoding.seeds import derive
 from rsd.gateway.answers import Writer
+from rsd.gateway.errors import LostServer
 from rsd.gateway.metrics import Metrics
 from rsd.gateway.sample import Ask, Sample, decode_sample
 from rsd.protocols import Strategy
+from rsd.testing import ScriptedScorer
 from rsd.types import Completion, Query, Role, Step, Usage
 
 NUMBERS = st.integers(0, 10**6)
@@ -46,20 +49,21 @@ CONFIG = parse(
 
 
 class Decoding:
-    """`rsd.gateway.sample.Steps` with one strategy and no servers."""
+    """`rsd.gateway.sample.Steps` without servers: each of `strategies` goes on where a server was
+    lost to the one before."""
 
-    def __init__(self, strategy: Strategy) -> None:
-        self._strategy = strategy
+    def __init__(self, *strategies: Strategy) -> None:
+        self._strategies = iter(strategies)
         self.counted: list[Step] = []
 
     def decode(self, config: Config, ask: Ask, query: Query) -> AsyncIterator[Step]:
-        return self._strategy.decode(query)
+        return next(self._strategies).decode(query)
 
     def substitute(self, config: Config, lost: set[Role]) -> tuple[Config, Role | None]:
         return config, None
 
     def suspect(self) -> None:
-        raise AssertionError("no server is lost here")
+        pass
 
     def count(self, step: Step) -> None:
         self.counted.append(step)
@@ -69,9 +73,9 @@ async def ignore(sample: Sample, step: Step, text: str) -> None:
     """Nobody is told of a step."""
 
 
-def answered(strategy: Strategy) -> Sample:
+def answered(*strategies: Strategy) -> Sample:
     ask = Ask(0, PROMPT, "Q", CONFIG, seed=7)
-    return asyncio.run(decode_sample(ask, Decoding(strategy), ignore))
+    return asyncio.run(decode_sample(ask, Decoding(*strategies), ignore))
 
 
 def told(sample: Sample) -> dict[str, Any]:
@@ -146,6 +150,25 @@ def test_the_metrics_count_tokens_that_were_drafted_ahead_and_discarded() -> Non
     text = asyncio.run(shown())
     for verdict, tokens in (("rejected", 4), ("wasted", 6)):
         assert f'tokens_total{{source="draft",verdict="{verdict}"}} {tokens}.0' in text
+
+
+@pytest.mark.parametrize("name", ["rsd", "rsd with candidates", "oracle", "beam", "best_of_n"])
+@settings(max_examples=20, deadline=None)
+@given(number=NUMBERS)
+def test_an_answer_that_goes_on_without_the_reward_model_pays_for_both_parts(
+    name: str, number: int
+) -> None:
+    def lost(text: str) -> Exception | None:
+        return LostServer("prm", "down") if derive(number, "lost", text) % 5 == 0 else None
+
+    world = World(number, token_ids=True, unlike=True, pauses=True)
+    world.scorer = ScriptedScorer(lambda question, steps: len(steps[-1]) % 7 / 6, fail=lost)
+    alone = one_of_every(world, "target", limits=LIMITS)
+    sample = answered(one_of_every(world, name, limits=LIMITS), alone)
+    draft, target, _ = positions(told(sample)["flops"]["total"])
+    assert draft == written_positions(sample.steps, "draft")
+    assert target == written_positions(sample.steps, "target")
+    check_that_all_is_counted(world, sample.steps)
 
 
 @pytest.mark.parametrize("aggregated", [False, True])
