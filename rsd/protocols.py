@@ -78,7 +78,8 @@ class Strategy(Protocol):
     """A decoding method. It decodes one problem and knows of no other."""
 
     def decode(self, query: Query) -> AsyncIterator[Step]:
-        """Yield every candidate step in the order it was decided, rejected ones included.
+        """Yield every candidate step in the order it was decided, rejected ones included. Those
+        that an error leaves undecided need no care: `rsd.decoding.recording` holds them.
 
         The last accepted step has `ends` set. Errors of generators and scorers pass through:
         a strategy neither retries nor catches.

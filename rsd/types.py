@@ -60,7 +60,7 @@ class Usage:
     `prompt_tokens` counts the whole prompt of each request, and again for each further step that
     one request brings (lookahead); `cached_tokens` of these came from the server's prefix cache,
     or were just written; `completion_tokens` were generated; `wasted_tokens` came beside them,
-    written ahead in vain.
+    drafted ahead and discarded.
     """
 
     requests: int = 0
@@ -201,10 +201,11 @@ class Step:
 class Trajectory:
     """How one sample of one problem was decoded; the unit of the store.
 
-    `response` is the accepted steps joined by the step separator. A failed problem has
-    `stop_reason` ERROR, the steps until then, and `error` in one line. `retries` are requests
-    that were asked again, `lost_seconds` what went into attempts without an answer and into
-    waiting for servers, summed over the requests.
+    `response` is the accepted steps joined by the step separator. Candidates that nobody decided
+    about, since the solution ended, are the last of `steps`. A failed problem has `stop_reason`
+    ERROR, the steps until then, and `error` in one line. `retries` are requests that were asked
+    again, `lost_seconds` what went into attempts without an answer and into waiting for servers,
+    summed over the requests.
     """
 
     problem: Problem

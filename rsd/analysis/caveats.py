@@ -9,6 +9,11 @@ from rsd.analysis.outcomes import failed
 from rsd.analysis.summary import Summary
 from rsd.records import RunRecord
 
+UNCOUNTED = (
+    "In no count, as no server reports them: tokens of requests that were cancelled or broke off, "
+    "or whose answer was unusable; nor are attempts that were interrupted or retried."
+)
+
 
 def labelled(run: RunRecord) -> str:
     """The strategy in words, and what keeps the run from being whole: `RSD δ=0.7 (150 of 200, 3

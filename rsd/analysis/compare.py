@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
-from rsd.analysis.folds import Flops, flops, total
 from rsd.analysis.metrics import AnalyzedRun, token_totals
 from rsd.analysis.outcomes import failed, verdicts
 from rsd.analysis.pairs import Question, questions
-from rsd.analysis.speculation import speculation_cost
 from rsd.analysis.statistics import Interval, mcnemar_exact, paired_interval
 from rsd.analysis.summary import Tokens
+from rsd.costs import Flops, flops, speculation_cost, total
 from rsd.records import Key
 from rsd.types import Role
 

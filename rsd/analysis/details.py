@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from rsd.analysis.caveats import UNCOUNTED
 from rsd.analysis.cells import UNKNOWN, accuracy, figure, percent
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.present import Block, Column, drafts_kept, labels, run_name, speed_notes
-from rsd.analysis.speculation import total_speculation
 from rsd.analysis.timing import most_at_once
+from rsd.costs import total_speculation
 from rsd.types import ROLES
 
 UNDECIDED_NOTE = (
@@ -234,7 +235,10 @@ def tokens(runs: list[AnalyzedRun]) -> Block:
             Column("of it cached"),
         ),
         rows,
-        ("Each request sends its whole prompt again; what the prefix cache held cost nothing.",),
+        (
+            "Each request sends its whole prompt again; what the prefix cache held cost nothing.",
+            UNCOUNTED,
+        ),
     )
 
 

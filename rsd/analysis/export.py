@@ -17,15 +17,14 @@ from pydantic import BaseModel, Field
 from rsd import __version__
 from rsd.analysis.caveats import labelled
 from rsd.analysis.compare import Comparison
-from rsd.analysis.folds import flops
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import outcome
 from rsd.analysis.pareto import pareto_front
 from rsd.analysis.plots import NAMES, Plot
 from rsd.analysis.plots_data import CostPoint, by_flops, by_latency
 from rsd.analysis.present import compare_all, run_name
-from rsd.analysis.speculation import speculation_cost
 from rsd.analysis.summary import Conventions, Metrics, Summary, Tokens
+from rsd.costs import flops, speculation_cost
 from rsd.errors import StoreError
 from rsd.records import write_atomically
 from rsd.types import Role

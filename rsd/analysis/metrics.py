@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsd.analysis.folds import Fold, flops, fold, reference_flops, total
 from rsd.analysis.outcomes import Outcome, disturbed, failed, outcome, outcome_paper
 from rsd.analysis.patience import PaperFigures, after_patience
 from rsd.analysis.samples import sampled
-from rsd.analysis.speculation import speculation_cost
 from rsd.analysis.statistics import (
     Interval,
     clustered_interval,
@@ -24,6 +22,7 @@ from rsd.analysis.timing import (
     session_seconds,
     step_cache_use,
 )
+from rsd.costs import Fold, flops, fold, reference_flops, speculation_cost, total
 from rsd.records import (
     METRICS,
     GradeRecord,
@@ -47,7 +46,7 @@ class AnalyzedRun:
 
 def analyze(run: RunRecord) -> AnalyzedRun:
     """Fold every trajectory of `run` once and compute its metrics."""
-    folds = {key: fold(trajectory) for key, trajectory in run.trajectories.items()}
+    folds = {key: fold(trajectory.steps) for key, trajectory in run.trajectories.items()}
     by_task: dict[str, list[TrajectoryRecord]] = {name: [] for name in run.config.tasks.names}
     for trajectory in run.trajectories.values():
         by_task.setdefault(trajectory.task, []).append(trajectory)

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
-from rsd.analysis.folds import share
 from rsd.analysis.outcomes import Outcome, failed, outcome, outcome_paper
+from rsd.costs import share
 from rsd.patience import cut, cuts
 from rsd.records import GradeRecord, Key, RunRecord, TrajectoryRecord
 

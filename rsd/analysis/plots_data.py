@@ -11,14 +11,13 @@ import numpy as np
 from scipy.special import stdtrit
 
 from rsd.analysis.compare import is_target_alone
-from rsd.analysis.folds import flops, share
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.naming import natural
 from rsd.analysis.outcomes import Outcome, disturbed, failed, outcome, verdicts
 from rsd.analysis.present import labels, run_name
-from rsd.analysis.speculation import speculation_cost
 from rsd.analysis.statistics import Interval, clustered_interval
 from rsd.config import DecodingConfig
+from rsd.costs import flops, share, speculation_cost
 from rsd.records import Key
 
 T = TypeVar("T")

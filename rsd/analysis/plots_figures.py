@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from rsd.analysis import plots_data as data
-from rsd.analysis.folds import total
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.naming import natural
 from rsd.analysis.plots_cost import KINDS, cost_figure
@@ -29,6 +28,7 @@ from rsd.analysis.plots_style import (
     which,
 )
 from rsd.analysis.present import has_rewards, labels, sampled
+from rsd.costs import total
 
 INTERVALS = "Bars are 95% intervals, by problem"
 

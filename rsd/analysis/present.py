@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rsd.analysis.caveats import disturbance, labelled, left_out, void_speed
+from rsd.analysis.caveats import UNCOUNTED, disturbance, labelled, left_out, void_speed
 from rsd.analysis.cells import (
     UNKNOWN,
     accuracy,
@@ -19,11 +19,11 @@ from rsd.analysis.cells import (
     points,
 )
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
-from rsd.analysis.folds import total
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.naming import JUDGING
 from rsd.analysis.outcomes import failed
 from rsd.analysis.summary import Conventions, Summary
+from rsd.costs import total
 
 TASKS_PER_BLOCK = 6
 EACH_SAMPLE = (
@@ -213,8 +213,9 @@ def tokens_and_speed(runs: list[AnalyzedRun]) -> Block:
         (
             "Tokens per s count the responses only. Latency is of one problem among those run "
             "concurrently.",
+            UNCOUNTED,
             *([EACH_SAMPLE] if sampled(runs) else []),
-            *(["In vain: drafted ahead, after a step that was then rejected."] if ahead else []),
+            *(["In vain: drafted ahead and then discarded."] if ahead else []),
             *speed_notes(runs),
         ),
     )

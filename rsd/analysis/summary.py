@@ -12,17 +12,17 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from rsd.analysis.folds import Flops
 from rsd.analysis.patience import PaperFigures
 from rsd.analysis.samples import Samples
 from rsd.analysis.statistics import Percentiles
+from rsd.costs import Flops
 from rsd.types import Role
 
 
 class Tokens(BaseModel):
     """Tokens of one model as its server counted them. `prompt` counts the whole prompt of each
     request, `cached` the part of it that came from the prefix cache. `wasted` came beside
-    `generated`, written ahead and in vain."""
+    `generated`, drafted ahead and discarded."""
 
     requests: int = 0
     generated: int = 0
@@ -40,7 +40,7 @@ class Steps(BaseModel):
 
 
 class Conventions(BaseModel):
-    """A figure under the two conventions for the reward model's FLOPs (`rsd.analysis.folds`);
+    """A figure under the two conventions for the reward model's FLOPs (`rsd.costs`);
     None where a parameter count is unknown."""
 
     prm_once: float | None

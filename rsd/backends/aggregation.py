@@ -40,29 +40,28 @@ class AggregatedScorer:
 
     async def score(self, question: str, steps: Sequence[str]) -> Score:
         """See `rsd.protocols.Scorer.score`. Usage and seconds include the requests for earlier
-        steps, made one after the other, so that each finds the one before it in the cache."""
-        rewards, usage, seconds, started_at = [], Usage(), 0.0, None
-        from_cache = False
+        steps. The newest step is asked for first: the others, made one after the other, then find
+        their inputs in the server's cache, and nothing was spent where its input does not fit."""
+        newest = await self._scorer.score(question, steps)
+        rewards, usage, seconds = [], Usage(), newest.seconds
+        from_cache = newest.from_cache
         for count in range(1, len(steps)):
             key = (question, tuple(steps[:count]))
             reward = self._remembered.get(key)
             if reward is None:
                 score = await self._scorer.score(question, steps[:count])
                 reward, usage, seconds = score.reward, usage + score.usage, seconds + score.seconds
-                started_at = started_at or score.started_at
                 from_cache = from_cache or score.from_cache
             self._remember(key, reward)
             rewards.append(reward)
-        newest = await self._scorer.score(question, steps)
         self._remember((question, tuple(steps)), newest.reward)
         return replace(
             newest,
             reward=self._aggregate([*rewards, newest.reward]),
             usage=usage + newest.usage,
-            seconds=seconds + newest.seconds,
-            started_at=started_at or newest.started_at,
+            seconds=seconds,
             extra_tokens=usage.prompt_tokens,
-            from_cache=from_cache or newest.from_cache,
+            from_cache=from_cache,
         )
 
     def _remember(self, key: tuple[str, tuple[str, ...]], reward: float) -> None:

@@ -11,6 +11,7 @@ from rsd.decoding.candidates import Candidate, best, write_candidate, write_cand
 from rsd.decoding.concurrency import together
 from rsd.decoding.confidence import ConfidenceRouting
 from rsd.decoding.controls import FirstSteps, Oracle, RandomRouting
+from rsd.decoding.discards import recording
 from rsd.decoding.guided import GuidedSpeculativeInference
 from rsd.decoding.limits import Limits
 from rsd.decoding.paper import PaperRules, published_text
@@ -50,6 +51,7 @@ __all__ = [
     "best",
     "build_strategy",
     "published_text",
+    "recording",
     "together",
     "write_candidate",
     "write_candidates",

@@ -38,7 +38,7 @@ async def write_candidate(
 ) -> Candidate:
     """Let `generator` write a candidate for the next step of `response`, and score it."""
     completion = await response.write(generator, source, number)
-    score = await scorer.score(response.query.question, response.with_candidate(completion))
+    score = await response.score(scorer, source, completion, number)
     return Candidate(source, number, completion, score)
 
 

@@ -60,7 +60,7 @@ class FirstSteps:
 @dataclass(frozen=True, slots=True)
 class Oracle:
     """RSD's solutions, and at every step also what RSD does not look at: the target's step and
-    its reward. `rsd.analysis.folds` counts from it which decisions were right in hindsight."""
+    its reward. `rsd.costs` counts from it which decisions were right in hindsight."""
 
     draft: Generator
     target: Generator

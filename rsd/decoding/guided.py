@@ -86,13 +86,12 @@ class GuidedSpeculativeInference:
 
     async def _write_drafts(self, response: Response) -> list[_Weighed]:
         drafts = await write_candidates(response, self._draft, "draft", self._scorer, self._count)
-        likelihoods = await together(
-            self._target.log_likelihood(response.prefix, draft.completion) for draft in drafts
-        )
-        return [
-            _Weighed(draft, likelihood, self._tilted(draft, likelihood))
-            for draft, likelihood in zip(drafts, likelihoods, strict=True)
-        ]
+        return await together(self._weigh(response, draft) for draft in drafts)
+
+    async def _weigh(self, response: Response, draft: Candidate) -> _Weighed:
+        likelihood = await self._target.log_likelihood(response.prefix, draft.completion)
+        response.record("draft", draft.completion, draft.score, draft.number, likelihood)
+        return _Weighed(draft, likelihood, self._tilted(draft, likelihood))
 
     def _tilted(self, draft: Candidate, likelihood: Likelihood) -> float:
         return draft.reward + (likelihood.logprob - logprob(draft.completion)) / self._tilt

@@ -14,10 +14,11 @@ from types import TracebackType
 from typing import Literal, Self
 
 from rsd.clock import unix_time
+from rsd.decoding.discards import record
 from rsd.decoding.response import Response
 from rsd.errors import RsdError
 from rsd.protocols import Generator, StreamingGenerator
-from rsd.types import Chunk, Completion, Usage
+from rsd.types import Chunk, Completion, Step, Usage
 
 Lookahead = int | Literal["auto"]
 """How many steps may be drafted ahead of the one that is judged (>= 0); `auto`: two, unless the
@@ -39,7 +40,8 @@ class Drafts:
             draft = await drafts.next_step(response)
             ...  # keep it, or: draft = await drafts.give_up(draft)
 
-    Whatever is under way at the end of the block is cancelled.
+    Whatever is under way at the end of the block is cancelled; what was written by then and never
+    asked for is recorded as a discarded step without text (`rsd.decoding.discards`).
     """
 
     def __init__(self, generator: Generator, lookahead: Lookahead) -> None:
@@ -50,6 +52,7 @@ class Drafts:
         self._written: asyncio.Queue[Completion | Exception] = asyncio.Queue()
         self._asked = 0  # the index of the step that was asked for last
         self._asks = asyncio.Event()
+        self._next = 0  # the index of the first step that was not handed out
         self._bill = _Bill()
 
     async def __aenter__(self) -> Self:
@@ -62,6 +65,10 @@ class Drafts:
         traceback: TracebackType | None,
     ) -> None:
         await self._cancel()
+        if self._bill.requests or self._bill.tokens:
+            nothing = Completion("", "length", None, self._bill.rest(), unix_time(), 0.0)
+            before = 0 if self._next else None
+            record(Step(self._next, "draft", False, nothing, continues=before))
 
     async def next_step(self, response: Response) -> Completion:
         """A draft of the next step of `response`, in which all drafts since the last `give_up`
@@ -69,7 +76,7 @@ class Drafts:
         greedy = response.sampling("draft").temperature == 0
         if not (self._lookahead and greedy and isinstance(self._generator, StreamingGenerator)):
             return await response.write(self._generator, "draft")
-        self._asked = response.index
+        self._asked = self._next = response.index
         self._asks.set()
         if self._writing is None:
             writing = self._write(self._generator, response.fork())
@@ -77,7 +84,10 @@ class Drafts:
         written = await self._written.get()
         if isinstance(written, Exception):
             raise written
-        return self._bill.settle(written)
+        self._next = response.index + 1
+        draft = self._bill.settle(written)
+        response.record("draft", draft)
+        return draft
 
     async def give_up(self, draft: Completion) -> Completion:
         """Cancel what is written after `draft`, which is not kept. Gives `draft`, its
@@ -119,7 +129,7 @@ class Drafts:
                 async for chunk in chunks:
                     self._bill.requests += not answered
                     answered = True
-                    self._bill.tokens += len(chunk.token_ids)
+                    self._bill.add(chunk)
                     if not growing.add(chunk):
                         return
                     if (step := growing.finished(chunk)) is not None:
@@ -148,19 +158,33 @@ class Drafts:
 @dataclass(slots=True)
 class _Bill:
     """What is not counted in any step yet: `requests` that stream, once they are answered, and
-    `tokens` that were written, of which `lost` ones are in no step."""
+    `tokens` that were written, of which `lost` ones are in no step. They follow a prefix of
+    `prompt` tokens (0: unknown), of which `known` were read or written before."""
 
     requests: int = 0
     tokens: int = 0
     lost: int = 0
+    prompt: int = 0
+    known: int = 0
+
+    def add(self, chunk: Chunk) -> None:
+        """`chunk` has been written."""
+        self.tokens += len(chunk.token_ids)
+        self.prompt = self.prompt or len(chunk.prompt_token_ids)
 
     def settle(self, step: Completion) -> Completion:
         """`step` when it is handed out, with what was lost so far."""
+        self.prompt = self.known = step.usage.prompt_tokens + step.usage.completion_tokens
         return self._settle(step, step.usage.completion_tokens, self.lost)
 
     def settle_in_vain(self, step: Completion) -> Completion:
         """`step`, already handed out, with all that there is."""
+        self.prompt = self.known = 0
         return self._settle(step, 0, self.tokens)
+
+    def rest(self) -> Usage:
+        """What is left at the end, all of it discarded."""
+        return Usage(self.requests, self.prompt, self.known, 0, self.tokens)
 
     def _settle(self, step: Completion, own: int, wasted: int) -> Completion:
         usage = step.usage + Usage(requests=self.requests, wasted_tokens=wasted)

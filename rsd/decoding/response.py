@@ -7,10 +7,11 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Self
 
+from rsd.decoding.discards import record
 from rsd.decoding.limits import Limits
 from rsd.decoding.seeds import derive
-from rsd.protocols import Generator, Sampling
-from rsd.types import Completion, Prefix, Query, Score, Source, Step, StopReason
+from rsd.protocols import Generator, Sampling, Scorer
+from rsd.types import Completion, Likelihood, Prefix, Query, Score, Source, Step, StopReason
 
 GREEDY = Sampling()
 
@@ -31,8 +32,9 @@ class Rules:
 class Response:
     """The accepted part of one solution while it grows.
 
-    A strategy asks it for candidates (`write`), scores them, and then keeps or drops each; both
-    give the `Step` to yield. `ended` is set when the last kept step ended the solution.
+    A strategy asks it for candidates (`write`), for their rewards (`score`), and then keeps or
+    drops each; both give the `Step` to yield. `ended` is set when the last kept step ended the
+    solution.
     """
 
     def __init__(self, query: Query, rules: Rules) -> None:
@@ -43,6 +45,7 @@ class Response:
         self._rules = rules
         self._tokens = 0
         self._length = 0  # of prompt and response; the prompt's is known after the first step
+        self._last: int | None = None  # the number of the last kept candidate
 
     @property
     def index(self) -> int:
@@ -68,8 +71,40 @@ class Response:
 
     async def write(self, generator: Generator, source: Source, candidate: int = 0) -> Completion:
         """Let `generator` write a candidate for the next step. The response stays as it is."""
-        return await generator.generate(
+        completion = await generator.generate(
             self.prefix, max_tokens=self.budget, sampling=self.sampling(source, candidate)
+        )
+        self.record(source, completion, candidate=candidate)
+        return completion
+
+    async def score(
+        self, scorer: Scorer, source: Source, completion: Completion, candidate: int = 0
+    ) -> Score:
+        """Let `scorer` judge a candidate for the next step. The response stays as it is."""
+        score = await scorer.score(self.query.question, self.with_candidate(completion))
+        self.record(source, completion, score, candidate)
+        return score
+
+    def record(
+        self,
+        source: Source,
+        completion: Completion,
+        score: Score | None = None,
+        candidate: int = 0,
+        likelihood: Likelihood | None = None,
+    ) -> None:
+        """Record what is known of a candidate (`rsd.decoding.discards`)."""
+        record(
+            Step(
+                self.index,
+                source,
+                accepted=False,
+                completion=completion,
+                score=score,
+                candidate=candidate,
+                continues=self._last,
+                likelihood=likelihood,
+            )
         )
 
     def with_candidate(self, completion: Completion) -> list[str]:
@@ -100,6 +135,7 @@ class Response:
         self.steps.append(completion.text)
         self._tokens += completion.usage.completion_tokens
         self._length = completion.usage.prompt_tokens + completion.usage.completion_tokens
+        self._last = candidate
         return step
 
     def drop(

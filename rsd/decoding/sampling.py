@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rsd.decoding.concurrency import together
+from rsd.decoding.discards import record
 from rsd.decoding.response import Rules
 from rsd.protocols import Generator, Scorer
 from rsd.types import Query, Source, Step
@@ -123,6 +124,7 @@ class BestOfN:
         sample = await self._sampler.sample(query, number)
         score = await self._scorer.score(query.question, sample.read)
         last = replace(sample.steps[-1], score=score)
+        record(replace(last, accepted=False, ends=None))
         return replace(sample, steps=(*sample.steps[:-1], last)), score.reward
 
 

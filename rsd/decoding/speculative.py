@@ -39,7 +39,7 @@ class RewardGuidedSpeculativeDecoding:
         async with Drafts(self.draft, self.lookahead) as drafts:
             while not response.ended:
                 draft = await drafts.next_step(response)
-                score = await self.scorer.score(query.question, response.with_candidate(draft))
+                score = await response.score(self.scorer, "draft", draft)
                 if response.chance(self.weighting(score.reward)):
                     yield response.keep("draft", draft, score)
                 else:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from rsd.gateway.account import (
-    Cost,
-    Parameters,
-    completion_tokens,
-    cost,
-    flops_report,
-    prompt_tokens,
-    tokens_by_model,
-    total,
-)
+from rsd.costs import Fold, flops, reference_flops, total
 from rsd.gateway.sample import Sample
-from rsd.types import Step
+from rsd.records import usage_by_role
+from rsd.types import Role, Step
+
+Parameters = Mapping[Role, int | None]
+"""The models' parameter counts; None where unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +58,7 @@ class Writer:
             return None
         report: dict[str, Any] | None = None
         if self.include_steps:
-            ratio = cost(sample.steps).ratio(self.parameters) if sample.kept else None
+            ratio = self._flops(sample.cost)["ratio"] if sample.kept else None
             report = {"step": _described(step, text=True), "flops_ratio": ratio}
             if sample.degraded:
                 report["degraded"] = sample.degraded
@@ -89,8 +84,8 @@ class Writer:
     def usage(self, samples: Sequence[Sample]) -> dict[str, int]:
         """OpenAI's usage: each prompt counts once, and the tokens of all answers."""
         firsts = samples[:: self.choices_per_prompt]
-        prompt = sum(prompt_tokens(sample.steps) for sample in firsts)
-        completion = sum(completion_tokens(sample.steps) for sample in samples)
+        prompt = sum(sample.cost.prompt_tokens for sample in firsts)
+        completion = sum(sample.cost.response_tokens for sample in samples)
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
@@ -149,10 +144,19 @@ class Writer:
         }
 
     def _spent(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        spent: Cost = total(cost(sample.steps) for sample in samples)
+        steps = tuple(step for sample in samples for step in sample.steps)
         return {
-            "tokens": tokens_by_model(step for sample in samples for step in sample.steps),
-            "flops": flops_report(spent, self.parameters),
+            "tokens": {role: asdict(usage) for role, usage in usage_by_role(steps).items()},
+            "flops": self._flops(total(sample.cost for sample in samples)),
+        }
+
+    def _flops(self, work: Fold) -> dict[str, float | None]:
+        """FLOPs under the convention that each model reads a prefix once."""
+        spent, alone = flops(work, self.parameters), reference_flops(work, self.parameters)
+        return {
+            "total": spent.prm_once,
+            "target_only": alone.prm_once,
+            "ratio": (spent / alone).prm_once,
         }
 
 

@@ -92,7 +92,7 @@ class Delivery(Response):
             await events.send(chunk)
 
         async def on_step(sample: Sample, step: Step, text: str) -> None:
-            self._count(step)
+            self._time(step)
             chunk = writer.step_chunk(sample, step, text)
             if chunk is not None:
                 await tell(sample.ask.number, chunk)
@@ -108,8 +108,7 @@ class Delivery(Response):
         self._count_degraded(samples)
         return samples
 
-    def _count(self, step: Step) -> None:
-        self._gateway.metrics.step(step)
+    def _time(self, step: Step) -> None:
         if step.accepted and not self._first_step_seen:
             self._first_step_seen = True
             self._gateway.metrics.first_step.observe(time.perf_counter() - self._arrived)

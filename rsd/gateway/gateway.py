@@ -10,9 +10,8 @@ from typing import Any
 
 from rsd.backends import Backends, parameter_count
 from rsd.config import Config
-from rsd.gateway.account import Parameters
 from rsd.gateway.admission import Admission
-from rsd.gateway.answers import Writer
+from rsd.gateway.answers import Parameters, Writer
 from rsd.gateway.catalog import Served, catalog, requested
 from rsd.gateway.chat import ChatTemplate
 from rsd.gateway.errors import GatewayError
@@ -83,6 +82,10 @@ class Gateway:
     def substitute(self, config: Config, lost: set[Role]) -> tuple[Config, Role | None]:
         """See `rsd.gateway.health.without`."""
         return without(config, lost | self.health.lost, self.policy)
+
+    def count(self, step: Step) -> None:
+        """See `rsd.gateway.sample.Steps`."""
+        self.metrics.step(step)
 
     def suspect(self) -> None:
         """See `rsd.gateway.health.Health.suspect`."""

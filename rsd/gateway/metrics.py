@@ -55,9 +55,10 @@ class Metrics:
 
     def step(self, step: Step) -> None:
         """Count a candidate step."""
-        verdict = "accepted" if step.accepted else "rejected"
+        verdict, usage = "accepted" if step.accepted else "rejected", step.completion.usage
         self.steps.labels(step.source, verdict).inc()
-        self.tokens.labels(step.source, verdict).inc(step.completion.usage.completion_tokens)
+        self.tokens.labels(step.source, verdict).inc(usage.completion_tokens)
+        self.tokens.labels(step.source, "wasted").inc(usage.wasted_tokens)
         if step.reward is not None:
             self.rewards.observe(step.reward)
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from rsd.config import Config
+from rsd.costs import Fold, fold
+from rsd.decoding import recording
 from rsd.decoding.seeds import derive
 from rsd.errors import ContextError
 from rsd.gateway.catalog import with_decoding
 from rsd.gateway.errors import LostServer
 from rsd.gateway.stops import GrowingText
 from rsd.gateway.watch import StoppedByClient
+from rsd.records import StepRecord
 from rsd.types import Query, Role, Step, StopReason
 
 log = logging.getLogger(__name__)
@@ -36,15 +39,26 @@ class Ask:
 
 @dataclass(slots=True)
 class Sample:
-    """An answer while it grows. `degraded` tells which servers it did without; `rest` is the text
-    that was held back to its end."""
+    """An answer while it grows. `steps` are all candidates, `records` what they cost. `degraded`
+    tells which servers it did without; `rest` is the text that was held back to its end."""
 
     ask: Ask
     text: GrowingText
     steps: list[Step] = field(default_factory=list)
+    records: list[StepRecord] = field(default_factory=list)
     ended: StopReason | None = None
     rest: str = ""
     degraded: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, step: Step) -> None:
+        """Add a candidate step."""
+        self.steps.append(step)
+        self.records.append(StepRecord.of(step))
+
+    @property
+    def cost(self) -> Fold:
+        """What the answer has cost so far."""
+        return fold(self.records)
 
     @property
     def finish_reason(self) -> str:
@@ -76,6 +90,10 @@ class Steps(Protocol):
 
     def suspect(self) -> None:
         """A server has failed."""
+        ...
+
+    def count(self, step: Step) -> None:
+        """A candidate was written, whatever became of it."""
         ...
 
 
@@ -117,18 +135,30 @@ async def _go_on(sample: Sample, config: Config, steps: Steps, on_step: OnStep) 
         config = _rest(config, kept)
     seed = None if ask.seed is None else derive(ask.seed, ask.number)
     query = Query(prompt, ask.question, seed)
-    async with aclosing(steps.decode(config, ask, query)) as decoding:  # type: ignore[type-var]
-        async for step in decoding:
-            step = replace(step, index=step.index + offset)
-            joint = separator if sample.kept else ""
-            sample.steps.append(step)
-            text = ""
-            if step.accepted:
-                sample.ended = step.ends
-                text = sample.text.add(joint + step.text)
-            await on_step(sample, step, text)
-            if sample.text.stopped:
-                return
+    yielded: list[Step] = []
+
+    def add(step: Step) -> Step:
+        step = replace(step, index=step.index + offset)
+        sample.add(step)
+        steps.count(step)
+        return step
+
+    with recording() as candidates:
+        try:
+            async with aclosing(steps.decode(config, ask, query)) as decoding:  # type: ignore[type-var]
+                async for step in decoding:
+                    yielded.append(step)
+                    joint = separator if sample.kept else ""
+                    step, text = add(step), ""
+                    if step.accepted:
+                        sample.ended = step.ends
+                        text = sample.text.add(joint + step.text)
+                    await on_step(sample, step, text)
+                    if sample.text.stopped:
+                        return
+        finally:  # the client may have left
+            for step in candidates.discarded(yielded):
+                add(step)
 
 
 def _rest(config: Config, kept: list[Step]) -> Config:

@@ -20,12 +20,13 @@ UNDECIDED = ("timeout", "crash")
 class StepRecord(Record):
     """One candidate step. `candidate` and `continues` are as in `rsd.types.Step`. `tokens` were
     generated after a prompt of `prompt_tokens`, of which `cached_tokens` came from the prefix
-    cache, and `wasted_tokens` beside them, ahead and in vain. A scored step was read by the model
-    of `score_role` in an input of `score_tokens`, of which `score_step_tokens` belong to the step
-    itself; `score_extra_tokens` were read for the rewards of earlier steps. `logprob` is its
-    writer's log-probability, `likelihood` the target's, who read `likelihood_tokens` to tell it.
-    `paper_tokens` are the paper's count of `tokens` (profile `paper` only). What is `from_cache`
-    was answered by the step cache, with the tokens that the server counted when it was asked."""
+    cache, and `wasted_tokens` beside them, drafted ahead and discarded. A scored step was read by
+    the model of `score_role` in an input of `score_tokens`, of which `score_step_tokens` belong to
+    the step itself; `score_extra_tokens` were read for the rewards of earlier steps. `logprob` is
+    its writer's log-probability, `likelihood` the target's, who read `likelihood_tokens` to tell
+    it. `paper_tokens` are the paper's count of `tokens` (profile `paper` only). What is
+    `from_cache` was answered by the step cache, with the tokens that the server counted when it
+    was asked."""
 
     index: int
     source: Source

@@ -15,6 +15,7 @@ from contextlib import aclosing
 
 from rsd.backends import Setbacks, noting, one_problem
 from rsd.clock import unix_time
+from rsd.decoding import recording
 from rsd.decoding.seeds import derive
 from rsd.errors import ContextError, RsdError, ServerChangedError, printable
 from rsd.grading import GraderPool, Options, kind_of
@@ -95,14 +96,14 @@ async def decode_one(
 ) -> Trajectory:
     """Collect the steps of one sample of a problem. An exception ends it as a failed trajectory,
     but for `ServerChangedError`, which passes, and a full context: a solution that has outgrown
-    a model, as a reward model's input may before its writers' do, is as long as it can be. The
-    candidate at which that shows is in no count."""
+    a model, as a reward model's input may before its writers' do, is as long as it can be.
+    Candidates that the strategy no longer decided about are the last steps, as rejected ones."""
     steps: list[Step] = []
     error, ends = None, None
     started_at, clock = unix_time(), time.perf_counter()
     setbacks = Setbacks()
     try:
-        with noting(setbacks), one_problem():
+        with noting(setbacks), one_problem(), recording() as candidates:
             async with aclosing(strategy.decode(query)) as decoding:  # type: ignore[type-var]
                 async for step in decoding:
                     steps.append(step)
@@ -122,7 +123,7 @@ async def decode_one(
     return Trajectory(
         problem=problem,
         sample=sample,
-        steps=tuple(steps),
+        steps=(*steps, *candidates.discarded(steps)),
         response=join(step.text for step in steps if step.accepted),
         stop_reason=ends or _stop_reason(steps, error),
         started_at=started_at,

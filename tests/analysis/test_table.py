@@ -92,6 +92,13 @@ def test_what_was_drafted_in_vain_has_a_column_where_there_was_any(tmp_path):
     assert "In vain: drafted ahead" in numbers
 
 
+def test_the_table_says_which_tokens_no_count_holds(rsd_run):
+    numbers = squeezed(table(rsd_run).split("Tokens per problem")[1])
+    assert (
+        "In no count, as no server reports them: tokens of requests that were cancelled" in numbers
+    )
+
+
 def test_what_the_oracle_knows_in_hindsight_is_said(tmp_path, rsd_run):
     def both(index, kept, better):
         reward = 0.9 if better else 0.2

@@ -41,7 +41,7 @@ def test_only_what_was_not_asked_for_yet_is_asked_for() -> None:
     inner, requests = asyncio.run(decode())
     assert requests == [1, 1, 1, 2]
     asked = [call.steps for call in inner.calls]
-    assert asked[-2:] == [("a", "b", "c"), ("a", "b", "c", "a")]
+    assert asked[-2:] == [("a", "b", "c", "a"), ("a", "b", "c")]
 
 
 def test_a_reward_is_of_its_question_and_its_steps() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from decoding.reference_costs import written_positions
 from decoding.worlds import EVERY, QUERY, World, collect, one_of_every, rsd, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd.analysis.folds import Fold, fold
+from rsd.costs import Fold, fold
 from rsd.decoding import Limits
 from rsd.records import TrajectoryRecord
-from rsd.types import Problem, Source, Step, StopReason, Trajectory
+from rsd.types import Problem, Step, StopReason, Trajectory
 
 NUMBERS = st.integers(0, 10**6)
 NAMES = st.sampled_from(sorted(EVERY))
@@ -22,7 +23,7 @@ THOROUGH = settings(max_examples=80, deadline=None)
 def decoded(name: str, number: int) -> tuple[list[Step], Fold]:
     world = World(number, token_ids=True, unlike=True)
     steps = run(collect(one_of_every(world, name, limits=LIMITS)))
-    return steps, fold(recorded(steps))
+    return steps, fold(recorded(steps).steps)
 
 
 def recorded(steps: list[Step]) -> TrajectoryRecord:
@@ -30,33 +31,12 @@ def recorded(steps: list[Step]) -> TrajectoryRecord:
     return TrajectoryRecord.of(Trajectory(problem, 0, tuple(steps), "", StopReason.EOS, 0.0, 0.0))
 
 
-def positions(steps: list[Step], source: Source) -> int:
-    """Token positions that a model with a perfect prefix cache processes: of each prompt what
-    comes after the longest input it has seen that the prompt begins with, and all that it
-    generates. What it reads to tell a likelihood is never cached."""
-    seen: set[tuple[int, ...]] = {()}
-    processed = 0
-    for step in sorted(steps, key=lambda step: step.index):
-        prompt, ids = step.completion.prompt_token_ids, step.completion.token_ids
-        assert prompt is not None
-        assert ids is not None
-        asked = step.likelihood is not None and source == "target"
-        if step.source == source:
-            known = max(len(ids) for ids in seen if prompt[: len(ids)] == ids)
-            processed += len(prompt) - known + len(ids)
-        if asked:
-            processed += len(prompt) + len(ids)
-        if step.source == source or asked:
-            seen |= {prompt, prompt + ids}
-    return processed
-
-
 @THOROUGH
 @given(name=NAMES, number=NUMBERS)
 def test_each_position_is_charged_once(name: str, number: int) -> None:
     steps, folded = decoded(name, number)
-    assert folded.processed_draft == positions(steps, "draft")
-    assert folded.processed_target == positions(steps, "target")
+    assert folded.processed_draft == written_positions(steps, "draft")
+    assert folded.processed_target == written_positions(steps, "target")
 
 
 @THOROUGH
@@ -105,7 +85,7 @@ def test_what_was_drafted_ahead_in_vain_is_charged_to_the_draft(number: int, bur
     def folded(lookahead: int) -> tuple[World, Fold]:
         world = World(number, token_ids=True, unlike=True, pauses=True, bursts=bursts)
         strategy = rsd(world.draft, world.target, world.scorer, limits=LIMITS, lookahead=lookahead)
-        return world, fold(recorded(run(collect(strategy))))
+        return world, fold(recorded(run(collect(strategy))).steps)
 
     (_, without), (world, ahead) = folded(0), folded(2)
     generated = sum(call.tokens for call in (*world.draft.stream_calls, *world.draft.calls))

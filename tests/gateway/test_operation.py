@@ -225,8 +225,14 @@ def test_a_lost_reward_model_is_done_without_and_said(
             choice = (await client.chat.completions.create(**request)).choices[0].model_dump()
             text, report = choice["message"]["content"], choice["rsd"]
         assert report["degraded"] == [{"lost": "prm", "mode": mode, "from_step": 1}]
-        assert [step["index"] for step in report["steps"]] == [0, 1, 2]
-        assert [step["source"] for step in report["steps"]] == ["draft", mode, mode]
+        kept = [step for step in report["steps"] if step["accepted"]]
+        assert [step["index"] for step in kept] == [0, 1, 2]
+        assert [step["source"] for step in kept] == ["draft", mode, mode]
+        lost = next(step for step in report["steps"] if not step["accepted"])  # no reward for it
+        assert (lost["index"], lost["source"], lost["reward"]) == (1, "draft", None)
+        assert report["tokens"]["draft"]["completion_tokens"] == sum(
+            step["tokens"] for step in report["steps"] if step["source"] == "draft"
+        )
         assert text.split("\n\n")[0] == expected.choices[0].message.content.split("\n\n")[0]
         assert "\\boxed{" in text
         line = f'rsd_gateway_degraded_total{{lost="prm",mode="{mode}"}}'

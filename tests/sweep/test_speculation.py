@@ -12,9 +12,8 @@ from cluster import Cluster
 from sweep.fake_vllm_server import speculate
 
 from rsd.analysis import analyze, render_page, render_table
-from rsd.analysis.folds import Fold, flops
-from rsd.analysis.speculation import SpeculationCost, speculation_cost
 from rsd.config import Config
+from rsd.costs import Fold, SpeculationCost, flops, speculation_cost
 from rsd.errors import BackendError, ConfigError
 from rsd.records import Speculation, read_run
 from rsd.runs import examine, execute

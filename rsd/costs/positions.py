@@ -58,7 +58,10 @@ class _Tree:
 
     def __init__(self, steps: Sequence[StepRecord]) -> None:
         kept = {step.index: at for at, step in enumerate(steps) if step.accepted}
-        named = {(step.index, step.candidate): at for at, step in enumerate(steps)}
+        named: dict[tuple[int, int], int] = {}
+        for accepted in (True, False):  # of two with one number, only the rejected one is named
+            places = (at for at, step in enumerate(steps) if step.accepted is accepted)
+            named |= {(steps[at].index, steps[at].candidate): at for at in places}
         self._parents = [
             kept.get(step.index - 1)
             if step.continues is None

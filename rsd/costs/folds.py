@@ -16,14 +16,14 @@ the target read of prompts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 
-from rsd.analysis.hindsight import judged
-from rsd.analysis.positions import generator_positions, reward_model_positions
-from rsd.analysis.speculation import SpeculationCost
-from rsd.records import StepRecord, TrajectoryRecord
-from rsd.types import Role, Source
+from rsd.costs.hindsight import judged
+from rsd.costs.positions import generator_positions, reward_model_positions
+from rsd.costs.speculation import SpeculationCost
+from rsd.records import StepRecord
+from rsd.types import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class Fold:
     """Sums over the steps of one or more trajectories.
 
     `*_steps_kept` are steps of the responses. `draft_steps_rejected` are places in a response
-    where the draft tried, with one candidate or several, and none was kept. `*_tokens_kept` and
-    `draft_tokens_rejected` are all tokens generated, those of candidates, samples and beams that
-    lost among the rejected. `processed_*` are token positions that went through a model.
-    `reference` is what the target alone would process to write the same responses: prompts and
-    kept tokens. `wasted_tokens` were written ahead and in vain; they are processed positions, and
-    are neither kept nor rejected.
+    where the draft wrote, one candidate or several, and a step of the target was kept.
+    `*_tokens_kept` and `draft_tokens_rejected` are all tokens generated, those of candidates,
+    samples and beams that lost, or that nobody decided about, among the rejected. `processed_*`
+    are token positions that went through a model. `reference` is what the target alone would
+    process to write the same responses: prompts and kept tokens. `wasted_tokens` were drafted
+    ahead and discarded; they are processed positions, and are neither kept nor rejected.
 
     Where both models wrote a step and both were scored, `regenerations` are the places where the
     target's was kept, `regenerations_wasted` those of them where it was no better than the
@@ -67,6 +67,11 @@ class Fold:
     def response_tokens(self) -> int:
         """Tokens of the responses: all that was kept."""
         return self.draft_tokens_kept + self.target_tokens_kept
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompts, each counted once."""
+        return self.reference - self.response_tokens
 
     @property
     def acceptance_rate(self) -> float | None:
@@ -113,9 +118,9 @@ class Flops:
         )
 
 
-def fold(trajectory: TrajectoryRecord) -> Fold:
-    """Fold the steps of one trajectory."""
-    steps = sorted(trajectory.steps, key=lambda step: step.index)
+def fold(steps: Iterable[StepRecord]) -> Fold:
+    """Fold the steps of one trajectory, in the order in which they were decided."""
+    steps = sorted(steps, key=lambda step: step.index)
     draft_kept = [s.tokens for s in steps if s.source == "draft" and s.accepted]
     draft_rejected = [s.tokens for s in steps if s.source == "draft" and not s.accepted]
     target_kept = [s.tokens for s in steps if s.source == "target" and s.accepted]
@@ -124,7 +129,7 @@ def fold(trajectory: TrajectoryRecord) -> Fold:
     return Fold(
         trajectories=1,
         draft_steps_kept=len(draft_kept),
-        draft_steps_rejected=len(_tried(steps, "draft") - _kept(steps, "draft")),
+        draft_steps_rejected=len(_overruled(steps)),
         target_steps_kept=len(target_kept),
         draft_tokens_kept=sum(draft_kept),
         draft_tokens_rejected=sum(draft_rejected),
@@ -151,7 +156,7 @@ def total(folds: Iterable[Fold]) -> Fold:
 
 
 def flops(
-    fold: Fold, counts: dict[Role, int | None], speculation: SpeculationCost | None = None
+    fold: Fold, counts: Mapping[Role, int | None], speculation: SpeculationCost | None = None
 ) -> Flops:
     """FLOPs of all three models, and of the draft within a target's server that has one; `counts`
     are parameter counts. A model that processed nothing costs nothing, also if its size is
@@ -172,7 +177,7 @@ def flops(
     )
 
 
-def reference_flops(fold: Fold, counts: dict[Role, int | None]) -> Flops:
+def reference_flops(fold: Fold, counts: Mapping[Role, int | None]) -> Flops:
     """FLOPs of the target writing the same responses alone: an estimate of target-only decoding
     for a run that stands alone. A real target-only run writes other, maybe shorter, responses."""
     cost = _cost(counts["target"], fold.reference)
@@ -189,14 +194,11 @@ def ratio(numerator: float | None, denominator: float | None) -> float | None:
     return numerator / denominator if numerator is not None and denominator else None
 
 
-def _kept(steps: Iterable[StepRecord], source: Source) -> set[int]:
-    """The places where a step of `source` was kept."""
-    return {s.index for s in steps if s.source == source and s.accepted}
-
-
-def _tried(steps: Iterable[StepRecord], source: Source) -> set[int]:
-    """The places of the response for which `source` wrote at least one candidate."""
-    return {s.index for s in steps if s.source == source and s.continues is None}
+def _overruled(steps: Iterable[StepRecord]) -> set[int]:
+    """The places of the response where the draft wrote candidates and a step of the target was
+    kept."""
+    tried = {s.index for s in steps if s.source == "draft" and s.continues is None}
+    return tried & {s.index for s in steps if s.source == "target" and s.accepted}
 
 
 def _cost(parameters: int | None, tokens: float) -> float | None:
