@@ -53,7 +53,7 @@ class DecodingConfig(Strict):
     max_steps: PositiveInt = 100
     max_tokens: PositiveInt = 4096
     max_repeats: Annotated[int, Field(ge=2)] = Field(
-        5, description="equal steps that end a solution"
+        5, description="times that a step or cycle of steps comes in a row to end a solution"
     )
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
