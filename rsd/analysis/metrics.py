@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsd.analysis.folds import Fold, flops, fold, reference_flops, total
-from rsd.analysis.outcomes import Outcome, disturbed, failed, outcome, outcome_paper
+from rsd.analysis.outcomes import (
+    Outcome,
+    cut_shares,
+    disturbed,
+    failed,
+    outcome,
+    outcome_paper,
+)
 from rsd.analysis.patience import PaperFigures, after_patience
 from rsd.analysis.samples import sampled
 from rsd.analysis.speculation import speculation_cost
@@ -143,6 +150,7 @@ def _summarize(
         accuracy_without_errors=right / kept if kept else None,
         accuracy_paper=_accuracy_paper(graded),
         samples=sampled(run, trajectories),
+        cut=cut_shares(finished),
         steps=Steps(
             draft_accepted=work.draft_steps_kept,
             draft_rejected=work.draft_steps_rejected,
