@@ -130,8 +130,10 @@ def test_a_failure_after_the_first_step_is_an_event(cluster: Cluster) -> None:
             ):
                 text += chunk.choices[0].text
 
-        with pytest.raises(openai.APIError, match="target server is down"):
+        with pytest.raises(openai.APIError, match="target server is down") as raised:
             await read()
+        assert isinstance(raised.value.body, dict)
+        assert raised.value.body["status"] == 503
         assert text == "She has 10 + 20 = 30 pens."
 
     with_gateway(cluster, test)
