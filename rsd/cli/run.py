@@ -22,6 +22,7 @@ from rsd.cli.options import ConfigFile, Overrides
 from rsd.cli.process import without_torch
 from rsd.cli.resumable import resumable
 from rsd.config import load
+from rsd.errors import printable
 from rsd.runs import execute, owed, refuse_other_run
 
 
@@ -62,7 +63,8 @@ def run(
     if outcome.failed:
         typer.echo(
             f"rsd: {outcome.failed} of {outcome.asked} solutions failed; the same command tries "
-            f"them again (errors are in {outcome.directory}/trajectories.jsonl)",
+            f"them again (errors are in {outcome.directory}/trajectories.jsonl); "
+            f"{printable(outcome.most_often)}",
             err=True,
         )
         raise typer.Exit(1)
