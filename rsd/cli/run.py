@@ -18,7 +18,7 @@ from rsd.cli.on_demand import (
     Timeout,
     servers,
 )
-from rsd.cli.options import ConfigFile, Overrides
+from rsd.cli.options import ConfigFile, Overrides, fatal_doubt
 from rsd.cli.process import without_torch
 from rsd.cli.resumable import resumable
 from rsd.config import load
@@ -53,8 +53,11 @@ def run(
     if status:
         typer.echo(f"{where}\t{len(owed(resolved, where))}")
         return
+    fatal = fatal_doubt(resolved, config)
     with resumable(), servers(serve, log_dir, timeout) as prepare:
-        if serve and owed(resolved, where):
+        if (serve or fatal) and owed(resolved, where):
+            if fatal:
+                raise fatal
             prepare(resolved)
         outcome = asyncio.run(execute(resolved, where))
         if outcome.interrupted:

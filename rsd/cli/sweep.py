@@ -54,6 +54,8 @@ def sweep(
             shown = "unreadable" if debt is None else debt
             typer.echo(f"{point.directory}\t{shown}\t{','.join(point.labels)}")
         return
+    if loaded.collapse:
+        _announce(f"rsd: {loaded.name}: {loaded.collapse}")
     without_torch(point.config.decoding.strategy for point in loaded.points)
     outcomes = []
     width = max(len(point.label) for point in loaded.points)

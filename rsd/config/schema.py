@@ -16,7 +16,7 @@ from pydantic import (
 
 from rsd.config.gateway import GatewayConfig
 from rsd.config.models import ModelsConfig
-from rsd.config.strategies import STRATEGY_KEYS, strategy_uses
+from rsd.config.strategies import STRATEGY_KEYS, WEIGHTING_KEYS, strategy_uses
 from rsd.config.strict import PositiveInt, Share, Strict, UserPath
 from rsd.prompts import TEMPLATES
 from rsd.types import Role, Source
@@ -114,14 +114,19 @@ class DecodingConfig(Strict):
         return self
 
     def determinants(self) -> dict[str, Any]:
-        """What of this decides the answers: all but the keys that the strategy or the profile
-        does not read, and `lookahead`, which changes when a step is written and not which."""
-        unread = _STRATEGY_SPECIFIC - set(strategy_uses(self.strategy).keys) | {"lookahead"}
+        """What of this decides the answers: all but the keys that the strategy, its weighting or
+        the profile does not read, and `lookahead`, which changes when a step is written and not
+        which."""
+        read = set(strategy_uses(self.strategy).keys)
+        if "weighting" in read and ":" not in self.strategy:
+            read -= _WEIGHTING_SPECIFIC - WEIGHTING_KEYS[self.weighting]
+        unread = _STRATEGY_SPECIFIC - read | {"lookahead"}
         if self.profile == "paper":
             unread |= {"max_repeats"}
         return self.model_dump(mode="json", exclude=unread)
 
 
+_WEIGHTING_SPECIFIC = frozenset().union(*WEIGHTING_KEYS.values())
 _STRATEGY_SPECIFIC = {key for uses in STRATEGY_KEYS.values() for key in uses.keys} | {"options"}
 
 

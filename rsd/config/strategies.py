@@ -48,6 +48,17 @@ STRATEGY_KEYS: dict[str, StrategyUses] = {
 log-probability, `threshold` then being one (<= 0)."""
 
 
+WEIGHTING_KEYS: dict[str, frozenset[str]] = {
+    "step": frozenset({"threshold"}),
+    "constant": frozenset({"probability"}),
+    "clipping": frozenset(),
+    "sigmoidal": frozenset(),
+    "logistic": frozenset({"threshold", "sharpness"}),
+}
+"""The keys of `decoding` that each weighting reads, of those that only weightings read in the
+strategies that have one."""
+
+
 def strategy_uses(name: str, writer: Source | None = None) -> StrategyUses:
     """What the strategy called `name` uses, the model of `writer` included if it is given.
 
