@@ -82,6 +82,20 @@ def test_the_error_of_a_strategy_of_ones_own_is_in_the_last_line(
     )
 
 
+def test_a_missing_model_directory_matters_while_something_is_owed(
+    rsd: Rsd, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = ("run", cluster.path, "-o", "models.prm.tokenizer=./gone")
+    code, _, err = rsd(*gone)
+    assert code == 2
+    assert f"{cluster.path}: models.prm.tokenizer: ./gone: no such directory" in err
+    elsewhere = ("-o", "models.target.model=./gone", "-o", "models.target.parameters=null")
+    assert rsd("run", cluster.path, *elsewhere)[0] == 0
+    assert "settings: models.target.model: ./gone: no such directory here" in caplog.text
+    (cluster.path.parent / "tokenizer").rename(cluster.path.parent / "moved")
+    assert rsd("run", cluster.path, *elsewhere)[0] == 0
+
+
 def test_what_is_owed_is_told_without_a_server(rsd: Rsd, cluster: Cluster) -> None:
     directory = cluster.config().directory
     assert rsd("run", cluster.path, "--status") == (0, f"{directory}\t{PROBLEMS}\n", "")

@@ -84,6 +84,12 @@ def test_a_baseline_that_points_share_runs_once(rsd: Rsd, write: Write, cluster:
     assert "grid.decoding.threshold: changes no answer here" in err
 
 
+def test_a_grid_that_collapses_says_so(rsd: Rsd, write: Write) -> None:
+    grid = {"decoding.strategy": ["rsd", "target"], "decoding.threshold": [0.5, 0.7]}
+    _, _, err = rsd("sweep", write(grid=grid))
+    assert "rsd: tried: 4 points come to 3 runs, as some differ only in keys" in err
+
+
 def test_a_failed_point_does_not_stop_the_others(rsd: Rsd, write: Write) -> None:
     points = [THREE[0], {"label": "lost", "decoding.threshold": 0.5} | NOWHERE, THREE[1]]
     code, out, err = rsd("sweep", write(points=points))
