@@ -92,13 +92,15 @@ async def _answer(
 ) -> int:
     """Serve until a signal comes; gives it."""
     from rsd.gateway import Gateway, serve
-    from rsd.gateway.catalog import catalog
+    from rsd.gateway.catalog import catalog, with_decoding
 
     tokenizer = load_tokenizer(config.models.target.model, key="models.target.model")
-    found = [settings(each.config) for each in catalog(config).values()]
+    any_top_p = {"top_p": 1.0}  # it has its effect where a request sets a temperature
+    found = [settings(with_decoding(it.config, any_top_p)) for it in catalog(config).values()]
     for check in dict.fromkeys([*chain(*found), *await preflight(connecting)]):
         if check.status == "warning":
-            typer.echo(f"rsd: {check.name}: {printable(check.detail)}", err=True)
+            mend = check.mend and f"; {check.mend}"
+            typer.echo(f"rsd: {check.name}: {printable(check.detail + mend)}", err=True)
     async with (
         GraderPool(workers=config.run.grading_workers) as grader,
         connect(connecting) as backends,

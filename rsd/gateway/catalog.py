@@ -55,7 +55,7 @@ def connection_config(served: Collection[Served]) -> Config:
     needed = {role for each in served for role in _uses(each.config)}
     config = next(iter(served)).config
     plain = [
-        with_decoding(config, {"strategy": strategy, "candidates": 1, "options": {}})
+        with_decoding(config, {"strategy": strategy, **_NEUTRAL})
         for strategy in ("draft", "target", "random", "rsd")
     ]
     return next(each for each in plain if needed <= _uses(each))
@@ -86,6 +86,10 @@ def alone(config: Config, role: Role) -> Config:
 def _uses(config: Config) -> set[Role]:
     """What the strategy asks, `prm` for rewards, whoever gives them."""
     return set(strategy_uses(config.decoding.strategy, config.decoding.writer).roles)
+
+
+_NEUTRAL = {"candidates": 1, "options": {}, "top_p": 1.0}
+"""What no strategy that only names servers is doubted for."""
 
 
 def _of_its_own(config: Config, changes: Mapping[str, Any]) -> dict[str, Any]:
