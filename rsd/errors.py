@@ -18,7 +18,10 @@ or a file says: control characters in it are shown as escapes, so that a termina
 
 from __future__ import annotations
 
+import sysconfig
+import traceback
 import unicodedata
+from pathlib import Path
 
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))  # control, format, surrogate, line breaks
 
@@ -29,6 +32,22 @@ def printable(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(char if char in keep else _shown(char) for char in text)
+
+
+def told(error: Exception) -> str:
+    """A defect in one printable line, such as `ValueError: no bar, in my_strategy.py:33`. The place
+    is the last of the traceback outside of rsd and of installed packages, if there is one."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(_RSD)]
+    own = [frame for frame in own if not frame.filename.startswith(_INSTALLED)]
+    place = (own or frames)[-1:]
+    where = "".join(f", in {Path(frame.filename).name}:{frame.lineno}" for frame in place)
+    message = str(error)
+    return printable(type(error).__name__ + (f": {message}" if message else "") + where)
+
+
+_RSD = Path(__file__).parent
+_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 
 
 def _shown(char: str) -> str:

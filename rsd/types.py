@@ -24,7 +24,7 @@ class StopReason(StrEnum):
     MAX_TOKENS = "max_tokens"  # the response reached decoding.max_tokens
     MAX_STEPS = "max_steps"  # the response reached decoding.max_steps
     CONTEXT = "context"  # prompt and response fill the smallest context of the models
-    REPETITION = "repetition"  # the same step came back decoding.max_repeats times
+    REPETITION = "repetition"  # the same steps came decoding.max_repeats times in a row
     ERROR = "error"  # a server or the strategy failed; Trajectory.error says how
 
 

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsd.analysis.outcomes import Outcome, disturbed, failed, outcome, outcome_paper
+from rsd.analysis.outcomes import (
+    Outcome,
+    cut_shares,
+    disturbed,
+    failed,
+    outcome,
+    outcome_paper,
+)
 from rsd.analysis.patience import PaperFigures, after_patience
 from rsd.analysis.samples import sampled
 from rsd.analysis.statistics import (
@@ -145,6 +152,7 @@ def _summarize(
         accuracy_without_errors=right / kept if kept else None,
         accuracy_paper=_share_right(outcomes_paper),
         samples=sampled(run, trajectories),
+        cut=cut_shares(finished),
         steps=Steps(
             draft_accepted=work.draft_steps_kept,
             draft_rejected=work.draft_steps_rejected,

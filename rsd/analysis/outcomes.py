@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
 
 from rsd.records import GradeRecord, RunRecord, TrajectoryRecord
 from rsd.types import StopReason
+
+CUT = (StopReason.MAX_TOKENS, StopReason.MAX_STEPS, StopReason.CONTEXT, StopReason.REPETITION)
+"""How a solution ends that its model did not end."""
 
 
 class Outcome(StrEnum):
@@ -30,6 +35,13 @@ class Outcome(StrEnum):
 def failed(trajectory: TrajectoryRecord) -> bool:
     """Whether decoding ended with an error."""
     return trajectory.error is not None or trajectory.stop_reason is StopReason.ERROR
+
+
+def cut_shares(finished: Sequence[TrajectoryRecord]) -> dict[StopReason, float]:
+    """For each rule that can end a solution before its model does, the share of `finished` that it
+    ended, in [0, 1]; nothing where there are none."""
+    counts = Counter(trajectory.stop_reason for trajectory in finished)
+    return {rule: counts[rule] / len(finished) for rule in CUT if finished}
 
 
 def disturbed(trajectory: TrajectoryRecord) -> bool:

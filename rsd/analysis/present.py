@@ -22,6 +22,7 @@ from rsd.analysis.compare import Comparison, compare, is_target_alone, target_on
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.naming import JUDGING
 from rsd.analysis.outcomes import failed
+from rsd.analysis.settings import settings_in_doubt
 from rsd.analysis.summary import Conventions, Summary
 from rsd.costs import total
 
@@ -115,6 +116,7 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
         samples = run.run.config.decoding.samples
         if samples > 1:
             notes.append(f"{label}: {samples} samples of each problem; the interval is by problem.")
+        notes += settings_in_doubt(run, label)
         notes += hindsight(overall, label)
     notes.append(
         "Steps by target: share of the solutions' steps. Drafts kept: share of draft steps."

@@ -16,7 +16,7 @@ from rsd.analysis.patience import PaperFigures
 from rsd.analysis.samples import Samples
 from rsd.analysis.statistics import Percentiles
 from rsd.costs import Flops
-from rsd.types import Role
+from rsd.types import Role, StopReason
 
 
 class Tokens(BaseModel):
@@ -93,6 +93,10 @@ class Summary(BaseModel):
     )
     accuracy_paper: float | None = Field(description="by the published program's grader")
     samples: Samples | None = Field(description="None where each problem has one sample")
+    cut: dict[StopReason, float] = Field(
+        default_factory=dict,
+        description="share of the finished solutions that each rule ended before the model did",
+    )
     steps: Steps
     acceptance_rate: float | None = Field(description="share of draft steps accepted")
     acceptance_rate_tokens: float | None = Field(description="share of draft tokens accepted")

@@ -103,23 +103,21 @@ def _reason(error: Exception) -> str:
 def _refused(error: StatusError, server: str, role: Role) -> RsdError:
     kind = ScorerError if role == "prm" else BackendError
     status, body, message = error.status, error.body, message_of(error.body)
+    what = f"{server}: answered {status}: {message}"
     if status in _OVERLOADED:
-        return ServerLostError(f"{server}: answered {status}: {message}")
+        return ServerLostError(what)
     if status in _PASSING:
-        return UnusableAnswerError(f"{server}: answered {status}: {message}")
+        return UnusableAnswerError(what)
     if status == 404 and body == {"detail": "Not Found"}:
         mend = "is it the server of another role, or of another kind of reward model?"
-        return kind(f"{server}: has no {error.path}; {mend}")
+        return kind(f"{server}: answered {status}: has no {error.path}; {mend}")
     if status == 404:
-        return kind(f"{server}: {message}; check served_name and endpoints")
-    if status != 400:
-        return kind(f"{server}: answered {status}: {message}")
-    if _blamed(body) in _CONTEXT_PARAMETERS:
-        return ContextError(f"{server}: {message}")
-    if "not JSON compliant" in message:  # how vLLM fails on a reward that is NaN
-        mend = "the reward is not finite, try another serve.dtype"
-        return UnusableAnswerError(f"{server}: {mend} ({message})")
-    return kind(f"{server}: {message}")
+        return kind(f"{what}; check served_name and endpoints")
+    if status == 400 and _blamed(body) in _CONTEXT_PARAMETERS:
+        return ContextError(what)
+    if status == 400 and "not JSON compliant" in message:  # how vLLM fails on a reward that is NaN
+        return UnusableAnswerError(f"{what}; the reward is not finite, try another serve.dtype")
+    return kind(what)
 
 
 def _refused_by_proxy(error: aiohttp.ClientHttpProxyError, server: str, role: Role) -> RsdError:

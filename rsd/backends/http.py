@@ -90,7 +90,10 @@ class HttpClient:
                     yield data
             except (ValueError, LineTooLong) as error:  # of aiohttp before 3.14, and since
                 raise aiohttp.ClientResponseError(
-                    answer.request_info, answer.history, message="a line of it is too long"
+                    answer.request_info,
+                    answer.history,
+                    status=answer.status,
+                    message="a line of it is too long",
                 ) from error
 
     async def aclose(self) -> None:

@@ -7,19 +7,21 @@ import logging
 import os
 import signal
 from collections.abc import Collection
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rsd.backends import Backends, connect, load_tokenizer
 from rsd.cli.on_demand import LOG_DIR, TIMEOUT_S, LogDir, Serve, Timeout, servers
-from rsd.cli.options import ConfigFile, Overrides
+from rsd.cli.options import ConfigFile, Overrides, fatal_doubt
 from rsd.cli.process import without_torch
 from rsd.config import Config, is_loopback, load
 from rsd.errors import ConfigError, printable
 from rsd.grading import GraderPool
 from rsd.protocols import Strategy
 from rsd.runs.preflight import preflight
+from rsd.runs.settings import settings
 from rsd.runs.strategies import connected_strategy
 
 if TYPE_CHECKING:
@@ -59,6 +61,9 @@ def gateway(
     keys = _keys(resolved, listen)
     chosen = resolved.gateway.port if port is None else port
     served = _served(resolved)
+    for each in served:
+        if fatal := fatal_doubt(each.config, config):
+            raise fatal
     without_torch(each.strategy for each in served)
     connecting = _connecting(served)
     with servers(serve, log_dir, timeout) as prepare:
@@ -87,11 +92,15 @@ async def _answer(
 ) -> int:
     """Serve until a signal comes; gives it."""
     from rsd.gateway import Gateway, serve
+    from rsd.gateway.catalog import catalog, with_decoding
 
     tokenizer = load_tokenizer(config.models.target.model, key="models.target.model")
-    for check in await preflight(connecting):
+    any_top_p = {"top_p": 1.0}  # it has its effect where a request sets a temperature
+    found = [settings(with_decoding(it.config, any_top_p)) for it in catalog(config).values()]
+    for check in dict.fromkeys([*chain(*found), *await preflight(connecting)]):
         if check.status == "warning":
-            typer.echo(f"rsd: {check.name}: {printable(check.detail)}", err=True)
+            mend = check.mend and f"; {check.mend}"
+            typer.echo(f"rsd: {check.name}: {printable(check.detail + mend)}", err=True)
     async with (
         GraderPool(workers=config.run.grading_workers) as grader,
         connect(connecting) as backends,

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from rsd.config import Config, doubts
+from rsd.errors import ConfigError
+
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="a configuration file (YAML)")]
 Overrides = Annotated[
     list[str] | None,
@@ -15,3 +18,9 @@ Overrides = Annotated[
     ),
 ]
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")]
+
+
+def fatal_doubt(config: Config, file: Path) -> ConfigError | None:
+    """The error, naming `file`, for settings of `config` that leave nothing to run, if any do."""
+    fatal = [doubt for doubt in doubts(config) if doubt.fatal]
+    return ConfigError(f"{file}: {fatal[0]}") if fatal else None

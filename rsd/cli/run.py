@@ -18,10 +18,11 @@ from rsd.cli.on_demand import (
     Timeout,
     servers,
 )
-from rsd.cli.options import ConfigFile, Overrides
+from rsd.cli.options import ConfigFile, Overrides, fatal_doubt
 from rsd.cli.process import without_torch
 from rsd.cli.resumable import resumable
 from rsd.config import load, ready
+from rsd.errors import printable
 from rsd.runs import execute, identified, owed, refuse_other_run, tell_of_earlier
 
 
@@ -53,8 +54,11 @@ def run(
         typer.echo(f"{where}\t{len(owed(resolved, where))}")
         return
     without_torch([ready(resolved, config).decoding.strategy])
+    fatal = fatal_doubt(resolved, config)
     with resumable(), servers(serve, log_dir, timeout) as prepare:
-        if serve and owed(resolved, where):
+        if (serve or fatal) and owed(resolved, where):
+            if fatal:
+                raise fatal
             prepare(resolved)
         outcome = asyncio.run(execute(resolved, where))
         if outcome.interrupted:
@@ -63,7 +67,8 @@ def run(
     if outcome.failed:
         typer.echo(
             f"rsd: {outcome.failed} of {outcome.asked} solutions failed; the same command tries "
-            f"them again (errors are in {outcome.directory}/trajectories.jsonl)",
+            f"them again (errors are in {outcome.directory}/trajectories.jsonl); "
+            f"{printable(outcome.most_often)}",
             err=True,
         )
         raise typer.Exit(1)

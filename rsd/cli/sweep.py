@@ -24,7 +24,7 @@ from rsd.cli.options import Overrides
 from rsd.cli.process import without_torch
 from rsd.cli.resumable import resumable
 from rsd.config import Sweep, load_sweep, ready
-from rsd.errors import StoreError
+from rsd.errors import StoreError, printable
 from rsd.records import METRICS, REPORT, read_run
 from rsd.runs import PointOutcome, debts, execute_sweep, identified, tell_of_earlier
 
@@ -57,6 +57,8 @@ def sweep(
             shown = "unreadable" if debt is None else debt
             typer.echo(f"{point.directory}\t{shown}\t{','.join(point.labels)}")
         return
+    if loaded.collapse:
+        _announce(f"rsd: {loaded.name}: {loaded.collapse}")
     without_torch(ready(point.config, file).decoding.strategy for point in loaded.points)
     outcomes = []
     width = max(len(point.label) for point in loaded.points)
@@ -118,7 +120,7 @@ def _all_well(outcomes: list[PointOutcome]) -> bool:
     """Whether no point and no problem failed; says on stderr which did."""
     for outcome in outcomes:
         if outcome.failed:
-            what = f"{outcome.failed} solutions failed (errors are in its trajectories.jsonl)"
+            what = f"{outcome.failed} solutions failed; {printable(outcome.most_often)}"
             typer.echo(f"rsd: {outcome.point.label}: {what}", err=True)
         elif outcome.error:
             typer.echo(f"rsd: {outcome.point.label}: {outcome.error}", err=True)

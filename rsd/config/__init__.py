@@ -7,6 +7,7 @@ that names file, key and mend.
 """
 
 from rsd.config.addresses import is_loopback
+from rsd.config.doubts import Doubt, doubts, looks_like_path
 from rsd.config.gateway import GatewayConfig
 from rsd.config.loading import differing_keys, load, parse, ready
 from rsd.config.models import (
@@ -31,6 +32,7 @@ __all__ = [
     "STRATEGY_KEYS",
     "Config",
     "DecodingConfig",
+    "Doubt",
     "GatewayConfig",
     "ModelConfig",
     "ModelsConfig",
@@ -43,10 +45,12 @@ __all__ = [
     "SweepPoint",
     "TasksConfig",
     "differing_keys",
+    "doubts",
     "is_loopback",
     "load",
     "load_class",
     "load_sweep",
+    "looks_like_path",
     "parse",
     "ready",
     "server_name",

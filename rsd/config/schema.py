@@ -16,7 +16,7 @@ from pydantic import (
 
 from rsd.config.gateway import GatewayConfig
 from rsd.config.models import ModelsConfig
-from rsd.config.strategies import STRATEGY_KEYS, strategy_keys, strategy_uses
+from rsd.config.strategies import STRATEGY_KEYS, WEIGHTING_KEYS, strategy_keys, strategy_uses
 from rsd.config.strict import PositiveInt, Share, Strict, UserPath
 from rsd.prompts import TEMPLATES
 from rsd.types import ROLES, Role, Source
@@ -56,7 +56,7 @@ class DecodingConfig(Strict):
     max_steps: PositiveInt = 100
     max_tokens: PositiveInt = 4096
     max_repeats: Annotated[int, Field(ge=2)] = Field(
-        5, description="equal steps that end a solution"
+        5, description="times that a step or cycle of steps comes in a row to end a solution"
     )
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -117,9 +117,13 @@ class DecodingConfig(Strict):
         return self
 
     def determinants(self) -> dict[str, Any]:
-        """What of this decides the answers: all but the keys that the strategy or the profile
-        does not read, and `lookahead`, which changes when a step is written and not which."""
-        unread = _STRATEGY_SPECIFIC - set(strategy_keys(self.strategy)) | {"lookahead"}
+        """What of this decides the answers: all but the keys that the strategy, its weighting or
+        the profile does not read, and `lookahead`, which changes when a step is written and not
+        which."""
+        read = set(strategy_keys(self.strategy))
+        if "weighting" in read and ":" not in self.strategy:
+            read -= _WEIGHTING_SPECIFIC - WEIGHTING_KEYS[self.weighting]
+        unread = _STRATEGY_SPECIFIC - read | {"lookahead"}
         if self.source is None:
             unread |= {"source"}
         if self.profile == "paper":
@@ -127,6 +131,7 @@ class DecodingConfig(Strict):
         return self.model_dump(mode="json", exclude=unread)
 
 
+_WEIGHTING_SPECIFIC = frozenset().union(*WEIGHTING_KEYS.values())
 _STRATEGY_SPECIFIC = {key for uses in STRATEGY_KEYS.values() for key in uses.keys} | {"options"}
 
 

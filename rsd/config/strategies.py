@@ -50,6 +50,17 @@ STRATEGY_KEYS: dict[str, StrategyUses] = {
 log-probability, `threshold` then being one (<= 0)."""
 
 
+WEIGHTING_KEYS: dict[str, frozenset[str]] = {
+    "step": frozenset({"threshold"}),
+    "constant": frozenset({"probability"}),
+    "clipping": frozenset(),
+    "sigmoidal": frozenset(),
+    "logistic": frozenset({"threshold", "sharpness"}),
+}
+"""The keys of `decoding` that each weighting reads, of those that only weightings read in the
+strategies that have one."""
+
+
 def strategy_keys(name: str) -> tuple[str, ...]:
     """The particular keys of `decoding` that the strategy called `name` reads. Imports nothing, so
     that the configuration of a run that someone else made can be read.

@@ -100,6 +100,18 @@ class Sweep:
     directory: Path
     points: tuple[SweepPoint, ...]
 
+    @property
+    def collapse(self) -> str | None:
+        """Which points of the file came to the same run, in a line; None if none did."""
+        equal = [" = ".join(point.labels) for point in self.points if len(point.labels) > 1]
+        if not equal:
+            return None
+        count = sum(len(point.labels) for point in self.points)
+        return (
+            f"{count} points come to {len(self.points)} runs, as some differ only in keys that "
+            f"their strategy does not read: {', '.join(equal)}"
+        )
+
 
 def load_sweep(
     path: Path | str,
@@ -133,6 +145,8 @@ def load_sweep(
     configs = [
         identify(_point(base, overrides, setting, directory, source)) for setting in settings
     ]
+    if any(":" in config.decoding.strategy for config in configs):
+        configs = [_without_options_of_others(config) for config in configs]
     _refuse_idle(file, settings, configs, source)
     return Sweep(file.name, directory, tuple(_distinct(configs, directory)))
 
@@ -165,6 +179,14 @@ def _point(
     cache = True if config.run.cache is None else config.run.cache
     run = config.run.model_copy(update={"output_dir": directory, "cache": cache})
     return config.model_copy(update={"name": label, "run": run})
+
+
+def _without_options_of_others(config: Config) -> Config:
+    """`config` without the options of a strategy of the user's, if it has another one."""
+    if ":" in config.decoding.strategy:
+        return config
+    decoding = config.decoding.model_copy(update={"options": {}})
+    return config.model_copy(update={"decoding": decoding})
 
 
 def _distinct(configs: Iterable[Config], directory: Path) -> Iterator[SweepPoint]:
@@ -206,9 +228,14 @@ def _refuse_idle(
             runs.setdefault(repr(rest), set()).add(digest)
         if all(len(digests) == 1 for digests in runs.values()):
             raise ConfigError(
-                f"{source}: grid.{key}: changes no answer here, so that its values would share "
-                "one run; leave it out, and compare speeds by runs of rsd run --dir"
+                f"{source}: grid.{key}: changes no answer here (strategy {_strategies(configs)}), "
+                "so that its values would share one run; leave it out, and compare speeds by runs "
+                "of rsd run --dir"
             )
+
+
+def _strategies(configs: Iterable[Config]) -> str:
+    return " and ".join(dict.fromkeys(config.decoding.strategy for config in configs))
 
 
 def _require_dotted(keys: Iterable[str]) -> None:

@@ -67,5 +67,5 @@ class PaperResponse(Response):
         text = self._extended(completion).text
         return any(count(text) >= self._rules.limits.max_tokens for count in self._counts.values())
 
-    def _repeats(self, completion: Completion) -> bool:
+    def _loops(self) -> bool:
         return False  # the published program does not look

@@ -23,6 +23,7 @@ from rsd.decoding.speculative import (
     BestDraftSpeculativeDecoding,
     RewardGuidedSpeculativeDecoding,
 )
+from rsd.errors import ConfigError, told
 from rsd.protocols import Generator, Scorer, Strategy
 from rsd.types import Source
 
@@ -76,11 +77,15 @@ class Parts:
 
 
 def build_strategy(parts: Parts) -> Strategy:
-    """The strategy called `decoding.strategy`."""
+    """The strategy called `decoding.strategy`. Raises `ConfigError` for a class of the user's that
+    fails."""
     name = parts.decoding.strategy
     if ":" in name:
-        strategy: Strategy = load_class(name)(parts)
-        return strategy
+        try:
+            own: Strategy = load_class(name)(parts)
+        except Exception as error:
+            raise ConfigError(f"decoding.strategy: {name} was not built: {told(error)}") from error
+        return own
     return STRATEGIES[name](parts)
 
 

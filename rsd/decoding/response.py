@@ -9,6 +9,7 @@ from typing import Self
 
 from rsd.decoding.discards import record
 from rsd.decoding.limits import Limits
+from rsd.decoding.repetition import Repetition
 from rsd.decoding.seeds import derive
 from rsd.protocols import Generator, Sampling, Scorer
 from rsd.types import Completion, Likelihood, Prefix, Query, Score, Source, Step, StopReason
@@ -43,6 +44,7 @@ class Response:
         self.steps: list[str] = []
         self.ended: StopReason | None = None
         self._rules = rules
+        self._repetition = Repetition()
         self._tokens = 0
         self._length = 0  # of prompt and response; the prompt's is known after the first step
         self._last: int | None = None  # the number of the last kept candidate
@@ -129,6 +131,7 @@ class Response:
         candidate: int = 0,
     ) -> Step:
         """Append `completion` as the next step."""
+        self._repetition = self._repetition.after(completion.text)
         self.ended = self._ending(completion)
         step = self._step(source, True, completion, score, candidate)
         self.prefix = self._extended(completion)
@@ -186,7 +189,7 @@ class Response:
             return StopReason.MAX_TOKENS
         if len(self.steps) + 1 >= limits.max_steps:
             return StopReason.MAX_STEPS
-        if self._repeats(completion):
+        if self._loops():
             return StopReason.REPETITION
         return None
 
@@ -194,6 +197,6 @@ class Response:
         """Whether `completion` uses up the tokens that a response may have."""
         return completion.usage.completion_tokens >= self.budget
 
-    def _repeats(self, completion: Completion) -> bool:
-        """Whether `completion` is a step that came too often."""
-        return self.steps.count(completion.text) + 1 >= self._rules.limits.max_repeats
+    def _loops(self) -> bool:
+        """Whether the step just kept closes a loop (`rsd.decoding.repetition`)."""
+        return self._repetition.loops(self._rules.limits.max_repeats)

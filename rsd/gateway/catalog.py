@@ -44,7 +44,7 @@ def catalog(config: Config) -> dict[str, Served]:
             "decoding.profile: paper reproduces published runs and is not served; use default"
         )
     return {
-        name: Served(name, _changed(config, name, {**changes, "samples": 1}))
+        name: Served(name, _changed(config, name, _of_its_own(config, changes)))
         for name, changes in config.gateway.models.items()
     }
 
@@ -55,7 +55,7 @@ def connection_config(served: Collection[Served]) -> Config:
     needed = {role for each in served for role in _uses(each.config)}
     config = next(iter(served)).config
     plain = [
-        with_decoding(config, {"strategy": strategy, "candidates": 1})
+        with_decoding(config, {"strategy": strategy, **_NEUTRAL})
         for strategy in ("draft", "target", "random", "rsd")
     ]
     return next(each for each in plain if needed <= _uses(each))
@@ -86,6 +86,16 @@ def alone(config: Config, role: Role) -> Config:
 def _uses(config: Config) -> set[Role]:
     """What the strategy asks, `prm` for rewards, whoever gives them."""
     return set(strategy_uses(config.decoding.strategy, config.decoding.writer).roles)
+
+
+_NEUTRAL = {"candidates": 1, "options": {}, "top_p": 1.0}
+"""What no strategy that only names servers is doubted for."""
+
+
+def _of_its_own(config: Config, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`changes`, without the configuration's options where no strategy is served that reads any."""
+    built_in = ":" not in str(changes.get("strategy", config.decoding.strategy))
+    return {**({"options": {}} if built_in else {}), **changes, "samples": 1}
 
 
 def _changed(config: Config, name: str, changes: Mapping[str, Any]) -> Config:

@@ -66,7 +66,7 @@ class Delivery(Response):
         except Exception as error:  # the client is told, whatever it is
             refusal = _refusal(error, self._gateway.policy.deadline_s)
             if events.begun:
-                await events.send(refusal.body())
+                await events.send(refusal.event())
                 await events.end()
             else:
                 await refusal.response()(scope, receive, send)

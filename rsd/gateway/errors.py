@@ -41,6 +41,10 @@ class GatewayError(RsdError):
         error = {"message": str(self), "type": kind, "param": self.param, "code": self.code}
         return {"error": error}
 
+    def event(self) -> dict[str, Any]:
+        """The event that ends a stream: the body, and in it the status, which no header has."""
+        return {"error": {**self.body()["error"], "status": self.status}}
+
     def response(self) -> Response:
         return json_response(self.body(), self.status, self.headers)
 

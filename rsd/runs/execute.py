@@ -45,13 +45,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run has come to: solutions asked for, and how many of them failed. One that was
-    `interrupted` owes others."""
+    """What a run has come to: solutions asked for, and how many of them failed, by the error. One
+    that was `interrupted` owes others."""
 
     directory: Path
     asked: int
-    failed: int
+    errors: Counter[str]
     interrupted: bool = False
+
+    @property
+    def failed(self) -> int:
+        return self.errors.total()
+
+    @property
+    def most_often(self) -> str:
+        """The most frequent error, and how often it came; "" where nothing failed."""
+        return "".join(f"most often ({n}x): {error}" for error, n in self.errors.most_common(1))
 
 
 async def execute(config: Config, directory: Path | None = None) -> Outcome:
@@ -131,8 +140,8 @@ def _tell_of_mixture(directory: Path, config: Config, before: Manifest, now: Man
 
 def _outcome(store: RunStore, asked: Sequence[Rollout], *, interrupted: bool = False) -> Outcome:
     stored = [t for it in asked if (t := store.trajectories.get(_key(it)))]
-    failed = sum(t.error is not None for t in stored)
-    return Outcome(store.directory, len(asked), failed, interrupted)
+    errors = Counter(t.error for t in stored if t.error is not None)
+    return Outcome(store.directory, len(asked), errors, interrupted)
 
 
 def _rollouts(config: Config, problems: Problems) -> list[Rollout]:

@@ -7,20 +7,24 @@ from contextlib import aclosing
 
 from rsd.backends import Server, scoring_role
 from rsd.config import Config
-from rsd.errors import BackendError
+from rsd.errors import BackendError, ConfigError
 from rsd.runs import checks
 from rsd.runs.checks import Check, Reached, guarded
+from rsd.runs.settings import SETTINGS, prompt_format, settings
 from rsd.types import Role
 
 
 async def preflight(config: Config) -> list[Check]:
-    """Run all checks that concern the strategy's servers. Raises `BackendError` at the first
-    failed one; returns the others, warnings included."""
+    """Run all checks that concern the strategy's servers. Raises at the first failed one:
+    `ConfigError` if it is of the settings, before any request, else `BackendError`. Returns the
+    others, warnings included."""
     passed = []
     async with aclosing(examine(config)) as made:
         async for check in made:
             if check.status == "fail":
                 mend = f"; {check.mend}" if check.mend else ""
+                if check.name == SETTINGS:
+                    raise ConfigError(check.detail + mend)
                 raise BackendError(f"{check.name}: {check.detail}{mend}")
             passed.append(check)
     return passed
@@ -28,6 +32,8 @@ async def preflight(config: Config) -> list[Check]:
 
 async def examine(config: Config) -> AsyncGenerator[Check, None]:
     """Yield each check as it is made. A server that is down ends its own checks only."""
+    for check in settings(config):
+        yield check
     servers = {
         role: [Server(role, model) for model in config.models.role(role).replicas]
         for role in config.roles
@@ -48,6 +54,8 @@ async def examine(config: Config) -> AsyncGenerator[Check, None]:
         for each in everyone:
             if each.server.role != "prm":
                 yield await guarded(f"{each.name} stop", checks.stop_strings, config, each)
+                if strange := await prompt_format(config, each):
+                    yield strange
         if reached.get("draft") and reached.get("target"):
             pair = reached["draft"][0].server, reached["target"][0].server
             yield await guarded("tokenizers", checks.shared_tokenizer, config, *pair)

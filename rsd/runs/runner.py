@@ -17,7 +17,7 @@ from rsd.backends import Setbacks, noting, one_problem
 from rsd.clock import unix_time
 from rsd.decoding import recording
 from rsd.decoding.seeds import derive
-from rsd.errors import ContextError, RsdError, ServerChangedError, printable
+from rsd.errors import ContextError, RsdError, ServerChangedError, told
 from rsd.grading import GraderPool, Options, kind_of
 from rsd.prompts import render
 from rsd.protocols import Strategy
@@ -119,13 +119,17 @@ async def decode_one(
         error = str(failure)
     except Exception as failure:  # a defect in a strategy costs its problem, not the run
         log.debug("problem %s/%s failed", problem.task, problem.problem_id, exc_info=True)
-        error = printable(f"{type(failure).__name__}: {failure}")
+        error = told(failure)
+    else:
+        ends = steps[-1].ends if steps else None
+        if ends is None:
+            error = "the strategy stopped before the solution ended: its last step has no `ends`"
     return Trajectory(
         problem=problem,
         sample=sample,
         steps=(*steps, *candidates.discarded(steps)),
         response=join(step.text for step in steps if step.accepted),
-        stop_reason=ends or _stop_reason(steps, error),
+        stop_reason=ends or StopReason.ERROR,
         started_at=started_at,
         seconds=time.perf_counter() - clock,
         error=error,
@@ -161,9 +165,3 @@ async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRec
         how=verdict.how,
         how_paper=verdict.how_paper,
     )
-
-
-def _stop_reason(steps: list[Step], error: str | None) -> StopReason:
-    if error is not None or not steps:
-        return StopReason.ERROR
-    return steps[-1].ends or StopReason.ERROR

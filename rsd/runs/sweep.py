@@ -14,11 +14,12 @@ from rsd.runs.execute import Outcome, execute, owed
 
 @dataclass(frozen=True, slots=True)
 class PointOutcome:
-    """What a point has come to: `failed` solutions, or the `error` that stopped its run as a
-    whole."""
+    """What a point has come to: `failed` solutions, with the error that came `most_often`, or the
+    `error` that stopped its run as a whole."""
 
     point: SweepPoint
     failed: int = 0
+    most_often: str = ""
     error: str | None = None
 
     @property
@@ -69,7 +70,7 @@ def _execute(point: SweepPoint, prepare: Callable[[Config], None]) -> PointOutco
         outcome = _run(point, prepare)
     except RsdError as error:
         return PointOutcome(point, error=str(error))
-    return PointOutcome(point, failed=outcome.failed)
+    return PointOutcome(point, outcome.failed, outcome.most_often)
 
 
 def _run(point: SweepPoint, prepare: Callable[[Config], None]) -> Outcome:

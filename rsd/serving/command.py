@@ -23,6 +23,7 @@ from rsd.config import (
     RewardModelConfig,
     ServeConfig,
     SpeculativeConfig,
+    looks_like_path,
     server_name,
 )
 from rsd.config.models import SECRET_NAME
@@ -108,7 +109,7 @@ def build(config: Config, role: Role, number: int = 1) -> ServerCommand:
 
 def is_local(model: str) -> bool:
     """Whether `model` names a directory; a name on the hub is `name` or `organisation/name`."""
-    return model.startswith(("/", ".", "~")) or model.count("/") > 1 or Path(model).is_dir()
+    return looks_like_path(model) or Path(model).is_dir()
 
 
 def _arguments(model: ModelConfig, role: Role, host: str, port: int) -> list[str]:

@@ -22,6 +22,7 @@ from rsd.backends.http import HttpClient, StatusError, _proxy
 from rsd.config import ModelConfig
 from rsd.errors import BackendError, RsdError, ServerLostError, UnusableAnswerError
 from rsd.testing.server import live
+from rsd.types import Role
 
 LONG = list(range(200_000))  # more than a line of a stream has by default
 
@@ -346,3 +347,19 @@ def test_what_a_stream_brought_before_it_broke_is_not_lost_time(
     with noting(setbacks), pytest.raises(UnusableAnswerError):
         served(read)
     assert (setbacks.retries, setbacks.seconds) == (1, 0)
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 404, 408, 418, 429, 500, 503])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "too long", "param": "input_tokens"}},
+        {"error": {"message": "Out of range float values are not JSON compliant"}},
+        {"detail": "Not Found"},
+        "not JSON",
+    ],
+)
+@pytest.mark.parametrize("role", ["target", "prm"])
+def test_every_refusal_has_its_status(status: int, body: object, role: Role) -> None:
+    refused = StatusError("/classify", status, {}, json.dumps(body).encode())
+    assert f"answered {status}: " in str(as_rsd_error(refused, "a server", role, 600))

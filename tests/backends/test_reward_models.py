@@ -170,8 +170,16 @@ def test_log_probabilities_are_asked_for_by_token(kind: str, tmp_path: Path) -> 
     [
         ("qwen25-math", Behavior(reward=reward_of), "1 classes instead of 2"),
         ("skywork", Behavior(reward=reward_of, classes=2), "2 classes instead of 1"),
-        ("skywork", Behavior(write=lambda *_: "+"), "has no /classify; is it the server of an"),
-        ("rlhflow", Behavior(reward=reward_of), "has no /v1/completions; is it the server of an"),
+        (
+            "skywork",
+            Behavior(write=lambda *_: "+"),
+            "404: has no /classify; is it the server of an",
+        ),
+        (
+            "rlhflow",
+            Behavior(reward=reward_of),
+            "404: has no /v1/completions; is it the server of",
+        ),
         ("rlhflow", Behavior(write=lambda *_: "+"), "cannot do logprobs"),
         ("qwen25-math", Behavior(reward=lambda _: math.nan, classes=2), "not JSON compliant|nan"),
         ("qwen25-math", Behavior(reward=lambda _: 1.5, classes=2), "outside"),

@@ -49,7 +49,51 @@ def test_failed_problems_exit_1_and_say_where(rsd: Rsd, cluster: Cluster) -> Non
     cluster.faults("draft").matching = "Ann has 12 pens"
     code, _, err = rsd("run", cluster.path)
     assert code == 1
-    assert f"rsd: 1 of {PROBLEMS} solutions failed; the same command tries them again" in err
+    last = err.splitlines()[-1]
+    assert last.startswith(f"rsd: 1 of {PROBLEMS} solutions failed; the same command tries them")
+    assert "; most often (1x): draft server at http://127.0.0.1" in last
+    assert "answered 400: " in last
+
+
+def test_the_error_of_a_strategy_of_ones_own_is_in_the_last_line(
+    rsd: Rsd, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fragile.py").write_text(
+        "class Fragile:\n"
+        "    roles = ('draft',)\n"
+        "    def __init__(self, parts):\n"
+        "        self.bar = parts.decoding.options['bar']\n"
+        "    async def decode(self, query):\n"
+        "        raise ValueError('no steps today')\n"
+        "        yield\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    mine = ("run", cluster.path, "-o", "decoding.strategy=fragile:Fragile")
+    code, _, err = rsd(*mine, "-o", "decoding.options={bar: 1}")
+    assert code == 1
+    assert err.splitlines()[-1].endswith(
+        f"; most often ({PROBLEMS}x): ValueError: no steps today, in fragile.py:6"
+    )
+    code, _, err = rsd(*mine)
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        "rsd: decoding.strategy: fragile:Fragile was not built: KeyError: 'bar', in fragile.py:4"
+    )
+
+
+def test_a_missing_model_directory_matters_while_something_is_owed(
+    rsd: Rsd, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = ("run", cluster.path, "-o", "models.prm.tokenizer=./gone")
+    code, _, err = rsd(*gone)
+    assert code == 2
+    assert f"{cluster.path}: models.prm.tokenizer: ./gone: no such directory" in err
+    elsewhere = ("-o", "models.target.model=./gone", "-o", "models.target.parameters=null")
+    assert rsd("run", cluster.path, *elsewhere)[0] == 0
+    assert "settings: models.target.model: ./gone: no such directory here" in caplog.text
+    (cluster.path.parent / "tokenizer").rename(cluster.path.parent / "moved")
+    assert rsd("run", cluster.path, *elsewhere)[0] == 0
 
 
 def test_what_is_owed_is_told_without_a_server(rsd: Rsd, cluster: Cluster) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import math
 from itertools import pairwise
 
-from decoding.worlds import GREEDY, QUERY, WARM, World, collect, rsd, run, single, texts
+from decoding.worlds import GREEDY, QUERY, WARM, World, collect, loops, rsd, run, single, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,7 +92,7 @@ def test_the_response_keeps_its_limits_and_ends_once(
     assert [s.ends for s in steps[:-1]] == [None] * (len(steps) - 1)
     accepted = texts(steps)
     assert len(accepted) <= limits.max_steps
-    assert max(accepted.count(text) for text in accepted) <= limits.max_repeats
+    assert not any(loops(accepted[:n], limits.max_repeats) for n in range(1, len(accepted)))
     tokens = [s.completion.usage.completion_tokens for s in steps if s.accepted]
     assert sum(tokens) <= limits.max_tokens
     for step in steps[1:]:

@@ -119,7 +119,7 @@ def test_each_way_to_end(
     assert [s.ends for s in steps[:-1]] == [None] * (len(steps) - 1)
 
 
-def test_repeats_are_counted_among_accepted_steps_only() -> None:
+def test_loops_are_looked_for_among_accepted_steps_only() -> None:
     draft = ScriptedGenerator(lambda text, _: "bad\n\n")
     target = generator("a", "b", "c", "d")
     limits = replace(ROOMY, max_repeats=2)

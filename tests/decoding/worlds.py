@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from rsd.decoding import (
     build_strategy,
 )
 from rsd.decoding.acceptance import step as threshold
+from rsd.decoding.repetition import LONGEST_CYCLE
 from rsd.decoding.seeds import derive
 from rsd.protocols import Sampling, Strategy
 from rsd.testing import ScriptedGenerator, ScriptedScorer
@@ -85,11 +86,30 @@ def texts(steps: list[Step]) -> list[str]:
     return [step.text for step in steps if step.accepted]
 
 
+def loops(steps: Sequence[str], times: int) -> bool:
+    """Whether `steps` end in a loop, by the words of `rsd.decoding.repetition`, for steps whose
+    fences and lines of tables are lines of their own."""
+    begin, open_block = 0, False
+    for count, step in enumerate(steps, start=1):
+        fences = step.split("\n").count("```")
+        if open_block or fences or step.startswith("|"):
+            begin = count
+        open_block ^= fences % 2 == 1
+    prose = list(steps[begin:])
+    return any(
+        len(prose) >= period * times
+        and prose[-period * times :] == prose[-period:] * times
+        and any(char.isalnum() for step in prose[-period:] for char in step)
+        for period in range(1, LONGEST_CYCLE + 1)
+    )
+
+
 class World:
     """A draft, a target and a reward model whose every answer is a hash of the request.
 
     `number` picks the world. Answers are short, sometimes empty, and end now and then; `unlike`
-    makes no two of them the same. `pauses` makes each request wait as many turns of the event
+    makes no two of them the same, and a `script` has every model write its steps, one after the
+    other. `pauses` makes each request wait as many turns of the event
     loop as a hash says; `hook` is awaited before each, whoever is asked.
     """
 
@@ -100,6 +120,7 @@ class World:
         token_ids: bool = False,
         pauses: bool = False,
         unlike: bool = False,
+        script: Sequence[str] = (),
         hook: Callable[[], Awaitable[None]] | None = None,
         bursts: bool = False,
         fail: Callable[[str], Exception | None] = lambda text: None,
@@ -109,6 +130,7 @@ class World:
         self._fail = fail
         self._pauses = pauses
         self._unlike = unlike
+        self._script = script
         self._hook = hook
         self.draft = self._generator("draft", token_ids)
         self.target = self._generator("target", token_ids)
@@ -130,6 +152,10 @@ class World:
 
     def _writer(self, role: str) -> Callable[[str, Sampling], str]:
         def write(text: str, sampling: Sampling) -> str:
+            if self._script:
+                place = text.removeprefix(PROMPT).count("\n\n")
+                last = place == len(self._script) - 1
+                return self._script[place] + ("" if last else "\n\n")
             drawn = self._draw(role, text, sampling.seed)
             step = ("x = 1", "so y = 22", "", "therefore z is 333 + é")[drawn % 4]
             if self._unlike:

@@ -130,8 +130,10 @@ def test_a_failure_after_the_first_step_is_an_event(cluster: Cluster) -> None:
             ):
                 text += chunk.choices[0].text
 
-        with pytest.raises(openai.APIError, match="target server is down"):
+        with pytest.raises(openai.APIError, match="target server is down") as raised:
             await read()
+        assert isinstance(raised.value.body, dict)
+        assert raised.value.body["status"] == 503
         assert text == "She has 10 + 20 = 30 pens."
 
     with_gateway(cluster, test)
@@ -332,15 +334,24 @@ def test_sigterm_finishes_the_work_and_ends(cluster: Cluster, tmp_path: Path) ->
     tokenizer["chat_template"] = "{{ messages[-1]['content'] }}\n\n"
     (tmp_path / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(tokenizer))
     command = [sys.executable, "-m", "rsd", "gateway", str(cluster.path), "--port", "0"]
+    command += ["-o", "decoding.top_p=0.9", "-o", "decoding.threshold=7"]
     environment = {k: v for k, v in os.environ.items() if k != "RSD_GATEWAY_KEYS"}
     open_to_all = subprocess.run(
         [*command, "--host", "0.0.0.0"], env=environment, capture_output=True, text=True
     )
     assert open_to_all.returncode == 2
     assert "RSD_GATEWAY_KEYS" in open_to_all.stderr
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        (tmp_path / "told").open("w") as told,
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=told, text=True
+        ) as process,
+    ):
         assert process.stdout is not None
         line = process.stdout.readline()
+        (doubt,) = (tmp_path / "told").read_text().splitlines()
+        assert doubt.startswith("rsd: settings: decoding.threshold: rewards lie between 0 and 1")
+        assert doubt.endswith("; correct it, or write .inf if that is meant")
         url = line.split()[2]
         cluster.faults("target").latency_s = 0.5
         body = {"model": "target", "messages": CHAT, "stream": True}

@@ -8,7 +8,7 @@ import math
 import pytest
 from cluster import Cluster
 
-from rsd.errors import BackendError
+from rsd.errors import BackendError, ConfigError
 from rsd.runs import Check, examine
 from rsd.runs.preflight import preflight
 from rsd.testing.tokenizers import ByteTokenizer
@@ -122,3 +122,31 @@ def test_a_run_stops_at_the_first_failed_check(cluster: Cluster) -> None:
     cluster.faults("draft").ignore_stop = True
     with pytest.raises(BackendError, match="draft stop: asked to stop at"):
         asyncio.run(preflight(cluster.config()))
+
+
+def test_a_prompt_of_another_chat_format(cluster: Cluster) -> None:
+    found = checks(cluster, "decoding.prompt=llama3-math-cot")
+    assert [n for n, c in found.items() if c.status != "ok"] == ["draft prompt", "target prompt"]
+    check = found["target prompt"]
+    assert check.status == "warning"
+    assert "decoding.prompt llama3-math-cot has <|start_header_id|>, <|end_header" in check.detail
+    assert "qwen25-math-cot" in check.mend
+
+
+def test_a_prompt_without_markers_fits_any_model(cluster: Cluster) -> None:
+    assert {check.status for check in checks(cluster, "decoding.prompt=plain").values()} == {"ok"}
+
+
+def test_settings_that_can_hardly_be_meant_come_first(cluster: Cluster) -> None:
+    found = checks(cluster, "decoding.threshold=7")
+    assert next(iter(found)) == "settings"
+    assert found["settings"].status == "warning"
+    assert found["settings"].detail.startswith("decoding.threshold: rewards lie between 0 and 1")
+
+
+def test_settings_that_leave_nothing_to_run_are_refused_before_any_request(
+    cluster: Cluster,
+) -> None:
+    with pytest.raises(ConfigError, match=r"models.prm.tokenizer: \./gone: no such directory"):
+        asyncio.run(preflight(cluster.config("models.prm.tokenizer=./gone")))
+    assert not any(app.state.requests for app in cluster.apps.values())

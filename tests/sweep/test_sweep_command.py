@@ -85,6 +85,12 @@ def test_a_baseline_that_points_share_runs_once(rsd: Rsd, write: Write, cluster:
     assert "grid.decoding.threshold: changes no answer here" in err
 
 
+def test_a_grid_that_collapses_says_so(rsd: Rsd, write: Write) -> None:
+    grid = {"decoding.strategy": ["rsd", "target"], "decoding.threshold": [0.5, 0.7]}
+    _, _, err = rsd("sweep", write(grid=grid))
+    assert "rsd: tried: 4 points come to 3 runs, as some differ only in keys" in err
+
+
 def test_a_failed_point_does_not_stop_the_others(rsd: Rsd, write: Write) -> None:
     points = [THREE[0], {"label": "lost", "decoding.threshold": 0.5} | NOWHERE, THREE[1]]
     code, out, err = rsd("sweep", write(points=points))
@@ -100,7 +106,7 @@ def test_failed_problems_fail_their_point(rsd: Rsd, write: Write, cluster: Clust
     code, out, err = rsd("sweep", write(points=THREE))
     assert code == 1
     assert len(rows(out)) == 3
-    assert "rsd: low: 1 solutions failed" in err
+    assert "rsd: low: 1 solutions failed; most often (1x): draft server at " in err
     assert "rsd: alone: " not in err
     faults.status = None
     before = asked(cluster)
