@@ -69,9 +69,8 @@ class LimitedConnection(HttpToolsProtocol):
             piece = data[start : start + _PIECE]
             self._undecided += len(piece)
             super().data_received(piece)
-            if self._undecided > self._policy.max_header_bytes:
-                most = f"more than {self._policy.max_header_bytes} bytes"
-                self._refuse(431, "Request Header Fields Too Large", f"{most} of headers")
+            if self._undecided > self._most_undecided():
+                self._refuse(431, "Request Header Fields Too Large", "the headers are too large")
         if self._head_due is None and not self._in_work() and not self._in_body:
             self._head_due = self.loop.time() + self._policy.header_timeout_s
 
@@ -85,7 +84,8 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        self._undecided = 0
+        if self._in_work():
+            self._undecided = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -105,6 +105,11 @@ class LimitedConnection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._last_moved = self.loop.time()
         super().resume_writing()
+
+    def _most_undecided(self) -> int:
+        """Of a body that was refused some more is read, so that its client gets to the answer."""
+        refused = self._in_body and not self._in_work()
+        return self._policy.max_body_bytes if refused else self._policy.max_header_bytes
 
     def _in_work(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
