@@ -23,7 +23,6 @@ its answer must be sent."""
 _LOOK_S = 0.5  # how often the limits of time are looked at
 _LAST_WORDS_S = 1.0  # after the deadline, to tell the client of it
 _PIECE = 4096  # bytes given to the parser at a time
-_MOST_PIPELINED = 16  # requests that wait for the one before them on their connection
 
 
 class LimitedConnection(HttpToolsProtocol):
@@ -40,6 +39,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._answered = 0
         self._arrived = False  # the current request has, wholly
         self._in_body = False
+        self._deaf = False
         self._undecided = 0  # bytes since the last whole head or piece of a body
         self._head_due: float | None = None
         self._unsent = 0  # bytes in the transport's buffer when it was last looked at
@@ -64,7 +64,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         for start in range(0, len(data), _PIECE):
-            if self.transport.is_closing():
+            if self._deaf or self.transport.is_closing():
                 return
             piece = data[start : start + _PIECE]
             self._undecided += len(piece)
@@ -75,13 +75,23 @@ class LimitedConnection(HttpToolsProtocol):
             self._head_due = self.loop.time() + self._policy.header_timeout_s
 
     def on_headers_complete(self) -> None:
-        """Called by the parser; an exception here is a 400 that closes the connection."""
-        if len(self.pipeline) >= _MOST_PIPELINED:
-            raise ValueError("too many pipelined requests")
+        """Called by the parser; an exception here comes to `send_400_response`."""
+        if self._in_work():
+            raise ValueError("a request before the last one is answered")
         self._undecided = 0
         self._head_due = None
         self._in_body = True
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Called for what is no HTTP. What comes before the last request is answered, pipelined
+        requests too, is not read: the connection closes after that answer, and a client that wants
+        more asks again. (uvicorn would keep them all, and not notice that their client leaves.)"""
+        if self._in_work() and self._arrived:
+            self._deaf = True
+            self.cycle.keep_alive = False
+        else:
+            super().send_400_response(msg)
 
     def on_body(self, body: bytes) -> None:
         if self._in_work():
@@ -96,7 +106,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._answered += 1
-        self._arrived = bool(self.pipeline)
+        self._arrived = False
         self._waiting_since = self.loop.time()
         if self._in_body:  # what is left of a body that was refused
             self._head_due = self._waiting_since + self._policy.header_timeout_s

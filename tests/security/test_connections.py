@@ -219,21 +219,27 @@ def test_large_bodies_arrive_a_few_at_a_time_and_small_ones_pass(cluster: Cluste
     with_gateway(cluster, test, "gateway.max_large_bodies=2")
 
 
-def test_pipelined_requests_are_answered_in_order_and_no_thousands_are_kept(
-    cluster: Cluster,
+@pytest.mark.parametrize(
+    "more", [request(), request() * 10_000, b"no HTTP\r\n\r\n", b"\x00" * 99_999]
+)
+@pytest.mark.parametrize("body", [STREAM, WHOLE])
+def test_what_comes_before_the_answer_is_not_read(
+    body: bytes, more: bytes, cluster: Cluster
 ) -> None:
+    """The answer comes whole, the connection closes after it, and whoever leaves is noticed."""
+
     async def test(gateway: Running) -> None:
         async with connected(gateway.url) as client:
-            paths = ["/health/live", "/v1/models", "/nothing"] * 3
-            last = request(headers=[("Connection", "close")])
-            await client.send(b"".join(map(request, paths)) + last)
-            statuses = re.findall(rb"HTTP/1.1 (\d+)", await client.rest())
-            assert statuses == [b"200", b"200", b"404"] * 3 + [b"200"]
-        cluster.faults("target").latency_s = 30
+            await client.pour([request(CHAT_PATH, body) + more])
+            answer = await client.rest()
+        assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200"]
+        assert b"[DONE]" in answer or answer.endswith(b"}")
+        cluster.faults("target").latency_s = 60
         async with connected(gateway.url) as client:
-            await client.pour([request(CHAT_PATH, WHOLE) + request() * 10_000])
-            assert await client.closed()
+            await client.pour([request(CHAT_PATH, body) + more])
+            await until(lambda: gateway.in_work() == 1)
         await gateway.settled()
+        assert connections(gateway) == 0
 
     with_gateway(cluster, test)
 
