@@ -188,7 +188,8 @@ async def under_abuse(
     """What is seen while the abusers are at work, and how their connections ended."""
     script = Path(__file__).with_name("abuse_clients.py")
     abusers = await asyncio.create_subprocess_exec(
-        sys.executable, str(script), endpoint.url, str(seconds), stdout=asyncio.subprocess.PIPE
+        *("nice", "-n", "10", sys.executable, str(script), endpoint.url, str(seconds)),
+        stdout=asyncio.subprocess.PIPE,
     )
     ended = asyncio.Event()
     watching = asyncio.create_task(observe(endpoint, questions, clients, ended))

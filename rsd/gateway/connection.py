@@ -23,6 +23,7 @@ its answer must be sent."""
 _LOOK_S = 0.5  # how often the limits of time are looked at
 _LAST_WORDS_S = 1.0  # after the deadline, to tell the client of it
 _PIECE = 4096  # bytes given to the parser at a time
+_MOST_PIECES = 10_000  # of a body: chunks, or what arrived at once
 
 
 class LimitedConnection(HttpToolsProtocol):
@@ -40,6 +41,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._arrived = False  # the current request has, wholly
         self._in_body = False
         self._deaf = False
+        self._pieces = 0  # of the body that is arriving
         self._undecided = 0  # bytes since the last whole head or piece of a body
         self._head_due: float | None = None
         self._unsent = 0  # bytes in the transport's buffer when it was last looked at
@@ -81,6 +83,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._undecided = 0
         self._head_due = None
         self._in_body = True
+        self._pieces = 0
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -94,6 +97,9 @@ class LimitedConnection(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def on_body(self, body: bytes) -> None:
+        self._pieces += 1
+        if self._pieces > _MOST_PIECES:
+            raise ValueError("a body in too small chunks")
         if self._in_work():
             self._undecided = 0
         super().on_body(body)
