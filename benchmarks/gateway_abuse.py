@@ -232,6 +232,28 @@ async def measure(endpoint: Endpoint, options: argparse.Namespace) -> dict[str, 
     }
 
 
+def table(result: dict[str, Any]) -> str:
+    """The result as it stands in docs/gateway.md."""
+    rows = {
+        "answers to ordinary clients; failed": "{answers}; {failed}",
+        "their time, s: p50, p95": "{answers_s[p50]:.2f}, {answers_s[p95]:.2f}",
+        "`/health/live`, ms: p50, p95, most": "{live[p50]:.0f}, {live[p95]:.0f}, {live[most]:.0f}",
+        "memory, MiB: at the end, most": "{memory_mib[last]:.0f}, {memory_mib[most]:.0f}",
+        "open files: at the end, most": "{open_files[last]}, {open_files[most]}",
+        "processor time of the gateway, s": "{gateway_cpu_s:.0f}",
+        "time that it waited for a processor, s": "{gateway_waited_for_cpu_s:.0f}",
+    }
+    phases = [result[name] for name in ("before", "during", "after")]
+    lines = ["| | before | during | after |", "|---|--:|--:|--:|"]
+    for title, form in rows.items():
+        cells = [
+            form.format(**each, live={k: 1000 * v for k, v in each["live_s"].items()})
+            for each in phases
+        ]
+        lines.append(f"| {' | '.join([title, *cells])} |")
+    return "\n".join(lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=10.0)
@@ -249,6 +271,7 @@ def main() -> int:
         "open files as before": result["after"]["open_files"]["last"]
         <= result["before"]["open_files"]["most"],
     }
+    say(table(result))
     say(f"{write_result('gateway_abuse', result | {'held': held})}: {held}")
     return 0 if all(held.values()) else 1
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from gateway.running import CHAT, Running
+
+CHAT_PATH = "/v1/chat/completions"
+STREAM = json.dumps({"model": "target", "messages": CHAT, "stream": True}).encode()
+WHOLE = json.dumps({"model": "target", "messages": CHAT}).encode()
 PATIENCE_S = 60.0
 """Nothing here should take that long: it is to end a test that hangs."""
 
@@ -89,3 +95,15 @@ def request(
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def answers(gateway: Running) -> None:
+    """Raise unless an ordinary client on a new connection is answered."""
+    async with connected(gateway.url) as client:
+        await client.send(request())
+        assert await client.status() == 200
+
+
+def connections(gateway: Running) -> int:
+    """How many are open at the gateway."""
+    return len(gateway.server.server_state.connections)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -121,3 +121,25 @@ def decoding_tasks() -> list[asyncio.Task[Any]]:
         for task in asyncio.all_tasks()
         if getattr(task.get_coro(), "__name__", "") in names and not task.done()
     ]
+
+
+def with_gateway(
+    cluster: Cluster,
+    test: Callable[[Running], Awaitable[None]],
+    *overrides: str,
+    keys: tuple[str, ...] = (),
+) -> None:
+    """Run `test` on a gateway over `cluster`."""
+
+    async def main() -> None:
+        async with running(cluster, *overrides, keys=keys) as gateway:
+            await test(gateway)
+
+    asyncio.run(main())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for `condition`; raises `TimeoutError` after a minute."""
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)

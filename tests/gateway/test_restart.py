@@ -15,12 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 from cluster import Cluster
-from gateway.raw import connected, request
-from gateway.running import CHAT
+from gateway.raw import CHAT_PATH, STREAM, WHOLE, connected, request
 
-CHAT_PATH = "/v1/chat/completions"
-WHOLE = json.dumps({"model": "target", "messages": CHAT}).encode()
-STREAM = json.dumps({"model": "target", "messages": CHAT, "stream": True}).encode()
 LOAD = (
     request(CHAT_PATH, WHOLE),
     request(CHAT_PATH, STREAM),
