@@ -59,8 +59,8 @@ class LimitedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Whoever closes his side before he has his answer is gone: his work stops at once, also
-        where bytes that he does not read would keep the connection open."""
+        """A client that closes its side before it has its answer is gone: its work stops at once,
+        also where bytes that it does not read would keep the connection open."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.abort()
 
@@ -87,9 +87,9 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Called for what is no HTTP. What comes before the last request is answered, pipelined
-        requests too, is not read: the connection closes after that answer, and a client that wants
-        more asks again. (uvicorn would keep them all, and not notice that their client leaves.)"""
+        """Called for what is not HTTP. What arrives before the last request is answered, such as a
+        pipelined request, is not read: the connection closes after that answer, and the client may
+        ask again. (uvicorn would keep all of them, and not notice when their client leaves.)"""
         if self._in_work() and self._arrived:
             self._deaf = True
             self.cycle.keep_alive = False
@@ -123,7 +123,7 @@ class LimitedConnection(HttpToolsProtocol):
         super().resume_writing()
 
     def _most_undecided(self) -> int:
-        """Of a body that was refused some more is read, so that its client gets to the answer."""
+        """More of a body that was refused is read, so that its client gets to read why."""
         refused = self._in_body and not self._in_work()
         return self._policy.max_body_bytes if refused else self._policy.max_header_bytes
 
@@ -131,7 +131,7 @@ class LimitedConnection(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _make_room(self) -> bool:
-        """Close the connection that is spared most easily. False if all others are in work."""
+        """Close the other connection that can best be spared. False if all are in work."""
         waiting = [
             each
             for each in self.connections
@@ -164,8 +164,8 @@ class LimitedConnection(HttpToolsProtocol):
         self._watch = self.loop.call_later(_LOOK_S, self._look)
 
     def _refuse(self, status: int, phrase: str, why: str) -> None:
-        """Tell the client why, in so far as it does not get an answer already, and close."""
-        if not self._in_work() and not self.transport.is_closing():
+        """Close, and tell the client why unless it gets an answer or had one to this request."""
+        if not (self._in_work() or self._in_body or self.transport.is_closing()):
             head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: text/plain\r\n"
             rest = f"content-length: {len(why)}\r\nconnection: close\r\n\r\n{why}"
             self.transport.write((head + rest).encode())

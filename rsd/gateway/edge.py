@@ -139,7 +139,7 @@ class Edge:
         """Read the body within the limits; gives what replays it, and then the connection."""
         announced = headers.get("content-length", "0")
         if not announced.isdecimal() or len(announced) > _LONGEST_LENGTH:
-            raise GatewayError(400, "Content-Length is no number of bytes")
+            raise GatewayError(400, "Content-Length is not a number of bytes")
         self._refuse_long(int(announced))
         seconds = self._policy.body_timeout_s
         try:
