@@ -22,6 +22,7 @@ its answer must be sent."""
 
 _LOOK_S = 0.5  # how often the limits of time are looked at
 _LAST_WORDS_S = 1.0  # after the deadline, to tell the client of it
+_REFUSED_BODIES = 16  # of a refused body so many times the largest allowed are read
 _PIECE = 4096  # bytes given to the parser at a time
 _MOST_PIECES = 10_000  # of a body: chunks, or what arrived at once
 
@@ -93,6 +94,8 @@ class LimitedConnection(HttpToolsProtocol):
         if self._in_work() and self._arrived:
             self._deaf = True
             self.cycle.keep_alive = False
+        elif self._in_body and not self._in_work():  # of a body that was refused already
+            self.transport.close()
         else:
             super().send_400_response(msg)
 
@@ -125,7 +128,9 @@ class LimitedConnection(HttpToolsProtocol):
     def _most_undecided(self) -> int:
         """More of a body that was refused is read, so that its client gets to read why."""
         refused = self._in_body and not self._in_work()
-        return self._policy.max_body_bytes if refused else self._policy.max_header_bytes
+        if refused:
+            return _REFUSED_BODIES * self._policy.max_body_bytes
+        return self._policy.max_header_bytes
 
     def _in_work(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
