@@ -43,7 +43,24 @@ class GatewayConfig(Strict):
         30.0, description="for what is in work when the gateway is stopped"
     )
     health_interval_s: _Positive = 5.0
+    max_connections: PositiveInt = Field(
+        512, description="open connections; a further one takes the place of one that is idle"
+    )
+    max_header_bytes: PositiveInt = Field(
+        32 * 1024, description="of a request's line and headers together"
+    )
+    header_timeout_s: _Positive = Field(10.0, description="for a request's line and headers")
+    body_timeout_s: _Positive = Field(30.0, description="for a request's body")
+    send_timeout_s: _Positive = Field(
+        30.0, description="how long a client may read nothing of what is sent to it"
+    )
     max_body_bytes: PositiveInt = 1 << 20
+    max_body_values: PositiveInt = Field(
+        100_000, description="JSON values in a body: keys, texts, numbers, lists, objects"
+    )
+    max_large_bodies: PositiveInt = Field(
+        16, description="bodies of more than 32 KiB that may be arriving at the same time"
+    )
     max_tokens: PositiveInt | None = Field(
         None, description="the largest max_tokens of a request; None: decoding.max_tokens"
     )

@@ -14,7 +14,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from rsd.config.plain import read_yaml
+from rsd.config.plain import MOST_BYTES, read_yaml
 from rsd.config.schema import Config
 from rsd.config.strategies import strategy_uses
 from rsd.errors import ConfigError
@@ -78,13 +78,19 @@ def read_mapping(path: Path | str, sections: str, source: str | None = None) -> 
     call it, if not `path`. Raises `ConfigError`."""
     source = source or str(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with Path(path).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{source}: cannot be read: {error.strerror or error}") from error
+    if len(data) > MOST_BYTES:
         raise ConfigError(
-            f"{source}: cannot be read: {getattr(error, 'strerror', error)}"
-        ) from error
+            f"{source}: larger than {MOST_BYTES // 1024} KiB, too large for a configuration or "
+            "a sweep; name another file or split it"
+        )
     try:
-        values = read_yaml(text)
+        values = read_yaml(data.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{source}: cannot be read: {error}") from error
     except ValueError as error:
         raise ConfigError(f"{source}: not valid YAML: {error}") from error
     if not isinstance(values, dict):
@@ -162,11 +168,12 @@ def _resolve_secrets(values: dict[str, Any], source: str) -> dict[str, Any]:
 def explain(error: ValidationError, source: str, model: type[BaseModel] = Config) -> str:
     """The first problem of a validation error of `model` in one line, unknown keys before all
     others."""
-    problems: dict[str, list[str]] = {}
+    problems: dict[str, list[ErrorDetails]] = {}
     for each in sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden"):
         key = ".".join(str(part) for part in _without_alternative(each["loc"], model))
-        problems.setdefault(key, []).append(_message(each, model))
-    key, messages = next(iter(problems.items()))
+        problems.setdefault(key, []).append(each)
+    key, details = next(iter(problems.items()))
+    messages = (_message(each, model) for each in details)
     first, *others = dict.fromkeys(messages)  # several: of the alternatives of a key
     message = " or ".join([first, *(other.removeprefix(_SHOULD_BE) for other in others)])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

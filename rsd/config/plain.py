@@ -8,13 +8,45 @@ from typing import Any
 
 import yaml
 
+MOST_BYTES = 256 * 1024
+"""The largest file that is read."""
+
 _BRACKET = re.compile(r"[\[\]{}]")
 _DEEPEST = 50
-_MOST = 100_000  # values of a file, aliases written out
+_MOST_NODES = 10_000  # keys, values, lists and mappings, as written
+_MOST_PAIRS = 20_000  # of a key and a value, with every merge (<<) written out
+_MOST_VALUES = 100_000  # with every alias written out
+_LONGEST_NUMBER = 100  # characters
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML takes the last of equal keys without a word."""
+    """A safe loader that refuses equal keys, of which PyYAML silently takes the last, and stops at
+    the limits above while it composes: PyYAML needs tens of microseconds a node, and merges of
+    merges (`<<`) grow exponentially."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._nodes = 0
+        self._pairs = 0
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
+        self._nodes += 1
+        if self._nodes > _MOST_NODES:
+            raise ValueError(f"more than {_MOST_NODES} keys and values")
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ValueError(f"nested more than {_DEEPEST} deep")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        node: yaml.ScalarNode = super().compose_scalar_node(anchor)
+        if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+            raise ValueError(f"a number of {len(node.value)} characters")
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
@@ -27,11 +59,22 @@ class _Loader(yaml.SafeLoader):
                 seen.add((key.tag, key.value))
         return node
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """PyYAML calls this for a mapping, and before that for each mapping that it merges."""
+        super().flatten_mapping(node)
+        self._pairs += len(node.value)
+        if self._pairs > _MOST_PAIRS:
+            raise ValueError(f"more than {_MOST_PAIRS} pairs with its merges (<<) written out")
+
 
 def read_yaml(text: str) -> Any:
-    """The values that `text` stands for. Raises `ValueError`, which says in one line why it stands
-    for none: it is not YAML, has a key twice, holds values of other types, or stands for more than
-    a machine can hold, as aliases of aliases do, and one that holds itself."""
+    """The values that `text` stands for, read within the limits above.
+
+    Raises `ValueError`, which says in one line what is wrong: `text` is not YAML, is too large or
+    nested too deeply, has a key twice, or holds values that JSON does not have (dates excepted).
+    """
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"larger than {MOST_BYTES // 1024} KiB")
     _refuse_deep(text)
     try:
         value = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
@@ -49,11 +92,11 @@ def _refuse_deep(text: str) -> None:
     for bracket in _BRACKET.findall(text):
         depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
         if depth > 2 * _DEEPEST:  # some may stand in texts
-            raise ValueError("nested too deeply")
+            raise ValueError(f"nested more than {_DEEPEST} deep")
 
 
 def _refuse_large_or_strange(value: object) -> None:
-    left, pending = _MOST, [(value, 0)]
+    left, pending = _MOST_VALUES, [(value, 0)]
     while pending:
         inner, depth = pending.pop()
         left -= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from rsd.errors import ConfigError
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _LABEL = "label"
+_MOST_POINTS = 10_000
 _EXAMPLE = "decoding.threshold"
 
 
@@ -59,6 +61,11 @@ class SweepFile(Strict):
     def _has_points(self) -> Self:
         if not self.grid and not self.points:
             raise ValueError("no grid and no points; add one of them")
+        combinations = math.prod(map(len, self.grid.values()))
+        if combinations > _MOST_POINTS:
+            raise ValueError(
+                f"the grid has {combinations} combinations, more than {_MOST_POINTS}; split it"
+            )
         return self
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from rsd.gateway.edge import Edge
 from rsd.gateway.errors import GatewayError, json_response
 from rsd.gateway.gateway import Gateway
 from rsd.gateway.page import PAGE, POLICY
-from rsd.gateway.requests import ChatBody, CompletionBody
+from rsd.gateway.requests import SHOWN, ChatBody, CompletionBody
 
 
 class ErrorDetail(BaseModel):
@@ -70,7 +70,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     _add_openai_routes(app, gateway)
     _add_operating_routes(app, gateway)
     _add_error_handlers(app)
-    app.add_middleware(Edge, keys=gateway.keys, max_body_bytes=gateway.policy.max_body_bytes)
+    app.add_middleware(Edge, keys=gateway.keys, policy=gateway.policy)
     return app
 
 
@@ -151,7 +151,7 @@ def _as_refusal(error: RequestValidationError) -> GatewayError:
         if place[: len(param)] == param and len(place) > len(param):
             first, param = other, place
     message = first["msg"].removeprefix("Value error, ")
-    named = ".".join(map(str, param)) or None
+    named = ".".join(str(part)[:SHOWN] for part in param) or None
     what = f"{named}: {message}" if named else f"the body: {message}"
     return GatewayError(400, what, param=named)
 

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from rsd.backends import one_problem
 from rsd.decoding import together
 from rsd.errors import ContextError
+from rsd.gateway.connection import DEADLINE
 from rsd.gateway.errors import FAILED, GatewayError, json_response
 from rsd.gateway.gateway import Gateway, Job
 from rsd.gateway.sample import Sample, decode_sample
@@ -55,13 +56,14 @@ class Delivery(Response):
 
     async def _deliver(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer, or refuse; the status, also of a failure after the first event."""
-        events = EventStream(send)
+        events = EventStream(send, at_once=scope["http_version"] == "1.0")
         try:
-            if self._job.stream:
-                await self._stream(events)
-            else:
-                samples = await self._decode(None)
-                await json_response(self._job.writer.whole(samples))(scope, receive, send)
+            async with asyncio.timeout_at(scope["state"][DEADLINE]):
+                if self._job.stream:
+                    await self._stream(events)
+                else:
+                    samples = await self._decode(None)
+                    await json_response(self._job.writer.whole(samples))(scope, receive, send)
             return 200
         except Exception as error:  # the client is told, whatever it is
             refusal = _refusal(error, self._gateway.policy.deadline_s)
@@ -103,7 +105,7 @@ class Delivery(Response):
             await tell(number, writer.last_chunk(sample))
             return sample
 
-        async with asyncio.timeout(gateway.policy.deadline_s), gateway.admission.slot():
+        async with gateway.admission.slot():
             samples = await together(one(number) for number in range(len(self._job.asks)))
         self._count_degraded(samples)
         return samples
@@ -121,11 +123,15 @@ class Delivery(Response):
 
 class EventStream:
     """Server-sent events; the answer begins with the first one, so that what fails before it can
-    still be refused with its own status."""
+    still be refused with its own status.
 
-    def __init__(self, send: Send) -> None:
+    With `at_once` all are sent together at the end: HTTP/1.0 has no chunks.
+    """
+
+    def __init__(self, send: Send, *, at_once: bool = False) -> None:
         self.begun = False
         self._send = send
+        self._kept: list[str] | None = [] if at_once else None
         self._order = asyncio.Lock()  # several answers of one request write
 
     async def send(self, event: Mapping[str, Any]) -> None:
@@ -137,12 +143,20 @@ class EventStream:
             await self._write("data: [DONE]\n\n", more=False)
 
     async def _write(self, text: str, *, more: bool) -> None:
+        length = []
+        if self._kept is not None:
+            self._kept.append(text)
+            if more:
+                return
+            text = "".join(self._kept)
+            length = [(b"content-length", str(len(text.encode())).encode())]
         if not self.begun:
             self.begun = True
             headers = [
                 (b"content-type", b"text/event-stream; charset=utf-8"),
                 (b"cache-control", b"no-cache"),
                 (b"x-accel-buffering", b"no"),
+                *length,
             ]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         body = {"type": "http.response.body", "body": text.encode(), "more_body": more}

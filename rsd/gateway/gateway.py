@@ -130,12 +130,14 @@ class Gateway:
     def chat_job(self, body: ChatBody) -> Job:
         """A request for the answer to a chat. Raises `GatewayError`."""
         served = self._checked(body)
+        self._refuse_many(body, 1)
         return self._job(body, served, [self._chat.render(body.messages)], chat=True)
 
     def completion_job(self, body: CompletionBody) -> Job:
         """A request to continue prompts, each of which is also the question that the reward model
         reads. Raises `GatewayError`."""
         served = self._checked(body)
+        self._refuse_many(body, len(body.prompts))
         texts = [p if isinstance(p, str) else self._chat.text(p) for p in body.prompts]
         if not texts or not all(texts):
             raise GatewayError(400, "prompt is empty", param="prompt")
@@ -146,13 +148,16 @@ class Gateway:
         body.refuse_unsupported()
         return served
 
+    def _refuse_many(self, body: RequestBody, prompts: int) -> None:
+        """Before a prompt is rendered or decoded, which takes time."""
+        most = self.policy.max_choices
+        if (body.n or 1) * prompts > most:
+            raise GatewayError(400, f"at most {most} answers a request here", param="n")
+
     def _job(
         self, body: RequestBody, served: Served, prompts: Sequence[tuple[str, str]], *, chat: bool
     ) -> Job:
         n = body.n or 1
-        most = self.policy.max_choices
-        if n * len(prompts) > most:
-            raise GatewayError(400, f"at most {most} answers a request here", param="n")
         config = requested(served, self._changes(body, served))
         if self.policy.log_prompts:
             log.info("prompts: %r", [prompt for prompt, _ in prompts])

@@ -1,14 +1,15 @@
 """Bodies of requests: OpenAI's fields, checked, and the object `rsd`.
 
 A field that is known to change the answer and is not supported is refused unless it asks for
-nothing; so is an unknown field, which may be a misspelt one. Harmless ones are ignored.
+nothing; so is an unknown field, which may be a misspelt one. Harmless ones are ignored. A list is
+refused at its first wrong item: to collect all of a large body takes seconds.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from rsd.gateway.errors import GatewayError
 
@@ -51,6 +52,10 @@ _NOTHING: dict[str, tuple[Any, ...]] = {
 """Fields that are not supported, each with the values that ask for nothing; null does too."""
 
 
+_MOST_KEYS = 16
+SHOWN = 100  # characters of a client's own text in a refusal
+
+
 def _encodable(text: str) -> str:
     """JSON can hold half of a surrogate pair, which no request to a server can."""
     try:
@@ -62,7 +67,9 @@ def _encodable(text: str) -> str:
 
 _Unicode = Annotated[str, AfterValidator(_encodable)]
 _Text = Annotated[str, Field(min_length=1, max_length=1000)]
-_Ids = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+_Texts = Annotated[list[_Unicode], Field(fail_fast=True)]
+_Ids = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, fail_fast=True)]
+_IdLists = Annotated[list[_Ids], Field(fail_fast=True)]
 
 
 def _same(value: object, other: object) -> bool:
@@ -83,6 +90,13 @@ class RsdOptions(_Body):
     threshold: float | None = None
     include_steps: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_small(cls, values: Any) -> Any:
+        if isinstance(values, dict) and len(values) > _MOST_KEYS:
+            raise ValueError(f"more than {_MOST_KEYS} keys")
+        return values
+
 
 class StreamOptions(_Body):
     include_usage: bool = False
@@ -93,7 +107,7 @@ class RequestBody(_Body):
 
     model: str
     n: Annotated[int, Field(ge=1)] | None = None
-    stop: _Text | Annotated[list[_Text], Field(max_length=16)] | None = None
+    stop: _Text | Annotated[list[_Text], Field(max_length=16, fail_fast=True)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
@@ -126,8 +140,9 @@ class RequestBody(_Body):
             if value is None or name in _HARMLESS:
                 continue
             if name not in _NOTHING:
+                known = name[:SHOWN]
                 raise GatewayError(
-                    400, f"unknown field {name!r}", code="unknown_parameter", param=name
+                    400, f"unknown field {known!r}", code="unknown_parameter", param=known
                 )
             if not any(_same(value, nothing) for nothing in _NOTHING[name]):
                 raise GatewayError(
@@ -145,7 +160,7 @@ class RequestBody(_Body):
 class CompletionBody(RequestBody):
     """A request to `/v1/completions`."""
 
-    prompt: _Unicode | list[_Unicode] | _Ids | list[_Ids]
+    prompt: _Unicode | _Texts | _Ids | _IdLists
 
     @property
     def prompts(self) -> list[str | list[int]]:
@@ -165,7 +180,7 @@ class Message(_Body):
     """A turn. Parts of a turn other than text are refused."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: _Unicode | list[TextPart] | None = None
+    content: _Unicode | Annotated[list[TextPart], Field(fail_fast=True)] | None = None
 
     @property
     def text(self) -> str:
@@ -177,7 +192,7 @@ class Message(_Body):
 class ChatBody(RequestBody):
     """A request to `/v1/chat/completions`."""
 
-    messages: Annotated[list[Message], Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1, fail_fast=True)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
 
     @property

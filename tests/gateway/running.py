@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from cluster import Cluster
 
 from rsd.backends import Backends, connect, load_tokenizer
 from rsd.config import Config
-from rsd.gateway import Gateway, create_app
+from rsd.gateway import Gateway
 from rsd.gateway.catalog import catalog, connection_config
+from rsd.gateway.server import GatewayServer, answering
 from rsd.grading import GraderPool
 from rsd.protocols import Strategy
 from rsd.runs.strategies import connected_strategy
-from rsd.testing.server import live
 
 QUESTION = "Ann has 10 pens, gets 20 and loses 5. How many are left?"
 CHAT = [{"role": "user", "content": QUESTION}]
@@ -36,9 +36,13 @@ class Running:
     """The gateway, where it answers, and the fakes behind it."""
 
     gateway: Gateway
-    url: str
+    server: GatewayServer
     cluster: Cluster
     clients: list[openai.AsyncOpenAI] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return self.server.url
 
     def client(self, key: str = "none", **options: Any) -> openai.AsyncOpenAI:
         options = {"max_retries": 0, "timeout": 60} | options
@@ -61,7 +65,7 @@ async def running(
     cluster: Cluster, *overrides: str, keys: tuple[str, ...] = ()
 ) -> AsyncIterator[Running]:
     """A gateway over `cluster`, in this event loop."""
-    config = cluster.config(*overrides)
+    config = cluster.config("gateway.drain_s=1", *overrides)
     tokenizer = load_tokenizer(config.models.target.model)
     tokenizer.chat_template = _TEMPLATE
     async with (
@@ -73,12 +77,12 @@ async def running(
             return connected_strategy(wanted, servers, grader)
 
         gateway = Gateway(config, backends, build, tokenizer, keys)
-        async with gateway.watching(), live(create_app(gateway)) as url:
-            answering = Running(gateway, url, cluster)
+        async with answering(gateway, "127.0.0.1", 0) as server:
+            started = Running(gateway, server, cluster)
             try:
-                yield answering
+                yield started
             finally:
-                for client in answering.clients:
+                for client in started.clients:
                     await client.close()
 
 
@@ -117,3 +121,25 @@ def decoding_tasks() -> list[asyncio.Task[Any]]:
         for task in asyncio.all_tasks()
         if getattr(task.get_coro(), "__name__", "") in names and not task.done()
     ]
+
+
+def with_gateway(
+    cluster: Cluster,
+    test: Callable[[Running], Awaitable[None]],
+    *overrides: str,
+    keys: tuple[str, ...] = (),
+) -> None:
+    """Run `test` on a gateway over `cluster`."""
+
+    async def main() -> None:
+        async with running(cluster, *overrides, keys=keys) as gateway:
+            await test(gateway)
+
+    asyncio.run(main())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for `condition`; raises `TimeoutError` after a minute."""
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)

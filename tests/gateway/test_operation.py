@@ -10,7 +10,6 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +17,7 @@ import httpx
 import openai
 import pytest
 from cluster import Cluster
-from gateway.running import CHAT, PROMPT, Running, running
-
-
-def with_gateway(
-    cluster: Cluster,
-    test: Callable[[Running], Awaitable[None]],
-    *overrides: str,
-    keys: tuple[str, ...] = (),
-) -> None:
-    async def main() -> None:
-        async with running(cluster, *overrides, keys=keys) as gateway:
-            await test(gateway)
-
-    asyncio.run(main())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0.01)
+from gateway.running import CHAT, PROMPT, Running, until, with_gateway
 
 
 def metric(gateway: Running, line: str) -> float:
