@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from rsd.grading.formula.parser import parse
 from rsd.grading.formula.tokens import CannotParse
 from rsd.grading.formula.tree import Node
 from rsd.grading.normalize import MAX_ANSWER, closing_brace, fold_unicode, unwrap
+from rsd.grading.values import spellings
 
 _DOUBLE_ESCAPE = re.compile(r"\\\\(?=[a-zA-Z({\[)}\],])")
 _APPROXIMATELY = re.compile(
@@ -39,7 +40,7 @@ def readings(text: str) -> list[Node]:
     if len(text) > MAX_ANSWER:
         return []
     nodes: list[Node] = []
-    for spelling in _spellings(text):
+    for spelling in chain.from_iterable(map(_grouped, spellings(fold_unicode(text)))):
         try:
             node = parse(spelling)
         except (CannotParse, RecursionError, ValueError, ZeroDivisionError):
@@ -49,19 +50,18 @@ def readings(text: str) -> list[Node]:
     return nodes
 
 
-def _spellings(text: str) -> list[str]:
+def _grouped(text: str) -> list[str]:
+    """Spellings of `text` with its commas between thousands, between items, or as a point."""
     text = tidy(text)
-    spellings = []
     if _COMMA_GROUPS.search(text):
         grouped = _COMMA_GROUPS.sub(lambda m: m[0].replace(",", ""), text)
         bracketed = re.search(r"[(\[]|\\\{", text)
-        spellings = [text, grouped] if bracketed else [grouped, text]
+        ways = [text, grouped] if bracketed else [grouped, text]
     else:
-        spellings = [text]
-    decimal = _DECIMAL_COMMA.fullmatch(text)
-    if decimal:
-        spellings.append(text.replace(",", "."))
-    return spellings
+        ways = [text]
+    if _DECIMAL_COMMA.fullmatch(text):
+        ways.append(text.replace(",", "."))
+    return ways
 
 
 def tidy(text: str) -> str:

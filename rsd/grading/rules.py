@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from rsd.grading.choices import gold_letter, is_label, letter_of
 from rsd.grading.normalize import MAX_ANSWER, fold_unicode, squeeze, unwrap
+from rsd.grading.values import undecorated
 from rsd.grading.verdict import AnswerKind, Options
 
 _PLAIN = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?")
@@ -18,7 +19,7 @@ def quick(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[b
 
     Takes time linear in the texts, so it needs no worker process.
     """
-    answer, gold = fold_unicode(answer), fold_unicode(gold)
+    answer, gold = undecorated(fold_unicode(answer)), undecorated(fold_unicode(gold))
     if answer.strip() == gold.strip() or squeeze(answer) == squeeze(gold):
         return True, "string"
     if kind is AnswerKind.CHOICE and (wanted := gold_letter(gold)) is not None:
