@@ -25,7 +25,7 @@ _LEAD = re.compile(
 _THIN_GROUPS = re.compile(r"(?<=\d)(?:\{,\}(?:\\!)?|,?\\!,?|\\,|,\\ )\s*(?=\d{3}(?!\d))")
 _SPACE_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _COMMA_GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
-_DECIMAL_COMMA = re.compile(r"([-+]?)(?:(0),(\d+)|(\d+),(\d\d|\d{4,}))")
+_DECIMAL_COMMA = re.compile(r"([-+]?)(?:(0),(\d+)|(\d+),(\d\d?|\d{4,}))")
 _MERIDIEM = re.compile(r"(?i)(?<=\d)((?:\s|~|\\[,;: ])*)([ap])\.\s?m\b\.?")
 _UNION = re.compile(r"(?<=[)\]])\s*[Uu]\s*(?=[(\[]|\\left)")
 _WHOLE_PARAMETER = re.compile(

@@ -96,7 +96,12 @@ _SIZES: dict[str, tuple[str, Fraction]] = {
 @lru_cache(maxsize=4096)
 def _factors(words: str) -> tuple[tuple[str, int], ...]:
     """Names and powers of the units in `words`: `(("m", 1), ("s", -2))` of `m/s^2`."""
-    text = words.replace("**", "^").replace("\\cdot", " ").replace("_\\odot", "_sun")
+    text = (
+        re.sub(r"\bper\s?cent\b", "percent", words)
+        .replace("**", "^")
+        .replace("\\cdot", " ")
+        .replace("_\\odot", "_sun")
+    )
     text = re.sub(r"\b[Pp]er\b", "/", text)
     text = _FILLERS.sub(lambda m: "" if m[0] in "{}" else " ", text)
     text = text.replace("*", " ").replace("·", " ")

@@ -10,7 +10,9 @@ _VALUE = (
     r"[\s*_$`\\({]{0,6}(?:boxed\s?\{)?[\s*$(]{0,6}"
     rf"(?:[-+]?[$€£]?\d(?:[\d,./]{{0,20}}\d)?|(?:option |choice )?{_OPTION})[\s*)$}}%]{{0,6}}"
 )
+_OPTION_AT = rf"[\s*_$`\\({{]{{0,6}}(?:option |choice )?{_OPTION}[\s*)$}}]{{0,6}}"
 _VALUES = rf"(?<![\w.,^/]){_VALUE}(?:(?:,|and|or|&){_VALUE}){{0,4}}"
+_OPTIONS = rf"(?<![\w.,^/]){_OPTION_AT}(?:(?:,|and|or|&){_OPTION_AT}){{0,4}}"
 # The rest of a clause, and of a sentence up to its turn.
 _CLAUSE = r"(?:(?!\b(?:and|so|but|while|whereas|hence|therefore|thus)\b)[^.,;\n]){0,60}"
 _SENTENCE = r"[^.;\n]{0,80}?(?=,? (?:but|however|so|therefore)\b|[.;\n]|$)"
@@ -51,8 +53,9 @@ _DENIED = re.compile(
         (
             rf"(?i:\b(?:{_NOT}){_DEGREE}) {_VALUE}",
             rf"(?i:\b(?:{_NO_BELIEF}|{_OTHERS_BELIEF}|{_IF}){_SENTENCE})",
-            rf"(?:\b[Oo]ptions?\b|\b[Cc]hoices?\b|\b[Aa]nswers?\b)?{_VALUES}"
+            rf"(?:\b[Oo]ptions?\b|\b[Cc]hoices?\b|\b[Aa]nswers?\b)?{_OPTIONS}"
             rf"(?i:(?:(?:{_BE})\b{_ADVERB} ?(?:be )?(?:{_BAD})|{_FAILS})\b{_CLAUSE})",
+            rf"{_VALUES}(?i:(?:is|was|would be|must be|seems|looks)\b{_ADVERB} (?:{_BAD})\b{_CLAUSE})",
             rf"(?i:(?<!\w)(?:(?:option|choice) [a-j]\)?\s?[:,-]|\(?[a-j]\)|"
             rf"[a-j][.:])[\s*]{{0,4}}{_MARK}"
             rf"{_CLAUSE})",

@@ -87,7 +87,7 @@ def running(text: str, kind: AnswerKind) -> Extraction | None:
     words = _words(text, paragraphs[-1], kind)
     if words:
         return Extraction(words, "words")
-    value = _last(text, kind)
+    value = _predicate(paragraphs[-1], kind) or _last(text, kind)
     return Extraction(value, "last") if value else None
 
 
@@ -110,6 +110,29 @@ def _is_bare(text: str, kind: AnswerKind) -> bool:
         return False
     starts = re.match(r"[-+$€£¥.\d(\[{\\]", text)
     return not _SENTENCE.search(text) and (not words or (bool(starts) and len(words) <= 4))
+
+
+_COPULA = re.compile(
+    r"(?i)(?:\b(?:is|are|was|be|equals|equal to|get|obtain|gives|yields|becomes|have)\b|:(?=\s))\s+"
+)
+
+
+def _predicate(paragraph: str, kind: AnswerKind) -> str | None:
+    """The formula, pair, list or equation in which the last sentence ends: "the point is (1, 2)".
+
+    None where the sentence ends in words, in a plain number, or in a formula between signs.
+    """
+    if kind is AnswerKind.NUMBER or "$" in paragraph or "\\(" in paragraph or "\\[" in paragraph:
+        return None
+    sentence = re.split(r"(?<=[.!?])\s+|\n", paragraph.strip())[-1].rstrip(" .")
+    copulas = list(_COPULA.finditer(sentence))
+    if not copulas or len(sentence) > 500:
+        return None
+    tail = sentence[copulas[-1].end() :].replace("**", "")
+    words = [w for w in _BARE_WORD.findall(tail) if w.lower() not in _MATH_WORDS]
+    if words or not re.search(r"\d", tail) or not re.search(r"[(\[{=:,/^]|\b(?:and|or)\b", tail):
+        return None
+    return tail
 
 
 def _marked(text: str, kind: AnswerKind) -> str | None:
@@ -173,6 +196,11 @@ def _spelled(sentence: str) -> str | None:
     return None
 
 
+_FOR_ALL = re.compile(
+    r"\b(?:for|where|with)\b(?: (?:all|every|any|each|some|real|positive|natural|integers?|numbers?)){1,4} $"
+)
+
+
 def _last(text: str, kind: AnswerKind) -> str | None:
     """The last number with what belongs to it; or the formula that holds it or follows it."""
     tail = fold_unicode(text)
@@ -180,7 +208,10 @@ def _last(text: str, kind: AnswerKind) -> str | None:
     if kind is not AnswerKind.NUMBER or number is None:
         span = None
         for match in MATH_SPAN.finditer(tail):
-            if any(match.group(g) and match.group(g).strip() for g in "dipb"):
+            inside = next((match[g] for g in "dipb" if match[g]), "").strip()
+            if inside and not (
+                span and len(inside) == 1 and _FOR_ALL.search(tail[: match.start()])
+            ):
                 span = match
         if span is not None and (number is None or number.start() < span.end()):
             return unwrap(span[0])

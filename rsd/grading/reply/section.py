@@ -91,6 +91,7 @@ def _tagged(text: str) -> Section:
 
 _HTML = re.compile(r"<(b|strong|em|i|u|code|span|p)>([^<>]{0,300})</\1>")
 _PARAGRAPHS = re.compile(r"\n\s*\n")
+_BRACKETED = re.compile(r"(?<=[.!?]) ?\([A-Z][^()\n]{0,300}[.!?]\)")  # a sentence of its own
 _ASIDE = re.compile(
     r"(?i)^[\s*_#>(✅✔️-]*(?:check(?:ing)?|verification|verify(?:ing)?|to (?:verify|check|"
     r"confirm)|note|p\.?s|"
@@ -119,6 +120,7 @@ def without_talk(text: str) -> str:
             break
     if talk:
         text = text[: talk.start()]
+    text = _BRACKETED.sub("", text)
     paragraphs = _PARAGRAPHS.split(text)
     kept = [p for p in paragraphs if p.strip() and not _ASIDE.match(p)]
     return "\n\n".join(kept) if kept else text

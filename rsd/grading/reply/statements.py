@@ -57,6 +57,7 @@ _STOP = re.compile(
     r"即|所以|也就是|因此|其中|так как|потому)"
     r"|[ ,]+(?:—|–) "
 )
+_REMARK = re.compile(r"(?<=\d) \([^()$]*[-+*/×=][^()$]*\)\s*$")  # 7 (3 + 4)
 _MAX_CUES = 60
 
 
@@ -79,7 +80,7 @@ def stated(text: str) -> Extraction | None:
 def _behind(text: str, start: int) -> tuple[str, int]:
     """What follows a cue, to the end of its sentence and formulas kept whole; and its end."""
     rest = text[start : start + 2_000]
-    lead = re.match(r"[\s*_:：>]*", rest)
+    lead = re.match(r"[\s*_:：>]*\n\s{0,3}[-•]\s|[\s*_:：>]*", rest)
     skipped = lead.end() if lead else 0
     quoted = re.match(r"\"([^\"\n]*)\"|`([^`\n]+)`", rest[skipped:])
     if quoted is None and text[:start].endswith('":'):
@@ -104,7 +105,7 @@ def _behind(text: str, start: int) -> tuple[str, int]:
             rest = rest[: stop.start()]
             break
         position = span.end()
-    return plain(rest), start + skipped + len(rest)
+    return plain(_REMARK.sub("", rest)), start + skipped + len(rest)
 
 
 def plain(text: str) -> str:

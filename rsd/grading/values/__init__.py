@@ -12,6 +12,7 @@ from rsd.grading.values.phrases import (
     bound,
     named_set,
     parts,
+    said_of,
     undecorated,
     unflagged,
     western,
@@ -24,7 +25,7 @@ __all__ = ["spellings", "undecorated", "without_condition"]
 def spellings(text: str) -> list[str]:
     """The ways to spell `text` as mathematics, the likeliest first; at least one."""
     text = unflagged(western(undecorated(text)))
-    whole = named_set(text) or bound(text) or number_in_words(text)
+    whole = named_set(text) or bound(text) or said_of(text) or number_in_words(text)
     if whole:
         return [whole]
     several = parts(text)

@@ -141,6 +141,26 @@ def bound(text: str) -> str | None:
     return None
 
 
+_SAID_OF = re.compile(
+    r"(?P<n>[-+]?\$?\d[\d,./]*) (?:(?P<right>(?:is|are) (?:the )?(?:(?:correct|right|final) ?)?"
+    r"(?:answers?|values?|results?|solutions?|total)?)|(?P<power>squared|cubed)"
+    r"|(?:is|are|was|were|cannot|can|does|do|has|have|if|when|unless|but|in) .*)"
+)
+
+
+def said_of(text: str) -> str | None:
+    """The value of a number of which something is said: `5 is the answer`, `5 squared`.
+
+    Whatever else is said of it leaves no value: `5 is impossible`.
+    """
+    match = _SAID_OF.fullmatch(_plain(text)) if len(text) < 200 else None
+    if match is None:
+        return None
+    if match["power"]:
+        return f"{match['n']}^{2 if match['power'] == 'squared' else 3}"
+    return match["n"] if match["right"] else r"\text{no value}"
+
+
 # Conditions and remarks after a value
 
 _CONDITION = re.compile(
@@ -176,6 +196,9 @@ def without_condition(text: str) -> str:
     return before
 
 
+_TITLE = re.compile(
+    r"(?i)^\s*\\text\s*\{\s*(?:the )?(?:final )?(?:answer|solution|result|total)(?: is)?\s*[:=]?\s*\}"
+)
 _ABOUT = re.compile(
     r"(?i)^\s*(?:(?:approximately|approx\.?|about|roughly|around|nearly|almost|exactly|just|only|probably|likely|"
     r"precisely|simply)\s+|[~≈]\s*)(?=[-+$€£\\\d])"
@@ -184,7 +207,7 @@ _ABOUT = re.compile(
 
 def unflagged(text: str) -> str:
     """`18` of `about 18`, of `18 (dollars)`: a number without a remark in words."""
-    text = _ABOUT.sub("", text, count=1)
+    text = _ABOUT.sub("", _TITLE.sub("", text, count=1), count=1)
     match = _REMARK.search(text)
     if match and re.search(r"\d\s*$", text[: match.start()]):
         return text[: match.start()]
