@@ -55,7 +55,8 @@ _DENIED = re.compile(
             rf"(?i:\b(?:{_NO_BELIEF}|{_OTHERS_BELIEF}|{_IF}){_SENTENCE})",
             rf"(?:\b[Oo]ptions?\b|\b[Cc]hoices?\b|\b[Aa]nswers?\b)?{_OPTIONS}"
             rf"(?i:(?:(?:{_BE})\b{_ADVERB} ?(?:be )?(?:{_BAD})|{_FAILS})\b{_CLAUSE})",
-            rf"{_VALUES}(?i:(?:is|was|would be|must be|seems|looks)\b{_ADVERB} (?:{_BAD})\b{_CLAUSE})",
+            rf"{_VALUES}(?i:(?:is|was|would be|must be|seems|looks)\b{_ADVERB} "
+            rf"(?:{_BAD})\b{_CLAUSE})",
             rf"(?i:(?<!\w)(?:(?:option|choice) [a-j]\)?\s?[:,-]|\(?[a-j]\)|"
             rf"[a-j][.:])[\s*]{{0,4}}{_MARK}"
             rf"{_CLAUSE})",

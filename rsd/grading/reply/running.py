@@ -197,7 +197,8 @@ def _spelled(sentence: str) -> str | None:
 
 
 _FOR_ALL = re.compile(
-    r"\b(?:for|where|with)\b(?: (?:all|every|any|each|some|real|positive|natural|integers?|numbers?)){1,4} $"
+    r"\b(?:for|where|with)\b"
+    r"(?: (?:all|every|any|each|some|real|positive|natural|integers?|numbers?)){1,4} $"
 )
 
 
@@ -253,6 +254,9 @@ def _number(text: str) -> re.Match[str] | None:
 def _whole(text: str, match: re.Match[str]) -> str:
     """A number with its second part, its range or its unit, as far as these are known."""
     end = match.end()
+    ranged = _RANGE.match(text, end)
+    if ranged:
+        return text[match.start() : ranged.end()].strip()
     further = _FURTHER.match(text, end)
     if further:
         return text[match.start() : further.end()].strip()

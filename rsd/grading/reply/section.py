@@ -106,8 +106,8 @@ _SMALL_TALK = re.compile(
     r"feel free|(?:i )?hope (?:this|that|it)|i hope|would you like|do you (?:have|want|need)|"
     r"(?:i am|i'm) happy|"
     r"happy to|is there anything|anything else|please (?:let|feel|tell)|thanks|thank you|good luck|"
-    r"have a (?:nice|great)|just ask|ask me|shall i|want me to|如果(?:你|您)|希望|还有|если у вас|"
-    r"надеюсь|もし|何か|ご不明|お役に)(?![a-z])"
+    r"have a (?:nice|great)|just ask|ask me|shall i|want me to|"
+    r"如果(?:你|您|还有|需要)|希望|还有|если у вас|надеюсь|もし|何か|ご不明|お役に)(?![a-z])"
 )
 
 

@@ -143,7 +143,8 @@ def bound(text: str) -> str | None:
 
 _SAID_OF = re.compile(
     r"(?P<n>[-+]?\$?\d[\d,./]*) (?:(?P<right>(?:is|are) (?:the )?(?:(?:correct|right|final) ?)?"
-    r"(?:answers?|values?|results?|solutions?|total)?)|(?P<power>squared|cubed)"
+    r"(?:answers?|values?|results?|solutions?|total)?|more|fewer|less|extra|only|left|in total|"
+    r"in all|altogether|overall)|(?P<power>squared|cubed)"
     r"|(?:is|are|was|were|cannot|can|does|do|has|have|if|when|unless|but|in) .*)"
 )
 
@@ -170,7 +171,7 @@ _CONDITION = re.compile(
     re.DOTALL,
 )
 _ON_SYMBOL = re.compile(
-    r"(?<![A-Za-z\\])[b-zA-Z]\s*(?:\\g|\\l|\\n|\\in|[<>=]|is\b|are\b)"
+    r"(?<![A-Za-z\\])[b-zA-Z]\s*(?:\\g|\\l|\\n|\\in|!=|[<>=]|is\b|are\b)"
     r"|(?:integers?|numbers?|constants?|real|positive|natural)\s+\$?[a-zA-Z](?![A-Za-z])"
 )
 _REMARK = re.compile(
@@ -197,7 +198,8 @@ def without_condition(text: str) -> str:
 
 
 _TITLE = re.compile(
-    r"(?i)^\s*\\text\s*\{\s*(?:the )?(?:final )?(?:answer|solution|result|total)(?: is)?\s*[:=]?\s*\}"
+    r"(?i)^\s*\\text\s*\{\s*(?:the )?(?:final )?(?:answer|solution|result|total)"
+    r"(?: is)?\s*[:=]?\s*\}"
 )
 _ABOUT = re.compile(
     r"(?i)^\s*(?:(?:approximately|approx\.?|about|roughly|around|nearly|almost|exactly|just|only|probably|likely|"
