@@ -103,12 +103,12 @@ def figures(rows: list[Row], grader: Callable[[Row], bool]) -> dict[str, Any]:
     false_positives = sum(given and not right for given, right in verdicts)
     false_negatives = sum(right and not given for given, right in verdicts)
     agreed = len(rows) - false_positives - false_negatives
-    interval = wilson_interval(agreed, len(rows))
+    low, high = wilson_interval(agreed, len(rows))
     return {
         "rows": len(rows),
         "accuracy": agreed / len(rows),
-        "low": interval.low,
-        "high": interval.high,
+        "low": low,
+        "high": high,
         "false_positives": false_positives,
         "false_negatives": false_negatives,
     }

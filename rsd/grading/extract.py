@@ -21,7 +21,11 @@ from rsd.grading.verdict import AnswerKind
 __all__ = ["MAX_SCANNED", "Extraction", "extract"]
 
 _EMPTY_BOX = re.compile(r"\\f?boxed\s*\{\s*\}")
-_PART = re.compile(r"(?m)^[ \t*]{0,4}(?:Part )?\(([a-d])\)[*:]{0,3}\s")
+_PART = re.compile(
+    r"(?m)^[ \t*]{0,4}(?:\(?(?P<label>[a-d]|i{1,3})\)"
+    r"|Part \(?(?P<named>[a-dA-D1-4])\)?)[*:.)]{0,4}\s"
+)
+_SERIES = ("ab", "abc", "abcd", "iii", "iiiiii", "12", "123", "1234")
 _SHORT_CORRECTION = 300  # characters in which a value without a cue may replace a boxed one
 
 
@@ -63,14 +67,18 @@ def _value(text: str, box: Extraction | None, kind: AnswerKind) -> Extraction | 
 def _in_parts(text: str, kind: AnswerKind) -> Extraction | None:
     """The values of the parts (a), (b) ... that begin the lines of a reply, or None."""
     labels = list(_PART.finditer(text))
-    if len(labels) < 2 or "".join(m[1] for m in labels) not in ("ab", "abc", "abcd"):
+    if len(labels) < 2 or _names(labels) not in _SERIES:
         return None
     ends = [m.start() for m in labels[1:]] + [len(text)]
     values = [running(text[m.end() : end], kind) for m, end in zip(labels, ends, strict=True)]
     if not all(values):
         return None
-    joined = " ".join(f"({m[1]}) {v.text}" for m, v in zip(labels, values, strict=True) if v)
+    joined = " ".join(f"({c}) {v.text}" for c, v in zip("abcd", values, strict=False) if v)
     return Extraction(joined, "last")
+
+
+def _names(labels: list[re.Match[str]]) -> str:
+    return "".join(m["label"] or m["named"].lower() for m in labels)
 
 
 def _corrected(later: str, kind: AnswerKind, first: Extraction) -> Extraction | None:

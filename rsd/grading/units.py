@@ -101,6 +101,7 @@ def _factors(words: str) -> tuple[tuple[str, int], ...]:
         .replace("**", "^")
         .replace("\\cdot", " ")
         .replace("_\\odot", "_sun")
+        .replace("\\Omega", "ohm")
     )
     text = re.sub(r"\b[Pp]er\b", "/", text)
     text = _FILLERS.sub(lambda m: "" if m[0] in "{}" else " ", text)

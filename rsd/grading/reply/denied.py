@@ -34,7 +34,7 @@ _OTHERS_BELIEF = (
     r"(?: be tempted to| often| might| may| would| could)?"
     r" (?:think|say|guess|expect|assume|believe|conclude|answer|claim)s?\b"
 )
-_IF = r"\bif (?:we|you|one|it|this|the)\b[^.;\n]{0,100}?\bwould(?: have)? be(?:en)?\b"
+_IF = r"\bif\b[^.;\n]{0,100}?\bwould(?: have)? be(?:en)?\b"
 _BE = r"is|are|was|were|be|would be|must be|looks?|seems?|do|does|has|have|can"
 _ADVERB = r"(?: (?:\w+ly|also|all|both|just))?"
 _BAD = (
@@ -46,7 +46,7 @@ _FAILS = (
     r"|do(?:es)? not|don['’]?t|doesn['’]?t|isn['’]?t|aren['’]?t|cannot|can['’]?t"
 )
 _MARK = r"(?:no|not|too|wrong|incorrect|false|impossible|fails?|❌|✗|✘|×)(?![A-Za-z])"
-_EASTERN_WRONG = r"ではない|ではありません|は誤り|"
+_EASTERN_WRONG = r"ではない|ではなく|ではありません|は誤り|"
 _EASTERN_WRONG += r"错误|错|不对|不正确|不成立|不符|неверн\w*|неправильн\w*"
 _DENIED = re.compile(
     "|".join(
@@ -60,7 +60,7 @@ _DENIED = re.compile(
             rf"(?i:(?<!\w)(?:(?:option|choice) [a-j]\)?\s?[:,-]|\(?[a-j]\)|"
             rf"[a-j][.:])[\s*]{{0,4}}{_MARK}"
             rf"{_CLAUSE})",
-            r"(?:不是|并非|而不是|不可能是|不等于|而非|не|ではなく)\s*(?:选项)?[\s$*]{0,4}"
+            r"(?:不是|并非|而不是|不可能是|不等于|而非|не)\s*(?:选项)?[\s$*]{0,4}"
             r"(?:[A-J](?![A-Za-z])|\d[\d,.]*)",
             rf"(?:选项)?(?:[A-J]|\d[\d.,]*)\s?(?:选项)?是?(?:{_EASTERN_WRONG})",
         )

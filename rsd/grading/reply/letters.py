@@ -45,7 +45,8 @@ _FITTING = re.compile(
     r"(?i:holds|works|fits|matches|satisfies|agrees|remains|is consistent)\b"
 )
 _PAIR = re.compile(
-    r"\(?([A-J])\)?\s?(?:,|/|\bor\b|\band\b|&)\s?(?:option |choice )?\(?([A-J])(?![A-Za-z'’])"
+    r"\(?([A-J])\)?\s?(?:,|/|\bor\b|\band\b|&)\s?"
+    r"(?:(?:could|might|may) be |option |choice )?\(?([A-J])(?![A-Za-z'’])"
 )
 _ANSWER_IS = re.compile(
     rf"(?:(?i:\b(?:correct|right|best|true|proper|appropriate) (?:option|choice|answer|one|"
@@ -164,6 +165,9 @@ def _unstated(text: str, choices: tuple[str, ...], firm: bool = False) -> Extrac
             return Extraction(option, "letter")
     if firm:
         return None
+    small = _SMALL_AT.match(text.strip())
+    if small:
+        return Extraction(small["l"].upper(), "letter")
     pairs = list(_PAIR.finditer(text))
     if pairs and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])", text[pairs[-1].end() :]):
         return None
@@ -217,11 +221,8 @@ def _labelled(text: str, choices: tuple[str, ...]) -> str | None:
     if not match:
         return None
     own = option_of(match[2].strip(" .*"), choices)
-    starts = (
-        choices
-        and LETTERS.index(match[1]) < len(choices)
-        and match[2].strip().casefold().startswith(choices[LETTERS.index(match[1])].casefold())
-    )
+    known = choices[LETTERS.index(match[1])] if LETTERS.index(match[1]) < len(choices) else None
+    starts = known and re.match(rf"(?i){re.escape(known)}(?=\s*(?:[.,;:(—–]|$))", match[2])
     return match[1] if own == match[1] or starts or not match[2].strip() else None
 
 

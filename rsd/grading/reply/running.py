@@ -31,6 +31,9 @@ _FURTHER = re.compile(
     r"cents?|inches|ounces|oz|days?|months?|grams?|g|m|cm|ml)\b"
 )
 _RANGE = re.compile(rf"\s?(?:-|--|to|or)\s?{_MONEY}?\s?{_PLAIN}")
+_BOUND = re.compile(
+    r"\s?\+(?!\s?\d)|\s(?:or|and) (?:more|less|fewer|greater|above|below|over|under)\b"
+)
 _UNIT = re.compile(
     r"\s?(?:\^\\circ\s?[CF]?|[A-Za-z°Ωµ]+(?:\^\{?-?\d\}?)?(?:\s?/\s?[A-Za-z]+(?:\^\{?\d\}?)?)?)(?!\w)"
 )
@@ -49,7 +52,7 @@ _WORD_END = re.compile(
     r"an )?([A-Z][\w-]*(?: [A-Z][\w-]*){0,3}|\w+)\s*[.!]*\s*$"
 )
 _YES_NO = re.compile(
-    r"(?i)^\W*(yes|no|true|false|是的?|否|不是|да|нет|はい|いいえ)(?:[\s,.;:!。，—–*-]|$)"
+    r"(?i)^\W*(?:(?:indeed|certainly|so|well|thus|hence|therefore)[,:]\s)?(yes|no|true|false|是的?|否|不是|да|нет|はい|いいえ)(?:[\s,.;:!。，—–*-]|$)"
 )
 _NUMBER_WORDS = re.compile(
     r"(?i)(?<![\w-])(?:(?:"
@@ -76,7 +79,8 @@ def running(text: str, kind: AnswerKind) -> Extraction | None:
         text = re.sub(r"(?m)^ {0,3}> ", "", text)  # a quotation, not a sign
     whole = text.strip()
     if _is_bare(whole, kind):
-        return Extraction(plain(whole), "whole", len(text))
+        value = whole.removesuffix("!") if kind is AnswerKind.NUMBER else whole
+        return Extraction(plain(value), "whole", len(text))
     text = without_talk(text[-_MAX_READ:])
     marked = _marked(text, kind)
     if marked:
@@ -94,7 +98,7 @@ def running(text: str, kind: AnswerKind) -> Extraction | None:
 _BARE_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}(?![A-Za-z{])")
 _MATH_WORDS = frozenset("or and pi sqrt inf infinity sin cos tan log ln exp oo in am pm".split())
 _SENTENCE = re.compile(
-    r"(?i)\b(?:is|are|was|were|has|have|had|we|he|she|it|they|i|so|hence|thus|therefore|sure|okay|ok|gets?|costs?|"
+    r"(?i)\b(?:indeed|certainly|is|are|was|were|has|have|had|we|he|she|it|they|i|so|hence|thus|therefore|sure|okay|ok|gets?|costs?|"
     r"pays?|needs?|left|total|answer|yes|no)\b[,!]?\s|[:：。，∴⇒→#](?!\d\d)|=>|\.\s|[!?]\s"
 )
 
@@ -254,7 +258,7 @@ def _number(text: str) -> re.Match[str] | None:
 def _whole(text: str, match: re.Match[str]) -> str:
     """A number with its second part, its range or its unit, as far as these are known."""
     end = match.end()
-    ranged = _RANGE.match(text, end)
+    ranged = _RANGE.match(text, end) or _BOUND.match(text, end)
     if ranged:
         return text[match.start() : ranged.end()].strip()
     further = _FURTHER.match(text, end)

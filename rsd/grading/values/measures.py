@@ -101,7 +101,7 @@ def with_unit(text: str) -> str:
         return text
     rest = flat[match.end() :]
     after_space = rest[:1] in " ¢€£¥%" or len(rest) > 1 or not rest.isalpha()
-    if not rest.strip() or not after_space or not re.match(r"\s*/?\s*[A-Za-z¢€£¥₹Ωµμ(]", rest):
+    if not rest.strip() or not after_space or not re.match(r"\s*/?\s*[A-Za-z¢€£¥₹Ωµμ(\\]", rest):
         return text
     if re.fullmatch(r"(?i)\s*[ap]\.?\s?m\.?", rest):
         return text  # a time of day

@@ -43,7 +43,7 @@ _EASTERN = (
     (re.compile(r"(?:或者|或いは|または|或|или|oder|또는)"), r" \\text{ or } "),
     (re.compile(r"(?:以及|和|与|および|及び|и(?=\s))"), r" \\text{ and } "),
     (re.compile(r"(?:です|である|だ|になります|となります|입니다|이다|。|！)+\s*$"), ""),
-    (re.compile(r"^(?:約|约|大约|共|一共|总共|全部で|всего)\s*(?=\d)"), ""),
+    (re.compile(r"^(?:約|约|大约|共|一共|总共|全部で|всего)(?:有|是|需要|要)?\s*(?=\d)"), ""),
     (re.compile(r"％"), "%"),
 )
 
@@ -202,8 +202,8 @@ _TITLE = re.compile(
     r"(?: is)?\s*[:=]?\s*\}"
 )
 _ABOUT = re.compile(
-    r"(?i)^\s*(?:(?:approximately|approx\.?|about|roughly|around|nearly|almost|exactly|just|only|probably|likely|"
-    r"precisely|simply)\s+|[~≈]\s*)(?=[-+$€£\\\d])"
+    r"(?i)^\s*(?:(?:\\text\s*\{\s*)?(?:approximately|approx\.?|about|roughly|around|nearly|almost|exactly|"
+    r"just|only|probably|likely|precisely|simply)(?:\s*\}\s*|\s+)|[~≈]\s*)(?=[-+$€£\\\d])"
 )
 
 
