@@ -156,6 +156,7 @@ def _unstated(text: str, choices: tuple[str, ...], firm: bool = False) -> Extrac
         _own_line(text, choices),
         _last_named(_CHOSEN, text),
         _last_named(_AFFIRMED, text),
+        _last_named(_FITTING, text),
     ):
         if found is not None:
             return found if found.text else None

@@ -5,38 +5,15 @@ from __future__ import annotations
 import re
 
 from rsd.grading.normalize import fold_unicode, unwrap
+from rsd.grading.reply.numbers import last_number, whole_number
 from rsd.grading.reply.section import without_talk
 from rsd.grading.reply.statements import MATH_SPAN, Extraction, plain
-from rsd.grading.units import is_unit
 from rsd.grading.values.numerals import MULTIPLIER, NUMBER_WORDS, number_in_words
 from rsd.grading.values.phrases import named_set
 from rsd.grading.verdict import AnswerKind
 
 _MAX_READ = 6_000
 _FENCE = re.compile(r"\s*```\w*\n(.*?)\n?```\s*", re.DOTALL)
-_MONEY = r"(?:(?:US|C|A)?\\?\$|[€£¥₹])"
-_PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
-NUMBER = re.compile(
-    rf"(?<![A-Za-z0-9_.,^/])(?<![\^_]\{{)(?<!\d[-:])[-+]?\s?{_MONEY}?\s?-?"
-    rf"(?:{_PLAIN}(?::\d\d(?::\d\d)?(?!\d))?|\.\d+)"
-    r"(?:[eE][-+]?\d+(?!\w))?"
-    r"(?:\s?(?:and\s)?\\frac\{\d+\}\{\d+\}|(?:\s|-|\sand\s)\d+/\d+(?![\d/])|\s?/\s?\d+(?:\.\d+)?(?![\d/]))?"
-    r"(?:\s*(?:\\times|\\cdot|\*|x)\s*10\s*(?:\^|\*\*)\s*\{?-?\d+\}?)?"
-    r"(?:\s?\^\s?(?:\{-?\d+\}|-?\d+))?(?:\s?\\(?:pi(?![a-z])|surd\s?\d+|sqrt\{[^{}]{1,20}\}))?"
-    rf"(?:\s?\\?%|¢|€|£|\s(?:and\sa\shalf\s)?(?:{MULTIPLIER})|[kK](?![A-Za-z]))?"
-    r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?M\b\.?)?"
-)
-_FURTHER = re.compile(
-    rf"\s(?P<unit>[A-Za-z]+)(?:,|\sand|,\sand)?\s(?P<number>{_PLAIN})\s(?P<small>minutes?|mins?|seconds?|secs?|"
-    r"cents?|inches|ounces|oz|days?|months?|grams?|g|m|cm|ml)\b"
-)
-_RANGE = re.compile(rf"\s?(?:-|--|to|or)\s?{_MONEY}?\s?{_PLAIN}")
-_BOUND = re.compile(
-    r"\s?\+(?!\s?\d)|\s(?:or|and) (?:more|less|fewer|greater|above|below|over|under)\b"
-)
-_UNIT = re.compile(
-    r"\s?(?:\^\\circ\s?[CF]?|[A-Za-z°Ωµ]+(?:\^\{?-?\d\}?)?(?:\s?/\s?[A-Za-z]+(?:\^\{?\d\}?)?)?)(?!\w)"
-)
 _BOLD = re.compile(
     r"\*\*(?=\S)([^*\n]{1,300}?)(?<=\S)\*\*|(?<!\w)__(?=\S)([^_\n]{1,300}?)(?<=\S)__(?!\w)"
 )
@@ -52,22 +29,13 @@ _WORD_END = re.compile(
     r"an )?([A-Z][\w-]*(?: [A-Z][\w-]*){0,3}|\w+)\s*[.!]*\s*$"
 )
 _YES_NO = re.compile(
-    r"(?i)^\W*(?:(?:indeed|certainly|so|well|thus|hence|therefore)[,:]\s)?(yes|no|true|false|是的?|否|不是|да|нет|はい|いいえ)(?:[\s,.;:!。，—–*-]|$)"
+    r"(?i)^\W*(?:(?:indeed|certainly|so|well|thus|hence|therefore)[,:]\s)?"
+    r"(yes|no|true|false|是的?|否|不是|да|нет|はい|いいえ)(?:[\s,.;:!。，—–*-]|$)"
 )
 _NUMBER_WORDS = re.compile(
     r"(?i)(?<![\w-])(?:(?:"
     + "|".join(sorted(NUMBER_WORDS, key=len, reverse=True))
     + r")(?![A-Za-z])[\s-]{0,2}){1,12}"
-)
-_PARENTHESIS = re.compile(r"(?<=\s)\([^()\n]{1,200}\)")
-_CIRCUMSTANCE = re.compile(
-    r"(?i)\b(?:after|because|since|when|if|before|given|once|while|instead of|"
-    r"of (?:the|its|their|his|her|these|those|all))\b"
-)
-_ADJUNCT = re.compile(r"(?i)\b(?:within|using|from|out of|compared (?:to|with)|than)\b")
-_MEASURED = re.compile(
-    r"(?i)\b(?:has|have|had|needs?|is|are|was|were|takes?|costs?|pays?|earns?|makes?|spends?|saves?|gets?|equals|"
-    r"totals?|buys?|will be|comes to)\b"
 )
 
 
@@ -79,8 +47,8 @@ def running(text: str, kind: AnswerKind) -> Extraction | None:
         text = re.sub(r"(?m)^ {0,3}> ", "", text)  # a quotation, not a sign
     whole = text.strip()
     if _is_bare(whole, kind):
-        value = whole.removesuffix("!") if kind is AnswerKind.NUMBER else whole
-        return Extraction(plain(value), "whole", len(text))
+        bare = whole.removesuffix("!") if kind is AnswerKind.NUMBER else whole
+        return Extraction(plain(bare), "whole", len(text))
     text = without_talk(text[-_MAX_READ:])
     marked = _marked(text, kind)
     if marked:
@@ -98,8 +66,8 @@ def running(text: str, kind: AnswerKind) -> Extraction | None:
 _BARE_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}(?![A-Za-z{])")
 _MATH_WORDS = frozenset("or and pi sqrt inf infinity sin cos tan log ln exp oo in am pm".split())
 _SENTENCE = re.compile(
-    r"(?i)\b(?:indeed|certainly|is|are|was|were|has|have|had|we|he|she|it|they|i|so|hence|thus|therefore|sure|okay|ok|gets?|costs?|"
-    r"pays?|needs?|left|total|answer|yes|no)\b[,!]?\s|[:：。，∴⇒→#](?!\d\d)|=>|\.\s|[!?]\s"
+    r"(?i)\b(?:indeed|certainly|is|are|was|were|has|have|had|we|he|she|it|they|i|so|hence|thus|therefore|sure"
+    r"|okay|ok|gets?|costs?|pays?|needs?|left|total|answer|yes|no)\b[,!]?\s|[:：。，∴⇒→#](?!\d\d)|=>|\.\s|[!?]\s"
 )
 
 
@@ -156,12 +124,8 @@ def _marked(text: str, kind: AnswerKind) -> str | None:
     match, content = last
     if _CONCLUDES.search(text, match.end()):
         return None
-    value = (
-        _last(content, kind)
-        if re.search(r"[A-Za-z]{3,}|=", re.sub(r"\\[a-z]+", "", content))
-        else content
-    )
-    value = value or content
+    in_words = re.search(r"[A-Za-z]{3,}|=", re.sub(r"\\[a-z]+", "", content))
+    value = (_last(content, kind) if in_words else None) or content
     if re.fullmatch(r"[-+]?\$?[\d.,]+\$?", value.strip()):
         more = re.match(rf"\s(?:{MULTIPLIER})", text[match.end() :])
         value += more[0] if more else ""
@@ -193,9 +157,8 @@ def _spelled(sentence: str) -> str | None:
     """The last number in words of a sentence: `twelve`, `six and a half`; no lone `one` or `a`."""
     for match in reversed(list(_NUMBER_WORDS.finditer(sentence))):
         words = re.sub(r"(?i)^(?:and|a|an)\s+(?=\w)|\s+(?:and|a|an)$", "", match[0].strip(" -"))
-        if words.lower() not in ("one", "a", "an", "and", "half", "second") and number_in_words(
-            words
-        ):
+        lone = words.lower() in ("one", "a", "an", "and", "half")
+        if not lone and number_in_words(words):
             return words
     return None
 
@@ -209,7 +172,7 @@ _FOR_ALL = re.compile(
 def _last(text: str, kind: AnswerKind) -> str | None:
     """The last number with what belongs to it; or the formula that holds it or follows it."""
     tail = fold_unicode(text)
-    number = _number(tail)
+    number = last_number(tail)
     if kind is not AnswerKind.NUMBER or number is None:
         span = None
         for match in MATH_SPAN.finditer(tail):
@@ -220,83 +183,4 @@ def _last(text: str, kind: AnswerKind) -> str | None:
                 span = match
         if span is not None and (number is None or number.start() < span.end()):
             return unwrap(span[0])
-    return None if number is None else _whole(tail, number)
-
-
-def _number(text: str) -> re.Match[str] | None:
-    """The number that a text ends on: none in brackets behind another, none in an adjunct."""
-    numbers = list(NUMBER.finditer(text))
-    if len(numbers) < 2:
-        return numbers[-1] if numbers else None
-    last = numbers[-1]
-    line = text.rfind("\n", 0, last.start()) + 1
-    begin = (
-        max((m.end() for m in re.finditer(r"[.!?]\s", text[line : last.start()])), default=0) + line
-    )
-    inside = [m for m in numbers if m.start() >= begin]
-    brackets = [(m.start() + begin, m.end() + begin) for m in _PARENTHESIS.finditer(text[begin:])]
-    outside = [m for m in inside if not any(a <= m.start() < b for a, b in brackets)]
-    if (
-        outside
-        and outside[-1] is not last
-        and text[outside[-1].end() : last.start()].count("(") == 1
-    ):
-        last, inside = outside[-1], outside
-    if len(inside) > 1:
-        before = inside[inside.index(last) - 1]
-        between = text[before.end() : last.start()]
-        measured = _ADJUNCT.search(between) and _MEASURED.search(text[begin : before.start()])
-        if (
-            (measured or _CIRCUMSTANCE.search(between))
-            and "=" not in between + text[last.end() : last.end() + 40]
-            and not re.search(r"[,;:]|\b(?:is|are|was|equals|left|remain)\b", between)
-        ):
-            return before
-    return last
-
-
-def _whole(text: str, match: re.Match[str]) -> str:
-    """A number with its second part, its range or its unit, as far as these are known."""
-    end = match.end()
-    ranged = _RANGE.match(text, end) or _BOUND.match(text, end)
-    if ranged:
-        return text[match.start() : ranged.end()].strip()
-    further = _FURTHER.match(text, end)
-    if further:
-        return text[match.start() : further.end()].strip()
-    before = re.search(
-        rf"{_PLAIN}\s(?P<unit>[A-Za-z]+)(?:,|\sand|,\sand)?\s$",
-        text[max(0, match.start() - 40) : match.start()],
-    )
-    small = re.match(r"\s(minutes?|mins?|seconds?|secs?|cents?|inches|ounces)\b", text[end:])
-    if (
-        before
-        and small
-        and re.match(r"(?i)hours?|hrs?|minutes?|dollars?|feet|foot|pounds?|days?$", before["unit"])
-    ):
-        begin = max(0, match.start() - 40) + before.start()
-        lead = "$" if text[begin - 1 : begin] == "$" else ""
-        return lead + text[begin : end + small.end()].strip()
-    ranged = re.search(
-        rf"({_MONEY}?\s?{_PLAIN})\s?(?:-|to|or)\s?$",
-        text[max(0, match.start() - 30) : match.start()],
-    )
-    if ranged and not re.search(r"=\s*$", text[: match.start() - len(ranged[0])]):
-        return (ranged[0] + match[0]).strip()
-    if match[0].startswith("-") and re.search(r"\d$", text[: match.start()]):
-        return "range " + match[0]
-    number = re.sub(r"^([-+]?)\s+", r"\1", match[0]).strip()
-    if (
-        re.fullmatch(r"[-+]\s*\$?[\d.,/]+", number)
-        and re.search(r"[\w)]\s*$", text[: match.start()].rsplit("\n", 1)[-1])
-        and re.match(r"[-+]\s", match[0])
-    ):
-        return number
-    unit = _UNIT.match(text, end)
-    if (
-        unit
-        and is_unit(unit[0].strip())
-        and unit[0].strip().lower() not in ("a", "in", "t", "unit", "people")
-    ):
-        return f"{number} {unit[0].strip()}"
-    return number.strip()
+    return None if number is None else whole_number(tail, number)
