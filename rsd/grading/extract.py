@@ -41,6 +41,9 @@ def extract(
     box = boxed(text)
     if box is not None and not box.text.strip():
         text, box = _EMPTY_BOX.sub(" ", text), None
+    if box is not None and _is_denied(text, box.end):
+        text = without_denied(text)
+        box = boxed(text)
     if section.unfinished:
         found = box
     elif kind is AnswerKind.CHOICE:
@@ -48,6 +51,14 @@ def extract(
     else:
         found = _value(text, box, kind)
     return found if found and found.text.strip() else None
+
+
+def _is_denied(text: str, end: int) -> bool:
+    """Whether the reply denies the value of the box that ends at `end`: "not 5", "5 is wrong"."""
+    begin = max(0, end - 200)
+    window = without_denied(text[begin : end + 100])
+    start = text.rfind("boxed", begin, end) - begin
+    return window[start : start + 1] == window[end - begin - 1 : end - begin] == " "
 
 
 def _value(text: str, box: Extraction | None, kind: AnswerKind) -> Extraction | None:

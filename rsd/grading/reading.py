@@ -157,6 +157,12 @@ def answer_in_prose(text: str) -> str | None:
     if tail and len(plain) <= 3 and re.search(r"\d|\\[a-z]|\(", tail):
         return tail
     numbers = _LAST_NUMBER.findall(text)
+    if (
+        len(numbers) > 1
+        and not tail
+        and re.search(rf"\d[^\d=]{{0,60}}\band\b[^\d=]{{0,60}}{re.escape(numbers[-1])}", text)
+    ):
+        return None  # two amounts
     return numbers[-1] if numbers else (tail or None)
 
 

@@ -20,7 +20,7 @@ _SENTENCE = r"[^.;\n]{0,80}?(?=,? (?:but|however|so|therefore)\b|[.;\n]|$)"
 _NOT = (
     r"not|isn['’]?t|aren['’]?t|wasn['’]?t|cannot be|can['’]?t be|can not be|couldn['’]t be|"
     r"won['’]t be"
-    r"|never|neither|nor|instead of|rather than|as opposed to|unlike"
+    r"|never|neither|nor(?: (?:is|are) (?:it|they))?|instead of|rather than|as opposed to|unlike"
 )
 _DEGREE = r"(?: (?:simply|just|equal to|equal|actually|the answer|be|necessarily|exactly))?"
 _NO_BELIEF = (
@@ -45,6 +45,7 @@ _FAILS = (
     r"(?:fail|violate|contradict|ignore|overestimate|underestimate|neglect|reverse|forget)s?"
     r"|do(?:es)? not|don['’]?t|doesn['’]?t|isn['’]?t|aren['’]?t|cannot|can['’]?t"
 )
+_DISMISS = r"rul(?:e|es|ed|ing) out|eliminat\w+|exclud\w+|reject\w*|discard\w*|dismiss\w*"
 _MARK = r"(?:no|not|too|wrong|incorrect|false|impossible|fails?|❌|✗|✘|×)(?![A-Za-z])"
 _EASTERN_WRONG = r"ではない|ではなく|ではありません|は誤り|"
 _EASTERN_WRONG += r"错误|错|不对|不正确|不成立|不符|неверн\w*|неправильн\w*"
@@ -52,6 +53,7 @@ _DENIED = re.compile(
     "|".join(
         (
             rf"(?i:\b(?:{_NOT}){_DEGREE}) {_VALUE}",
+            rf"(?i:\b(?:{_DISMISS}) ){_OPTION_AT}(?:(?:,|and|or|&){_OPTION_AT}){{0,4}}",
             rf"(?i:\b(?:{_NO_BELIEF}|{_OTHERS_BELIEF}|{_IF}){_SENTENCE})",
             rf"(?:\b[Oo]ptions?\b|\b[Cc]hoices?\b|\b[Aa]nswers?\b)?{_OPTIONS}"
             rf"(?i:(?:(?:{_BE})\b{_ADVERB} ?(?:be )?(?:{_BAD})|{_FAILS})\b{_CLAUSE})",
@@ -67,7 +69,7 @@ _DENIED = re.compile(
     )
 )
 _HINT = re.compile(
-    rf"(?i)\b(?:{_NOT}|{_BAD}|{_FAILS}|would|might|may|doubt|some|many|others|no)\b|n['’]t\b|[❌✗✘×]"
+    rf"(?i)\b(?:{_NOT}|{_BAD}|{_FAILS}|{_DISMISS}|would|might|may|doubt|some|many|others|no)\b|n['’]t\b|[❌✗✘×]"
     r"|[\u0400-\u9fff]"
 )
 

@@ -23,7 +23,7 @@ _AT = re.compile(_LETTER)
 _SMALL_AT = re.compile(_SMALL)
 _LABELLED_SMALL = re.compile(rf"{_OPEN}(?P<l>[a-j])\)")
 _MORE = re.compile(
-    r"[)*_$`\"'\]}>.\s]{0,6}(?:,|/|\bor\b|\band\b|&|或|和|и|или|と)\s*(?:option |"
+    r"[)*_$`\"'\]}>.\s]{0,6}(?:,(?: and| or)?|/|\bor\b|\band\b|&|或|和|и|или|と)\s*(?:option |"
     r"choice )?[*_$`\"'(\[{]{0,4}"
     r"(?P<m>[A-J])(?![A-Za-z'’])(?!\s(?:is|are|was|fails?|does|do|would|has|can)\b)"
 )
@@ -45,8 +45,8 @@ _FITTING = re.compile(
     r"(?i:holds|works|fits|matches|satisfies|agrees|remains|is consistent)\b"
 )
 _PAIR = re.compile(
-    r"\(?([A-J])\)?\s?(?:,|/|\bor\b|\band\b|&)\s?"
-    r"(?:(?:could|might|may) be |option |choice )?\(?([A-J])(?![A-Za-z'’])"
+    r"\(?([A-J])\)?\s?(?:,(?: and| or)?|/|\bor\b|\band\b|&)\s?"
+    r"(?=(?:(?:could|might|may) be |option |choice )?\(?([A-J])(?![A-Za-z'’]))"
 )
 _ANSWER_IS = re.compile(
     rf"(?:(?i:\b(?:correct|right|best|true|proper|appropriate) (?:option|choice|answer|one|"
@@ -170,7 +170,7 @@ def _unstated(text: str, choices: tuple[str, ...], firm: bool = False) -> Extrac
     if small:
         return Extraction(small["l"].upper(), "letter")
     pairs = list(_PAIR.finditer(text))
-    if pairs and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])", text[pairs[-1].end() :]):
+    if pairs and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])", text[pairs[-1].end(2) :]):
         return None
     value = option_of(without_talk(text).strip(" ."), choices)
     letter = value or last_letter(fold_unicode(text)) or _option_at_end(text, choices)

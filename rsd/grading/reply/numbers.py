@@ -44,6 +44,9 @@ _LARGE_PART = re.compile(
 )
 _SMALL_PART = re.compile(r"\s(?:minutes?|mins?|seconds?|secs?|cents?|inches|ounces)\b")
 _RANGE_BEFORE = re.compile(rf"(?<!=)(?<!= ){_MONEY}?\s?{_PLAIN}\s?(?:-|to|or)\s?$")
+_EXCEEDED = re.compile(
+    r"(?:\b(?:more|less|greater|fewer|larger|smaller|higher|lower) than|大于|小于|超过|多于|少于) ?$"
+)
 _NO_UNIT = ("a", "in", "t", "unit", "people")
 
 
@@ -90,7 +93,7 @@ def whole_number(text: str, match: re.Match[str]) -> str:
     large, small = _LARGE_PART.search(before), _SMALL_PART.match(text, end)
     if large and small:
         return (large[0] + match[0] + small[0]).strip()
-    ranged = _RANGE_BEFORE.search(before)
+    ranged = _RANGE_BEFORE.search(before) or _EXCEEDED.search(before)
     if ranged:
         return (ranged[0] + match[0]).strip()
     number = re.sub(r"^([-+]?)\s+", r"\1", match[0]).strip()

@@ -9,7 +9,7 @@ from rsd.grading.reply.numbers import last_number, whole_number
 from rsd.grading.reply.section import without_talk
 from rsd.grading.reply.statements import MATH_SPAN, Extraction, plain
 from rsd.grading.values.numerals import MULTIPLIER, NUMBER_WORDS, number_in_words
-from rsd.grading.values.phrases import named_set
+from rsd.grading.values.phrases import bound, named_set
 from rsd.grading.verdict import AnswerKind
 
 _MAX_READ = 6_000
@@ -18,6 +18,10 @@ _BOLD = re.compile(
     r"\*\*(?=\S)([^*\n]{1,300}?)(?<=\S)\*\*|(?<!\w)__(?=\S)([^_\n]{1,300}?)(?<=\S)__(?!\w)"
 )
 _CODE = re.compile(r"(?<!`)`([^`\n]{1,200})`(?!`)")
+_GIVES_UP = re.compile(
+    r"(?i)\bi (?:(?:do not|don['’]?t) know|am not sure"
+    r"|(?:cannot|can['’]?t|could not|couldn['’]?t|am unable to) (?:solve|determine|answer|finish|find))\b"
+)
 _LABEL = re.compile(
     r"(?i)^(?:step|part|case|option|question|problem|method|note|day|week|year)s?\b|[:：]$"
 )
@@ -46,13 +50,15 @@ def running(text: str, kind: AnswerKind) -> Extraction | None:
     if kind is AnswerKind.NUMBER:
         text = re.sub(r"(?m)^ {0,3}> ", "", text)  # a quotation, not a sign
     whole = text.strip()
-    if _is_bare(whole, kind):
+    if _is_bare(whole, kind) or bound(whole):
         bare = whole.removesuffix("!") if kind is AnswerKind.NUMBER else whole
         return Extraction(plain(bare), "whole", len(text))
     text = without_talk(text[-_MAX_READ:])
     marked = _marked(text, kind)
     if marked:
         return Extraction(marked, "bold")
+    if _GIVES_UP.search(text):
+        return None
     paragraphs = [p for p in re.split(r"\n\s*\n", text) if re.search(r"\w", p)]
     if not paragraphs:
         return None

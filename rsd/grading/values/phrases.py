@@ -105,7 +105,7 @@ def named_set(text: str) -> str | None:
 
 # Bounds: `3 or more` is no 3
 
-_AMOUNT = r"(?P<n>[-+]?\\?\$?\d[\d,./]*\d|\\?\$?\d)(?P<u>(?: [a-z]+){0,2})"
+_AMOUNT = r"(?P<n>[-+]?\\?\$?\d[\d,./]*\d|\\?\$?\d)(?P<u>(?: [a-z]+){0,2}|[\u3400-\u9fff]{0,2})"
 _AFTER = (
     (r"(?:or|and) (?:more|above|over|greater|higher|up|larger|older|longer|upwards?)", r"\ge"),
     (r"(?:or|and) (?:less|fewer|below|under|lower|smaller|younger)", r"\le"),
