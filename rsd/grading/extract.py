@@ -41,7 +41,7 @@ def extract(
     box = boxed(text)
     if box is not None and not box.text.strip():
         text, box = _EMPTY_BOX.sub(" ", text), None
-    if box is not None and _is_denied(text, box.end):
+    if box is not None and re.fullmatch(r"\S{1,20}", box.text) and _is_denied(text, box.end):
         text = without_denied(text)
         box = boxed(text)
     if section.unfinished:

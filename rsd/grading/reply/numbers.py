@@ -45,7 +45,8 @@ _LARGE_PART = re.compile(
 _SMALL_PART = re.compile(r"\s(?:minutes?|mins?|seconds?|secs?|cents?|inches|ounces)\b")
 _RANGE_BEFORE = re.compile(rf"(?<!=)(?<!= ){_MONEY}?\s?{_PLAIN}\s?(?:-|to|or)\s?$")
 _EXCEEDED = re.compile(
-    r"(?:\b(?:more|less|greater|fewer|larger|smaller|higher|lower) than|大于|小于|超过|多于|少于) ?$"
+    r"(?:\b(?:more|less|greater|fewer|larger|smaller|higher|lower) than"
+    r"|大于|小于|超过|多于|少于) ?$"
 )
 _NO_UNIT = ("a", "in", "t", "unit", "people")
 

@@ -20,7 +20,8 @@ _BOLD = re.compile(
 _CODE = re.compile(r"(?<!`)`([^`\n]{1,200})`(?!`)")
 _GIVES_UP = re.compile(
     r"(?i)\bi (?:(?:do not|don['’]?t) know|am not sure"
-    r"|(?:cannot|can['’]?t|could not|couldn['’]?t|am unable to) (?:solve|determine|answer|finish|find))\b"
+    r"|(?:cannot|can['’]?t|could not|couldn['’]?t|am unable to)"
+    r" (?:solve|determine|answer|finish|find))\b"
 )
 _LABEL = re.compile(
     r"(?i)^(?:step|part|case|option|question|problem|method|note|day|week|year)s?\b|[:：]$"
