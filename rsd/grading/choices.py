@@ -82,6 +82,8 @@ def option_of(text: str, choices: tuple[str, ...]) -> str | None:
         return None
     key = _key(text)
     hits = [i for i, choice in enumerate(choices) if _key(choice) == key]
+    if key.isdecimal() and not any(re.search(r"\d", choice) for choice in choices):
+        hits = [int(key) - 1] if 1 <= int(key[:3]) <= len(choices) else []  # the third option
     return LETTERS[hits[0]] if len(hits) == 1 and hits[0] < 10 else None
 
 

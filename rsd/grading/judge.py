@@ -11,6 +11,7 @@ from rsd.grading.normalize import fold_unicode
 from rsd.grading.reading import answer_in_prose, readings, tidy
 from rsd.grading.rules import quick
 from rsd.grading.symbolic import math_verify_says
+from rsd.grading.values import without_condition
 from rsd.grading.verdict import AnswerKind, Options
 
 
@@ -61,6 +62,9 @@ def _by_rules(answer: str, gold: str, options: Options) -> tuple[bool, str]:
 
 def _by_trees(answer: str, gold: str, options: Options) -> tuple[bool, str, list[str]]:
     """The verdict of the parser's trees, its rule, and the texts that the parser cannot read."""
+    bare_answer, bare_gold = without_condition(answer), without_condition(gold)
+    if (bare_answer == answer) != (bare_gold == gold):  # of two conditions both count
+        answer, gold = bare_answer, bare_gold
     answers, golds = readings(answer), readings(gold)
     rule = "text"
     for target in golds:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from rsd.grading.formula.parser import parse
 from rsd.grading.formula.tokens import CannotParse
 from rsd.grading.formula.tree import Node
 from rsd.grading.normalize import MAX_ANSWER, closing_brace, fold_unicode, unwrap
+from rsd.grading.values import spellings
 
 _DOUBLE_ESCAPE = re.compile(r"\\\\(?=[a-zA-Z({\[)}\],])")
 _APPROXIMATELY = re.compile(
@@ -24,7 +25,7 @@ _LEAD = re.compile(
 _THIN_GROUPS = re.compile(r"(?<=\d)(?:\{,\}(?:\\!)?|,?\\!,?|\\,|,\\ )\s*(?=\d{3}(?!\d))")
 _SPACE_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _COMMA_GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
-_DECIMAL_COMMA = re.compile(r"([-+]?)(?:(0),(\d+)|(\d+),(\d\d|\d{4,}))")
+_DECIMAL_COMMA = re.compile(r"([-+]?)(?:(0),(\d+)|(\d+),(\d\d?|\d{4,}))")
 _MERIDIEM = re.compile(r"(?i)(?<=\d)((?:\s|~|\\[,;: ])*)([ap])\.\s?m\b\.?")
 _UNION = re.compile(r"(?<=[)\]])\s*[Uu]\s*(?=[(\[]|\\left)")
 _WHOLE_PARAMETER = re.compile(
@@ -39,7 +40,7 @@ def readings(text: str) -> list[Node]:
     if len(text) > MAX_ANSWER:
         return []
     nodes: list[Node] = []
-    for spelling in _spellings(text):
+    for spelling in chain.from_iterable(map(_grouped, spellings(fold_unicode(text)))):
         try:
             node = parse(spelling)
         except (CannotParse, RecursionError, ValueError, ZeroDivisionError):
@@ -49,19 +50,18 @@ def readings(text: str) -> list[Node]:
     return nodes
 
 
-def _spellings(text: str) -> list[str]:
+def _grouped(text: str) -> list[str]:
+    """Spellings of `text` with its commas between thousands, between items, or as a point."""
     text = tidy(text)
-    spellings = []
     if _COMMA_GROUPS.search(text):
         grouped = _COMMA_GROUPS.sub(lambda m: m[0].replace(",", ""), text)
         bracketed = re.search(r"[(\[]|\\\{", text)
-        spellings = [text, grouped] if bracketed else [grouped, text]
+        ways = [text, grouped] if bracketed else [grouped, text]
     else:
-        spellings = [text]
-    decimal = _DECIMAL_COMMA.fullmatch(text)
-    if decimal:
-        spellings.append(text.replace(",", "."))
-    return spellings
+        ways = [text]
+    if _DECIMAL_COMMA.fullmatch(text):
+        ways.append(text.replace(",", "."))
+    return ways
 
 
 def tidy(text: str) -> str:
@@ -157,6 +157,12 @@ def answer_in_prose(text: str) -> str | None:
     if tail and len(plain) <= 3 and re.search(r"\d|\\[a-z]|\(", tail):
         return tail
     numbers = _LAST_NUMBER.findall(text)
+    if (
+        len(numbers) > 1
+        and not tail
+        and re.search(rf"\d[^\d=]{{0,60}}\band\b[^\d=]{{0,60}}{re.escape(numbers[-1])}", text)
+    ):
+        return None  # two amounts
     return numbers[-1] if numbers else (tail or None)
 
 

@@ -7,9 +7,15 @@ from decimal import Decimal, InvalidOperation
 
 from rsd.grading.choices import gold_letter, is_label, letter_of
 from rsd.grading.normalize import MAX_ANSWER, fold_unicode, squeeze, unwrap
+from rsd.grading.values import undecorated
 from rsd.grading.verdict import AnswerKind, Options
 
 _PLAIN = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?")
+_IN_ENGLISH = {
+    word: meaning
+    for meaning, words in (("yes", "是 是的 да はい 예"), ("no", "否 不是 нет いいえ 아니요"))
+    for word in words.split()
+}
 _VERDICT_WORDS = frozenset({"yes", "no", "true", "false"})
 
 
@@ -18,7 +24,7 @@ def quick(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[b
 
     Takes time linear in the texts, so it needs no worker process.
     """
-    answer, gold = fold_unicode(answer), fold_unicode(gold)
+    answer, gold = undecorated(fold_unicode(answer)), undecorated(fold_unicode(gold))
     if answer.strip() == gold.strip() or squeeze(answer) == squeeze(gold):
         return True, "string"
     if kind is AnswerKind.CHOICE and (wanted := gold_letter(gold)) is not None:
@@ -77,6 +83,8 @@ def _may_agree_otherwise(answer: str, gold: str) -> bool:
 def _words(answer: str, gold: str) -> tuple[bool, str] | None:
     """Verdict on a gold answer of words; None if it is mathematics."""
     wanted, given = _folded(gold), _folded(answer)
+    if wanted in _VERDICT_WORDS:
+        given = _IN_ENGLISH.get(given.strip(" .。"), given)
     if wanted == given and len(wanted) > 1:
         return True, "text"
     if wanted in _VERDICT_WORDS:

@@ -18,7 +18,7 @@ from rsd.grading.verdict import AnswerKind
         ("The final answer is $(-6, 10)$. I hope it is correct.", "$(-6, 10)$", "answer-is"),
         ("The answer is:\n\\[ \\frac{207}{64} \\]\n", "\\[ \\frac{207}{64} \\]", "answer-is"),
         ("2+2=4\n#### 4", "4", "hash"),
-        ("They sold 1,250 tickets in 3 days, and earned $2,500.50 in total.", "2,500.50", "last"),
+        ("They sold 1,250 tickets in 3 days, and earned $2,500.50 in total.", "$2,500.50", "last"),
         ("so the probability that she wins the game is 2/3 in the end.", "2/3", "last"),
         ("The ordered pair that solves the system is $(7, 6)$, as we saw.", "(7, 6)", "last"),
         ("x = 3", "x = 3", "whole"),

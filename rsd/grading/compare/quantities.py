@@ -7,7 +7,7 @@ from fractions import Fraction
 from rsd.grading.compare.sequences import Same, all_of
 from rsd.grading.formula.algebra import rounds_to, same_value
 from rsd.grading.formula.tree import Based, Call, Matrix, Node, Num, Quantity, Rel, Seq, Sym, Text
-from rsd.grading.units import same_unit, unit_key
+from rsd.grading.units import conversion, same_unit, unit_key
 from rsd.grading.verdict import Options
 
 
@@ -81,7 +81,10 @@ def same_quantities(answer: Node, gold: Node, options: Options, same: Same) -> b
         if turned or keys[0] == "radian" or keys[1] == "radian":
             return turned
     if not same_unit(unit, gold_unit):
-        return False
+        factor = conversion(unit, gold_unit)
+        if factor is None:
+            return False
+        value = Call("*", (value, Num(factor)))
     verdict = same_value(value, wanted, options.decimal_digits)
     if verdict is False and rounds_to(value, wanted, options.rounded_gold):
         return True

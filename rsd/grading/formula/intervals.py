@@ -88,6 +88,9 @@ def _of_inequality(relation: Rel) -> list[Interval] | None:
     if len(relation.ops) != 1:
         return None
     op, left, right = relation.ops[0], *relation.sides
+    if left == Call("abs", tuple(map(Sym, symbols(left)))) and op in ("<", "<="):
+        closed = op == "<="
+        return [_interval(Call("neg", (right,)), right, closed, closed)]
     if isinstance(right, Sym) and not isinstance(left, Sym):
         left, right, op = right, left, _TURNED.get(op, op)
     if not isinstance(left, Sym):
