@@ -78,7 +78,7 @@ class _Message:
 
     @property
     def asks_for_work(self) -> bool:
-        return self.head.startswith(b"POST ")
+        return self.head.startswith(b"POST ") and self.path != "/detokenize"
 
 
 class FaultProxy:
