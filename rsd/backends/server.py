@@ -124,8 +124,8 @@ class Server:
             await asyncio.sleep(max(self.backoff.pause(number), wished))
             return
         if not self._pauses:
-            self.pause = f"waiting {wished:.0f} s, as it asks (Ctrl-C to stop): {error}"
-            log.warning("%s", self.pause)
+            self.pause = f"{error}; it asks for a pause of {wished:.0f} s"
+            log.warning("waiting for a server (Ctrl-C to stop): %s", self.pause)
         self._pauses += 1
         try:
             await asyncio.sleep(wished)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rsd.backends import connect
+from rsd.backends import Backends, connect
 from rsd.config import Config
 from rsd.errors import ConfigError
 from rsd.grading import GraderPool
@@ -66,6 +66,7 @@ async def execute(config: Config, directory: Path | None = None) -> Outcome:
                 counts = Counter(problem.task for problem, _ in asked)
                 if await _decode(config, remaining, counts, store, grader):
                     return _outcome(store, len(asked), interrupted=True)
+                await _grade_missing(store, grader)  # where grading failed at first
             await group_samples(store, grader)
             await _grade_cut(config, store, grader, store.cut_grades)
         return _outcome(store, len(asked))
@@ -160,8 +161,8 @@ async def _decode(
         if previous and store.trajectories:
             _tell_of_mixture(store.directory, config, previous, session)
         store.write_manifest(session)
-        before = await counted.counted(backends), await speculation.counted(backends)
-        interruption = Interruption(lambda: any(it.is_lost for it in backends.recoveries.values()))
+        before = await _counted(backends)
+        interruption = Interruption(lambda: backends.waiting)
         done = [(store.trajectories[key], grade) for key, grade in store.grades.items()]
         async with places(
             config.run.concurrency, len(remaining), partial(counted.look, backends)
@@ -184,7 +185,7 @@ async def _decode(
                         interruption=interruption,
                     )
             finally:
-                after = await counted.counted(backends), await speculation.counted(backends)
+                after = await _counted(backends) if not interruption.has_dropped else (None, ())
                 ended = manifest.end(
                     session,
                     speculation=speculation.between(before[1], after[1]),
@@ -193,6 +194,12 @@ async def _decode(
                 )
                 store.write_manifest(ended)
     return interruption.happened
+
+
+async def _counted(
+    backends: Backends,
+) -> tuple[counted.Metrics | None, speculation.Counts]:
+    return await counted.counted(backends), await speculation.counted(backends)
 
 
 async def _grade_missing(store: RunStore, grader: GraderPool) -> None:

@@ -28,7 +28,7 @@ from rsd.config import ModelConfig
 from rsd.errors import RsdError, ServerChangedError, ServerLostError, UnusableAnswerError
 from rsd.protocols import Sampling
 from rsd.testing import save_byte_tokenizer
-from rsd.testing.broken import FAULTS, Fault, suits
+from rsd.testing.broken import FAULTS, HARMLESS, Fault, suits
 from rsd.testing.fake_engine import Behavior
 from rsd.testing.fake_vllm import create_app
 from rsd.testing.proxy import FaultProxy, Schedule
@@ -37,10 +37,9 @@ from rsd.types import Prefix, Role
 
 SLOW: tuple[Fault, ...] = ("stall", "stalled midway", "trickle")
 LOST: tuple[Fault, ...] = (
-    *("reset", "reset midway", "dropped", "torn", "429", "503"),
+    *("reset", "reset midway", "dropped", "torn", "429", "503", "headers only", "half closed"),
     *SLOW,
 )
-HARMLESS: tuple[Fault, ...] = ("order",)
 MENDED = tuple(fault for fault in FAULTS if fault not in (*SLOW, *HARMLESS, "down"))
 WORK: dict[Role, str] = {"draft": "/v1/completions", "prm": "/classify"}
 CASES = [(role, fault) for role, path in WORK.items() for fault in MENDED if suits(fault, path)]
@@ -176,7 +175,15 @@ def test_a_server_that_takes_no_connection_is_lost_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("0.5", 0.5), ("3600", 60), ("inf", 60), ("-1", 0), ("Wed, 21 Oct 2026 7:28", 0)],
+    [
+        ("7", 7),
+        ("0.5", 0.5),
+        ("31536000", 60),
+        ("inf", 60),
+        ("-1", 0),
+        ("nan", 0),
+        ("Wed, 21 Oct 2026 7:28", 0),
+    ],
 )
 def test_a_wish_to_be_asked_later_is_kept_to_within_reason(header: str, seconds: float) -> None:
     lost = ServerLostError("draft server: answered 503")
