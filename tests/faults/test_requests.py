@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
@@ -17,6 +18,7 @@ from rsd.backends import (
     CompletionsGenerator,
     Replicas,
     Server,
+    ServerInfo,
     Setbacks,
     SkyworkScorer,
     load_tokenizer,
@@ -264,7 +266,20 @@ async def _after_a_pause(server: Server, proxy: FaultProxy) -> None:
     await work(server)
 
 
-@pytest.mark.parametrize("how", [_after_a_fault, _after_a_pause])
+async def _while_it_is_busy(server: Server, proxy: FaultProxy) -> None:
+    server._confirm_at = 0.0  # as if it had been at work for a minute
+    await work(server)
+
+
+async def _by_its_answer(server: Server, proxy: FaultProxy) -> None:
+    proxy.schedule = Schedule(seed=0, rate=1, kinds=["another model"], most=1)
+    await work(server)
+
+
+HOW = [_after_a_fault, _after_a_pause, _while_it_is_busy, _by_its_answer]
+
+
+@pytest.mark.parametrize("how", HOW)
 def test_another_model_behind_the_name_is_found_out(
     how: Callable[[Server, FaultProxy], Awaitable[None]],
 ) -> None:
@@ -276,3 +291,47 @@ def test_another_model_behind_the_name_is_found_out(
                 await how(server, proxy)
 
     asyncio.run(asked())
+
+
+def test_a_server_at_work_is_asked_what_it_serves_once_a_minute() -> None:
+    async def asked() -> None:
+        async with disturbed_server("target") as (_, server):
+            looks = 0
+            described = server._described
+
+            async def looked() -> ServerInfo:
+                nonlocal looks
+                looks += 1
+                return await described()
+
+            server._described = looked  # type: ignore[method-assign]
+            await work(server)
+            assert looks == 0
+            server._confirm_at = 0.0
+            await asyncio.gather(*(work(server) for _ in range(5)))
+            assert looks == 1
+
+    asyncio.run(asked())
+
+
+def test_ids_that_contradict_the_text_are_not_believed_until_they_agree() -> None:
+    async def asked() -> None:
+        async with disturbed_server("draft") as (proxy, server):
+            assert await work(server) == "a"
+            proxy.change = swapped
+            with pytest.raises(UnusableAnswerError, match="'a' is not that of its token ids"):
+                await work(server)
+            proxy.change = None
+            assert await work(server) == "a"
+
+    asyncio.run(asked())
+
+
+def swapped(path: str, asked: bytes, head: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """Token ids of another text, of which no other part of the answer tells."""
+    if path != "/v1/completions":
+        return head, body
+    answer = json.loads(body)
+    for choice in answer["choices"]:
+        choice["token_ids"] = [token + 1 for token in choice["token_ids"]]
+    return head, json.dumps(answer).encode()
