@@ -47,10 +47,17 @@ def read_run(directory: Path | str) -> RunRecord:
     A later line for the same (problem, sample) replaces an earlier one.
     """
     directory = Path(directory)
-    if not directory.exists():
-        raise StoreError(f"{directory}: no such directory")
-    if not (directory / CONFIG).is_file():
-        raise StoreError(f"{directory}: not a run directory: it has no {CONFIG}")
+    try:
+        directory.stat()
+        is_run = (directory / CONFIG).is_file()
+        holds_runs = not is_run and any(directory.glob(f"*/{CONFIG}"))
+    except FileNotFoundError:
+        raise StoreError(f"{directory}: no such directory") from None
+    except OSError as error:
+        raise _unreadable(directory, error) from error
+    if not is_run:
+        mend = f"; it holds runs, name them: {directory}/*" if holds_runs else ""
+        raise StoreError(f"{directory}: not a run directory: it has no {CONFIG}{mend}")
     return RunRecord(
         directory=directory,
         config=load(directory / CONFIG),
@@ -86,9 +93,13 @@ def read_lines(path: Path, record: type[R]) -> Iterator[R]:
     A torn last line (no newline at its end) is skipped: its writer was killed. Any other line
     that cannot be read raises `StoreError` naming it.
     """
-    if not path.exists():
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
         return
-    with path.open("rb") as file:
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    with file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
@@ -120,6 +131,10 @@ def write_atomically(path: Path, text: str) -> None:
             raise
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path}: cannot be read: {error.strerror}")
 
 
 def unwritable(path: Path, error: OSError) -> StoreError:
