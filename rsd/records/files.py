@@ -54,7 +54,7 @@ def read_run(directory: Path | str) -> RunRecord:
     except FileNotFoundError:
         raise StoreError(f"{directory}: no such directory") from None
     except OSError as error:
-        raise _unreadable(directory, error) from error
+        raise _unreadable(Path(error.filename or directory), error) from error
     if not is_run:
         mend = f"; it holds runs, name them: {directory}/*" if holds_runs else ""
         raise StoreError(f"{directory}: not a run directory: it has no {CONFIG}{mend}")
