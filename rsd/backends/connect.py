@@ -77,6 +77,14 @@ class Backends:
     def context(self) -> int:
         return min(info.context for info in self.infos.values())
 
+    @property
+    def waiting(self) -> str | None:
+        """What requests wait for: a server that is lost, or one that asks for a long pause; None
+        where there is neither."""
+        lost = [it.reason for it in self.recoveries.values() if it.is_lost]
+        servers = [server for replicas in self.servers.values() for server in replicas.servers]
+        return next(iter([*lost, *(server.pause for server in servers if server.pause)]), None)
+
     def generator(self, role: Role) -> Generator:
         """The generator in the role `role`."""
         replicas = self.servers[role]

@@ -8,6 +8,7 @@ import ssl
 
 import aiohttp
 
+from rsd.backends.answers import shown
 from rsd.backends.http import StatusError
 from rsd.errors import (
     BackendError,
@@ -60,7 +61,9 @@ def wished_pause(error: RsdError) -> float:
         seconds = float(cause.headers.get("retry-after", 0))
     except ValueError:  # a date
         return 0.0
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_S)
+    return (
+        min(seconds, _LONGEST_RETRY_AFTER_S) if seconds > 0 else 0.0
+    )  # also where it is no number
 
 
 def message_of(body: object) -> str:
@@ -68,8 +71,8 @@ def message_of(body: object) -> str:
     if isinstance(body, dict):
         inner = body.get("error", body)
         if isinstance(inner, dict) and inner.get("message"):
-            return _in_one_line(str(inner["message"]))
-    return _in_one_line(str(body))
+            body = inner["message"]
+    return _in_one_line(body if isinstance(body, str) else shown(body))
 
 
 def _lost(error: Exception, server: str, timeout_s: float) -> ServerLostError:
@@ -135,4 +138,4 @@ def _blamed(body: object) -> object:
 
 
 def _in_one_line(text: str) -> str:
-    return " ".join(text.split())[:500]
+    return " ".join(text[:5000].split())[:500]

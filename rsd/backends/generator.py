@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, Literal
 
+from rsd.backends import answers
+from rsd.backends.answers import AnswerError, Request, Value
 from rsd.backends.server import Server
 from rsd.clock import unix_time
 from rsd.protocols import Sampling
-from rsd.types import Chunk, Completion, Likelihood, Prefix, Usage
+from rsd.types import Chunk, Completion, Likelihood, Prefix
 
 _ROUTE = "/v1/completions"
-_MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)  # what reading a wrong answer raises
+_CHECKED = 16  # tokens of a stream after which they are decoded again, if they are at all
 
 
 class CompletionsGenerator:
@@ -62,10 +63,34 @@ class CompletionsGenerator:
         started_at, clock = unix_time(), time.perf_counter()
         answer = await self._server.post(_ROUTE, body)
         seconds = time.perf_counter() - clock
-        completion = self._read(answer, started_at, seconds)
-        if not sampling.logprobs:
-            return completion
-        return replace(completion, logprob=self._written(answer, completion))
+        request = self._request(prefix, max_tokens, sampling.stop)
+        with self._server.reading("unusable completion"):
+            written, usage = answers.completion(answer, request)
+        ids, prompt_ids = written.token_ids, written.prompt_token_ids
+        assert written.finish_reason is not None
+        if ids is not None:
+            await self._server.check_ids(written.text, ids)
+        return Completion(
+            text=written.text,
+            finish_reason=written.finish_reason,
+            matched_stop=written.matched_stop,
+            usage=usage,
+            started_at=started_at,
+            seconds=seconds,
+            prompt_token_ids=prompt_ids,
+            token_ids=ids,
+            logprob=self._logprob(answer, usage.completion_tokens) if sampling.logprobs else None,
+        )
+
+    def _request(self, prefix: Prefix, max_tokens: int, stops: tuple[str, ...] = ()) -> Request:
+        return Request(
+            models=self._server.models,
+            max_tokens=min(max_tokens, self._context),
+            context=self._context,
+            stops=stops,
+            sent=prefix.token_ids if self._use_token_ids else None,
+            wanted=self._use_token_ids,
+        )
 
     async def stream(
         self, prefix: Prefix, *, max_tokens: int, unless_busy: bool = False
@@ -86,12 +111,23 @@ class CompletionsGenerator:
             "top_p": 1,
             "return_token_ids": True,
         }
-        prompt_token_ids: tuple[int, ...] | None = None
+        request, left = self._request(prefix, max_tokens), min(max_tokens, self._context)
+        prompt: tuple[int, ...] | None = None
+        text, ids, checked = "", tuple[int, ...](), False
         async with aclosing(self._server.stream(_ROUTE, body)) as events:
             async for event in events:
-                chunk = self._chunk(event, prompt_token_ids)
-                prompt_token_ids = chunk.prompt_token_ids
-                yield chunk
+                with self._server.reading("unusable stream"):
+                    written = answers.chunk(event, replace(request, max_tokens=left))
+                    prompt = prompt or written.prompt_token_ids
+                    if prompt is None:
+                        raise AnswerError("it does not begin with the prompt's token ids")
+                assert written.token_ids is not None
+                left -= len(written.token_ids)
+                if not checked:
+                    text, ids = text + written.text, ids + written.token_ids
+                    if checked := len(ids) >= _CHECKED or written.finish_reason is not None:
+                        await self._server.check_ids(text, ids)
+                yield Chunk(written.text, written.token_ids, prompt, written.finish_reason)
 
     async def log_likelihood(self, prefix: Prefix, completion: Completion) -> Likelihood:
         """See `rsd.protocols.Generator.log_likelihood`.
@@ -120,98 +156,20 @@ class CompletionsGenerator:
         started_at, clock = unix_time(), time.perf_counter()
         answer = await self._server.post(_ROUTE, body)
         seconds = time.perf_counter() - clock
-        try:
-            (choice,) = answer["choices"]
-            entries = choice["prompt_logprobs"][len(before) :]
+        with self._server.reading("no log-probabilities of its prompt"):
+            answers.of_model(answer, self._server.models)
+            (choice,) = answer["choices"].items(1)
+            entries = choice["prompt_logprobs"].items(len(before) + len(ids))[len(before) :]
             values = [
-                entry[str(token)]["logprob"] for token, entry in zip(ids, entries, strict=True)
+                entry[str(token)]["logprob"].logprob()
+                for token, entry in zip(ids, entries, strict=True)
             ]
-            return Likelihood(_sum(values), _usage(answer), started_at, seconds)
-        except _MISSHAPEN as error:
-            raise self._server.unusable(f"no log-probabilities of its prompt: {error!r}") from error
+            usage = answers.usage(answer, self._context, self._context)
+        return Likelihood(math.fsum(values), usage, started_at, seconds)
 
-    def _written(self, answer: dict[str, Any], completion: Completion) -> float:
-        """The log-probability of what was generated."""
-        try:
-            values = answer["choices"][0]["logprobs"]["token_logprobs"]
-            if len(values) != completion.usage.completion_tokens:
-                raise ValueError(f"{len(values)} for {completion.usage.completion_tokens} tokens")
-            return _sum(values)
-        except _MISSHAPEN as error:
-            raise self._server.unusable(f"no log-probabilities in its answer: {error!r}") from error
-
-    def _read(self, answer: dict[str, Any], started_at: float, seconds: float) -> Completion:
-        """Check and convert an answer."""
-        try:
-            (choice,) = answer["choices"]
-            matched = choice.get("stop_reason")
-            prompt_ids, ids = choice.get("prompt_token_ids"), choice.get("token_ids")
-            return Completion(
-                text=_checked_text(choice["text"]),
-                finish_reason=_checked_finish(choice["finish_reason"]),
-                matched_stop=matched if isinstance(matched, str) else None,
-                usage=_usage(answer),
-                started_at=started_at,
-                seconds=seconds,
-                prompt_token_ids=self._ids(prompt_ids),
-                token_ids=self._ids(ids),
-            )
-        except _MISSHAPEN as error:
-            raise self._server.unusable(f"unusable completion: {error}") from error
-
-    def _chunk(self, event: dict[str, Any], prompt: tuple[int, ...] | None) -> Chunk:
-        """Check and convert an event of a stream; only the first repeats the `prompt`."""
-        try:
-            (choice,) = event["choices"]
-            reason = choice["finish_reason"]
-            return Chunk(
-                text=_checked_text(choice["text"]),
-                token_ids=tuple(choice["token_ids"]),
-                prompt_token_ids=prompt or tuple(choice["prompt_token_ids"]),
-                finish_reason=None if reason is None else _checked_finish(reason),
-            )
-        except _MISSHAPEN as error:
-            raise self._server.unusable(f"unusable stream: {error!r}") from error
-
-    def _ids(self, ids: object) -> tuple[int, ...] | None:
-        if not self._use_token_ids:
-            return None
-        if not isinstance(ids, list):
-            raise ValueError(
-                "no token ids in the answer; set decoding.prefix to text for this server"
-            )
-        return tuple(ids)
-
-
-def _usage(answer: dict[str, Any]) -> Usage:
-    usage = answer["usage"]
-    details = usage.get("prompt_tokens_details") or {}
-    return Usage(
-        requests=1,
-        prompt_tokens=int(usage["prompt_tokens"]),
-        cached_tokens=int(details.get("cached_tokens") or 0),
-        completion_tokens=int(usage["completion_tokens"]),
-    )
-
-
-def _sum(logprobs: Iterable[Any]) -> float:
-    """Their sum. Raises `TypeError` or `ValueError` for what is no finite number."""
-    total = math.fsum(logprobs)
-    if not math.isfinite(total):
-        raise ValueError(f"log-probability {total}")
-    return total
-
-
-def _checked_text(text: object) -> str:
-    if not isinstance(text, str):
-        raise ValueError(f"text is {type(text).__name__}")
-    text.encode()  # a lone surrogate raises UnicodeEncodeError: no file could hold it
-    return text
-
-
-def _checked_finish(reason: object) -> Literal["stop", "length"]:
-    if reason == "stop":
-        return "stop"
-    if reason == "length":
-        return "length"
-    raise ValueError(f"finish_reason is {reason!r}")
+    def _logprob(self, answer: Value, tokens: int) -> float:
+        """The log-probability of the `tokens` tokens that were generated."""
+        with self._server.reading("no log-probabilities in its answer"):
+            (choice,) = answer["choices"].items(1)
+            values = choice["logprobs"]["token_logprobs"].items(tokens)
+            return math.fsum(value.logprob() for value in values)

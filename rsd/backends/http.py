@@ -24,6 +24,9 @@ from rsd.config import is_loopback
 _KEEP_ALIVE_S = 2.0
 _AT_ONCE = 2**20  # bytes of a body; what is longer is sent in pieces
 _LONGEST_LINE = 2**24  # of a stream, in bytes: the first repeats the prompt's token ids
+_LONGEST_ANSWER = 2**24  # bytes: the log-probabilities of a prompt of 128k tokens take 13 million
+_LONGEST_STREAM = 2**26  # bytes of its lines together
+_IDENTITY = (None, "", "identity")
 
 
 class StatusError(Exception):
@@ -46,7 +49,8 @@ class HttpClient:
     kept for each other, by all that run in one event loop.
 
     Raises `StatusError`, aiohttp's `ClientError`, and `TimeoutError` where no connection is made
-    within `connect_timeout_s`; nothing else is limited in time. Redirects are not followed.
+    within `connect_timeout_s`; nothing else is limited in time. An answer that is too long, or
+    compressed although none was asked for, is a `ClientError`. Redirects are not followed.
     Proxies are those of the environment, but none for a loopback address. `connect` makes what
     connects, once, in the event loop.
     """
@@ -60,7 +64,7 @@ class HttpClient:
         connect: Callable[[], aiohttp.BaseConnector] | None = None,
     ) -> None:
         self._url = url
-        self._headers = {"Content-Type": "application/json"}
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if key is not None:
             self._headers["Authorization"] = f"Bearer {key}"
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
@@ -80,8 +84,12 @@ class HttpClient:
         Closing it closes the connection, which ends the request at the server."""
         async with self._asked("POST", path, body) as answer:
             await _check(answer)
+            read = 0
             try:
                 async for line in answer.content:
+                    read += len(line)
+                    if read > _LONGEST_STREAM:
+                        raise _too_long(answer, _LONGEST_STREAM)
                     field, _, data = line.strip().partition(b":")
                     if field != b"data":
                         continue
@@ -89,12 +97,7 @@ class HttpClient:
                         return
                     yield data
             except (ValueError, LineTooLong) as error:  # of aiohttp before 3.14, and since
-                raise aiohttp.ClientResponseError(
-                    answer.request_info,
-                    answer.history,
-                    status=answer.status,
-                    message="a line of it is too long",
-                ) from error
+                raise _unusable(answer, "a line of it is too long") from error
 
     async def aclose(self) -> None:
         if self._session is not None:
@@ -103,7 +106,7 @@ class HttpClient:
     async def _content(self, method: str, path: str, body: Mapping[str, object] | None) -> bytes:
         async with self._asked(method, path, body) as answer:
             await _check(answer)
-            return await answer.read()
+            return await _body(answer)
 
     def _asked(
         self, method: str, path: str, body: Mapping[str, object] | None
@@ -126,6 +129,7 @@ class HttpClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 proxy=_proxy(self._url),
                 read_bufsize=_LONGEST_LINE,
+                auto_decompress=False,
             )
         return self._session
 
@@ -146,5 +150,27 @@ def _proxy(url: str) -> str | None:
 
 async def _check(answer: aiohttp.ClientResponse) -> None:
     if answer.status >= 300:
-        content = await answer.read()
-        raise StatusError(answer.url.path, answer.status, answer.headers, content)
+        raise StatusError(answer.url.path, answer.status, answer.headers, await _body(answer))
+    if answer.headers.get("Content-Encoding") not in _IDENTITY:
+        raise _unusable(answer, "it is compressed, which was not asked for")
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """All of an answer that is not too long."""
+    pieces, read = [], 0
+    async for piece in answer.content.iter_any():
+        read += len(piece)
+        if read > _LONGEST_ANSWER:
+            raise _too_long(answer, _LONGEST_ANSWER)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_long(answer: aiohttp.ClientResponse, most: int) -> aiohttp.ClientResponseError:
+    return _unusable(answer, f"it is longer than {most // 2**20} MiB")
+
+
+def _unusable(answer: aiohttp.ClientResponse, why: str) -> aiohttp.ClientResponseError:
+    return aiohttp.ClientResponseError(
+        answer.request_info, answer.history, status=answer.status, message=why
+    )

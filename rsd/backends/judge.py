@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from rsd.backends.rewards import NextToken, measured, probability, softmax
+from rsd.backends.rewards import NextToken, measured, softmax
 from rsd.backends.server import Server
 from rsd.errors import ConfigError
 from rsd.prompts import render
@@ -85,7 +85,7 @@ class JudgeScorer:
     async def _ask(self, grade: NextToken, ids: Sequence[int]) -> tuple[float, Usage]:
         logprobs, usage = await grade(ids)
         expected = sum(digit * share for digit, share in enumerate(softmax(logprobs)))
-        return probability(self._server, expected / (len(_DIGITS) - 1)), usage
+        return min(1.0, expected / (len(_DIGITS) - 1)), usage
 
     async def _digits(self) -> list[int]:
         """The ids of the digits. Raises `ConfigError` for a tokenizer that has no such tokens."""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rsd.backends.rewards import NextToken, measured, probability, softmax
+from rsd.backends.rewards import NextToken, measured, softmax
 from rsd.backends.server import Server
 from rsd.backends.tokenizer import plain_encode
 from rsd.errors import ConfigError
@@ -61,7 +61,7 @@ class MathShepherdScorer:
 
     async def _ask(self, ids: Sequence[int]) -> tuple[float, Usage]:
         logprobs, usage = await self._next_token(ids)
-        return probability(self._server, softmax(logprobs)[0]), usage
+        return softmax(logprobs)[0], usage
 
 
 def _line(number: int, step: str) -> str:

@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from rsd.backends import answers
+from rsd.backends.answers import MOST_COUNT, AnswerError
 from rsd.backends.server import Server
 
-_SAMPLE = re.compile(r"^vllm:(\w+?)(?:_total)?(?:\{(.*)\})? (\S+)$", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
+_LABEL = re.compile(r'\b(\w+)="([^"]*)"')
 _WANTED = frozenset(
     (
         "num_requests_running",
@@ -44,25 +45,28 @@ class ServerMetrics:
 async def read_metrics(server: Server) -> ServerMetrics | None:
     """Look at `server`; None if it has metrics, and not vLLM's.
 
-    Raises `BackendError`, or `ScorerError`, for one that does not answer or has none.
+    Raises `BackendError`, or `ScorerError`, for one that does not answer, has none, or tells
+    figures that cannot be.
     """
-    return parse_metrics(await server.get_text("/metrics"))
+    page = await server.get_text("/metrics")
+    with server.reading("/metrics cannot be used"):
+        return parse_metrics(page)
 
 
 def parse_metrics(text: str) -> ServerMetrics | None:
-    """The same of a page in the Prometheus text format."""
+    """The same of a page in the Prometheus text format. Raises `AnswerError`."""
     values: dict[str, list[float]] = {}
     capacity: list[int] = []
-    for name, labels, value in _SAMPLE.findall(text):
+    for name, labels, value in answers.metrics(text):
         if name in _WANTED:
-            values.setdefault(name, []).append(float(value))  # one sample an engine
+            values.setdefault(name, []).append(value)  # one sample an engine
         elif name == "cache_config_info" and (tokens := _cache_tokens(labels)):
             capacity.append(tokens)
     if "num_requests_running" not in values:
         return None
 
     def total(name: str) -> int:
-        return int(sum(values.get(name, ())))
+        return answers.total(name, values.get(name, ()))
 
     return ServerMetrics(
         running=total("num_requests_running"),
@@ -81,7 +85,11 @@ def _cache_tokens(labels: str) -> int | None:
     found = dict(_LABEL.findall(labels))
     try:
         if found.get("kv_cache_size_tokens", "None") != "None":
-            return int(found["kv_cache_size_tokens"])
-        return int(found["num_gpu_blocks"]) * int(found["block_size"])
+            tokens = int(found["kv_cache_size_tokens"])
+        else:
+            tokens = int(found["num_gpu_blocks"]) * int(found["block_size"])
     except (KeyError, ValueError):
         return None
+    if not 0 <= tokens <= MOST_COUNT:
+        raise AnswerError(f"the KV cache is said to hold {answers.shown(tokens)} tokens")
+    return tokens

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from rsd.backends.rewards import Classes, measured, probability
+from rsd.backends.rewards import Classes, measured
 from rsd.backends.server import Server
 from rsd.backends.tokenizer import plain_encode, single_token
 from rsd.types import Score, Usage
@@ -57,4 +57,4 @@ class Qwen25MathScorer:
 
     async def _ask(self, ids: Sequence[int]) -> tuple[float, Usage]:
         (_, right), usage = await self._classes(ids)
-        return probability(self._server, right), usage
+        return right, usage

@@ -49,6 +49,11 @@ class Recovery:
         """Whether requests wait."""
         return self._lost_at is not None
 
+    @property
+    def reason(self) -> str:
+        """Why they wait; what it was the last time if they do not."""
+        return self._reason
+
     async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
         """Await `request()`, and again whenever its server is back.
 

@@ -1,4 +1,4 @@
-"""What the scorers share: the two requests that a reward can be read from, its check, its timing.
+"""What the scorers share: the two requests that a reward can be read from, and its timing.
 
 Both requests cost one forward pass over what the server's prefix cache does not hold, and take
 several inputs.
@@ -9,17 +9,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import accumulate, pairwise
-from typing import Any
 
+from rsd.backends import answers
 from rsd.backends.coalescing import Coalescing
 from rsd.backends.server import Server
 from rsd.clock import unix_time
 from rsd.types import Role, Score, Usage
 
 Answer = tuple[list[float], Usage]
-
-_MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)  # what reading a wrong answer raises
 
 
 class Classes:
@@ -38,17 +35,16 @@ class Classes:
     async def _ask(self, inputs: Sequence[Sequence[int]]) -> list[Answer]:
         body = {"model": self._server.config.served_name, "input": inputs}
         answer = await self._server.post("/classify", body)
-        try:
-            values = [list(item["probs"]) for item in _in_order(answer["data"], inputs)]
-            for each in values:
-                if len(each) != self._classes:
-                    raise ValueError(f"{len(each)} classes instead of {self._classes}")
-            return list(zip(values, _usages(answer, inputs), strict=True))
-        except _MISSHAPEN as error:
-            raise self._server.unusable(
-                f"/classify did not answer one reward ({error!r}); is the model of the configured "
-                f"kind, and served without a pooler override?"
-            ) from error
+        with self._server.reading(
+            "/classify did not answer one reward",
+            "is the model of the configured kind, and served without a pooler override?",
+        ):
+            answers.of_model(answer, self._server.models)
+            values = [
+                [each.number(0, 1) for each in item["probs"].items(self._classes)]
+                for item in answers.in_order(answer["data"], len(inputs))
+            ]
+            return list(zip(values, answers.usages(answer, list(map(len, inputs))), strict=True))
 
 
 class NextToken:
@@ -78,30 +74,21 @@ class NextToken:
             "return_tokens_as_token_ids": True,
         }
         answer = await self._server.post("/v1/completions", body)
-        try:
+        with self._server.reading(
+            f"no log-probabilities of the tokens {self._tokens} in its completion",
+            "it must be vLLM 0.32 or later",
+        ):
+            answers.of_model(answer, self._server.models)
             values = []
-            for choice in _in_order(answer["choices"], prompts):
-                (found,) = choice["logprobs"]["top_logprobs"]
-                values.append([float(found[f"token_id:{token}"]) for token in self._tokens])
-            return list(zip(values, _usages(answer, prompts, generated=1), strict=True))
-        except _MISSHAPEN as error:
-            raise self._server.unusable(
-                f"no log-probabilities of the tokens {self._tokens} in its completion "
-                f"({error!r}); it must be vLLM 0.32 or later"
-            ) from error
-
-
-def probability(server: Server, value: object) -> float:
-    """`value` if it is a number in [0, 1]. Raises `ScorerError` otherwise."""
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise server.unusable(f"reward is {value}; try --dtype bfloat16 or float32")
-    if not 0 <= value <= 1:
-        raise server.unusable(f"reward {value:g} is outside [0, 1]: it is no probability")
-    return float(value)
+            for choice in answers.in_order(answer["choices"], len(prompts)):
+                (found,) = choice["logprobs"]["top_logprobs"].items(1)
+                values.append([found[f"token_id:{token}"].logprob() for token in self._tokens])
+            usages = answers.usages(answer, list(map(len, prompts)), generated=1)
+            return list(zip(values, usages, strict=True))
 
 
 def softmax(logprobs: Sequence[float]) -> list[float]:
-    """The probabilities of a few tokens among themselves. NaN if a log-probability is."""
+    """The probabilities of a few tokens among themselves."""
     top = max(logprobs)
     weights = [math.exp(logprob - top) for logprob in logprobs]
     return [weight / sum(weights) for weight in weights]
@@ -124,27 +111,3 @@ async def measured(
         return Score(reward, usage, step_tokens, started_at, seconds, role)
 
     return await server.persist(attempt)
-
-
-def _in_order(items: Sequence[Any], inputs: Sequence[Sequence[int]]) -> list[Any]:
-    """One item an input, in the order of the inputs. Raises `ValueError` where there is another
-    number of them, or one does not say of which input it is."""
-    by_index = {int(item["index"]): item for item in items}
-    if len(items) != len(inputs) or by_index.keys() != set(range(len(inputs))):
-        raise ValueError(f"answers {[item['index'] for item in items]} to {len(inputs)} inputs")
-    return [by_index[place] for place in range(len(inputs))]
-
-
-def _usages(
-    answer: dict[str, Any], inputs: Sequence[Sequence[int]], generated: int = 0
-) -> list[Usage]:
-    """What each input cost. A server tells the cached tokens of a request as a whole; each input
-    is given its share of them by length."""
-    details = (answer.get("usage") or {}).get("prompt_tokens_details") or {}
-    cached = int(details.get("cached_tokens") or 0)
-    ends = list(accumulate(len(ids) for ids in inputs))
-    bounds = [0, *(cached * end // ends[-1] for end in ends)]
-    return [
-        Usage(1, len(ids), upper - lower, generated)
-        for ids, (lower, upper) in zip(inputs, pairwise(bounds), strict=True)
-    ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rsd.backends.rewards import NextToken, measured, probability, softmax
+from rsd.backends.rewards import NextToken, measured, softmax
 from rsd.backends.server import Server
 from rsd.backends.tokenizer import plain_encode, single_token
 from rsd.errors import ConfigError
@@ -61,7 +61,7 @@ class RlhflowScorer:
 
     async def _ask(self, ids: Sequence[int]) -> tuple[float, Usage]:
         logprobs, usage = await self._next_token(ids)
-        return probability(self._server, softmax(logprobs)[0]), usage
+        return softmax(logprobs)[0], usage
 
 
 def _turn(content: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from rsd.backends.rewards import Classes, measured, probability
+from rsd.backends.rewards import Classes, measured
 from rsd.backends.server import Server
 from rsd.backends.tokenizer import plain_encode
 from rsd.types import Score, Usage
@@ -47,4 +47,4 @@ class SkyworkScorer:
 
     async def _ask(self, ids: Sequence[int]) -> tuple[float, Usage]:
         (value,), usage = await self._classes(ids)
-        return probability(self._server, value), usage
+        return value, usage

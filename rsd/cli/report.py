@@ -55,8 +55,8 @@ def report(
             "FILE for a page with them"
         )
     figures = read_published(published) if paper or published is not None else None
-    distinct = {path.resolve(): path for path in runs}
-    analyzed = [analyze(read_run(path)) for path in distinct.values()]
+    distinct = {run.directory.resolve(): run for run in map(read_run, runs)}
+    analyzed = [analyze(run) for run in distinct.values()]
     if as_json:
         typer.echo(results(analyzed).model_dump_json(indent=2))
     else:

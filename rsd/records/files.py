@@ -56,10 +56,17 @@ def read_run(directory: Path | str) -> RunRecord:
     Raises `StoreError` when it is not a run directory, `ConfigError` for its config.
     """
     directory = Path(directory)
-    if not directory.exists():
-        raise StoreError(f"{directory}: no such directory")
-    if not (directory / CONFIG).is_file():
-        raise StoreError(f"{directory}: not a run directory: it has no {CONFIG}")
+    try:
+        directory.stat()
+        is_run = (directory / CONFIG).is_file()
+        holds_runs = not is_run and any(directory.glob(f"*/{CONFIG}"))
+    except FileNotFoundError:
+        raise StoreError(f"{directory}: no such directory") from None
+    except OSError as error:
+        raise _unreadable(Path(error.filename or directory), error) from error
+    if not is_run:
+        mend = f"; it holds runs, name them: {directory}/*" if holds_runs else ""
+        raise StoreError(f"{directory}: not a run directory: it has no {CONFIG}{mend}")
     config, manifest = load(directory / CONFIG), read_manifest(directory)
     return RunRecord(directory, config, manifest, *read_current(directory))
 
@@ -120,9 +127,13 @@ def read_lines(path: Path, record: type[R]) -> Iterator[R]:
     A torn last line (no newline at its end) is skipped: its writer was killed. Any other line
     that cannot be read raises `StoreError` naming it.
     """
-    if not path.exists():
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
         return
-    with path.open("rb") as file:
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    with file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
@@ -154,6 +165,10 @@ def write_atomically(path: Path, text: str) -> None:
             raise
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path}: cannot be read: {error.strerror}")
 
 
 def unwritable(path: Path, error: OSError) -> StoreError:

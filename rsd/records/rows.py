@@ -206,11 +206,11 @@ class GradeRecord(Record):
     def keeping(self, earlier: GradeRecord | None) -> Self:
         """This record with the verdicts of `earlier`, an older grade of the same trajectory, in the
         place of those that it did not reach: no grading that was cut off takes a verdict back."""
-        if earlier is None or earlier.prediction != self.prediction:
+        if earlier is None or self.prediction not in (None, earlier.prediction):
             return self
         kept: dict[str, object] = {}
         if self.undecided and not earlier.undecided:
-            kept |= {"correct": earlier.correct, "how": earlier.how}
+            kept |= {name: getattr(earlier, name) for name in ("prediction", "correct", "how")}
         if self.undecided_paper and not earlier.undecided_paper:
             kept |= {"correct_paper": earlier.correct_paper, "how_paper": None}
         return self.model_copy(update=kept)

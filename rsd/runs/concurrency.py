@@ -9,6 +9,7 @@ when it comes back. No answer depends on it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +19,8 @@ from typing import Literal
 from rsd.backends import ServerMetrics
 from rsd.errors import RsdError
 from rsd.types import Role, Step
+
+log = logging.getLogger(__name__)
 
 START = 32
 """Problems in flight to begin with, and throughout where a server does not tell its load."""
@@ -243,17 +246,21 @@ async def _steer(
         await asyncio.sleep(INTERVAL_S)
         try:
             looks = await read()
+            if looks is None:
+                return
+            taken.limit = controller.observe(_look(taken, looks))
         except RsdError:
-            continue
-        if looks is None:
-            return
-        loads = [Load.of(servers) for servers in looks.values()]
-        look = Look(
-            seconds=time.monotonic(),
-            steps=taken.steps,
-            in_flight=taken.taken,
-            tokens_each=taken.tokens_each,
-            loads=loads,
-            requests_each=taken.requests_each,
-        )
-        taken.limit = controller.observe(look)
+            pass
+        except Exception:  # what only counts ends no run
+            log.debug("a look at the servers failed", exc_info=True)
+
+
+def _look(taken: Places, looks: Mapping[Role, Sequence[ServerMetrics]]) -> Look:
+    return Look(
+        seconds=time.monotonic(),
+        steps=taken.steps,
+        in_flight=taken.taken,
+        tokens_each=taken.tokens_each,
+        loads=[Load.of(servers) for servers in looks.values()],
+        requests_each=taken.requests_each,
+    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 
 from rsd.backends import Backends, Server, ServerMetrics, read_metrics
-from rsd.errors import RsdError
 from rsd.records import ServedTokens
 from rsd.types import Role
+
+log = logging.getLogger(__name__)
 
 _PATIENCE_S = 5.0  # a server that hangs must not hold up a run
 
@@ -33,12 +35,13 @@ async def look(backends: Backends) -> Metrics | None:
 
 
 async def counted(backends: Backends) -> Metrics | None:
-    """As `look`; None also where a server does not answer."""
+    """As `look`; None also where that fails: what is only counted ends no run."""
     if any(replicas.present != replicas.servers for replicas in backends.servers.values()):
         return None
     try:
         return await look(backends)
-    except RsdError:
+    except Exception:
+        log.debug("the servers' tokens cannot be counted", exc_info=True)
         return None
 
 

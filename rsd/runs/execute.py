@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rsd.backends import connect
+from rsd.backends import Backends, connect
 from rsd.config import Config
 from rsd.grading import GraderPool
 from rsd.patience import cut, cuts
@@ -90,8 +90,10 @@ async def execute(config: Config, directory: Path | None = None) -> Outcome:
         _note_counts(store, counts)
         async with GraderPool(workers=config.run.grading_workers) as grader:
             await _grade_missing(store, grader, outdated)
-            if remaining and await _decode(config, remaining, counts, store, grader):
-                return _outcome(store, asked, interrupted=True)
+            if remaining:
+                if await _decode(config, remaining, counts, store, grader):
+                    return _outcome(store, asked, interrupted=True)
+                await _grade_missing(store, grader)  # where grading failed at first
             await group_samples(store, grader)
             await _grade_cut(config, store, grader)
         return _outcome(store, asked)
@@ -191,8 +193,8 @@ async def _decode(
         if previous and any(t.error is None for t in store.trajectories.values()):
             _tell_of_mixture(store.directory, config, previous, session)
         store.write_manifest(session)
-        before = await counted.counted(backends), await speculation.counted(backends)
-        interruption = Interruption(lambda: any(it.is_lost for it in backends.recoveries.values()))
+        before = await _counted(backends)
+        interruption = Interruption(lambda: backends.waiting)
         again = {_key(rollout) for rollout in remaining}
         done = [(store.trajectories[k], grade) for k, grade in store.grades.items() if k not in again]
         async with places(
@@ -216,7 +218,7 @@ async def _decode(
                         interruption=interruption,
                     )
             finally:
-                after = await counted.counted(backends), await speculation.counted(backends)
+                after = await _counted(backends) if not interruption.has_dropped else (None, ())
                 ended = manifest.end(
                     session,
                     speculation=speculation.between(before[1], after[1]),
@@ -227,7 +229,15 @@ async def _decode(
     return interruption.happened
 
 
-async def _grade_missing(store: RunStore, grader: GraderPool, outdated: Container[Key]) -> None:
+async def _counted(
+    backends: Backends,
+) -> tuple[counted.Metrics | None, speculation.Counts]:
+    return await counted.counted(backends), await speculation.counted(backends)
+
+
+async def _grade_missing(
+    store: RunStore, grader: GraderPool, outdated: Container[Key] = ()
+) -> None:
     """Grade what has no grade yet or an `outdated` one, and try again what grading was cut off
     from."""
     known = {key: grade for key, grade in store.grades.items() if key not in outdated}

@@ -19,14 +19,16 @@ _LOOK_S = 0.2
 class Interruption:
     """The problems in flight, and how Ctrl-C ends them.
 
-    The first Ctrl-C ends the task that begins them, and those in flight finish; unless they wait
-    for a server, as `is_waiting` tells then or later. The second cancels them, and their requests
+    The first Ctrl-C ends the task that begins them, and those in flight finish; unless some
+    wait for a server, as `waiting_for` tells then or later: nobody knows for how long, and all are
+    dropped. The second cancels them, and their requests
     with them. Further ones act as they would without it.
     """
 
-    def __init__(self, is_waiting: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, waiting_for: Callable[[], str | None] = lambda: None) -> None:
         self.happened = False
-        self._is_waiting = is_waiting
+        self.has_dropped = False
+        self._waiting_for = waiting_for
         self._beginning: asyncio.Task[None] | None = None
         self._in_flight: set[asyncio.Task[None]] = set()
 
@@ -69,19 +71,25 @@ class Interruption:
     def _finish(self) -> None:
         if self._beginning is not None:
             self._beginning.cancel()
-        if self._in_flight and not self._is_waiting():
-            count = len(self._in_flight)
-            what = f"the {count} solutions" if count > 1 else "the solution"
-            log.warning("interrupted: finishing %s in flight; Ctrl-C again drops them", what)
+        if self._in_flight and not self._waiting_for():
+            log.warning("interrupted: finishing %s; Ctrl-C again drops them", self._solutions())
         self._look()
 
     def _look(self) -> None:
-        """Drop what waits for a server, now or later: nobody knows when it is back."""
-        if self._is_waiting():
+        """Drop all when one waits for a server, now or later."""
+        if not self._in_flight:
+            return
+        if reason := self._waiting_for():
+            log.warning("interrupted: dropping %s, since one waits: %s", self._solutions(), reason)
             self._drop()
-        elif self._in_flight:
+        else:
             asyncio.get_running_loop().call_later(_LOOK_S, self._look)
 
+    def _solutions(self) -> str:
+        count = len(self._in_flight)
+        return f"the {count} solutions in flight" if count > 1 else "the solution in flight"
+
     def _drop(self) -> None:
+        self.has_dropped = True
         for task in self._in_flight:
             task.cancel()

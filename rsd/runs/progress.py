@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 
@@ -42,8 +42,9 @@ class Progress:
         self._places = places
         self._terminal = sys.stderr.isatty()
         self._redirected = ExitStack()
-        for trajectory, grade in done:
-            self._count(trajectory, grade)
+        with suppress(Exception):  # what is only shown ends no run
+            for trajectory, grade in done:
+                self._count(trajectory, grade)
         self._tokens = 0
         self._from_cache = False
         self._total = total
@@ -81,8 +82,9 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.close()
-        self._redirected.close()
+        with suppress(Exception):  # such as a terminal that is gone: the run is over
+            self._bar.close()
+            self._redirected.close()
 
     def _count(self, trajectory: TrajectoryRecord, grade: GradeRecord) -> None:
         self._graded += 1

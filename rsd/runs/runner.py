@@ -2,7 +2,7 @@
 
 Concurrency lives here and nowhere else: a strategy decodes one problem and knows of no other,
 so no answer depends on which problems run beside it. A problem that fails is a record with its
-error; only a store that cannot be written stops a run.
+error. Only a store that cannot be written stops a run, and a server that serves another model.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
+from typing import ParamSpec
 
 from rsd.backends import Setbacks, noting, one_problem
 from rsd.clock import unix_time
 from rsd.decoding import recording
 from rsd.decoding.seeds import derive
-from rsd.errors import ContextError, RsdError, ServerChangedError, told
-from rsd.grading import GraderPool, Options, kind_of
+from rsd.errors import ContextError, GradingError, RsdError, ServerChangedError, StoreError, told
+from rsd.grading import GraderPool, Options, Verdict, kind_of
 from rsd.prompts import render
 from rsd.protocols import Strategy
 from rsd.records import FAILED, GradeRecord, TrajectoryRecord
@@ -28,6 +29,8 @@ from rsd.runs.store import RunStore
 from rsd.types import Problem, Query, Step, StopReason, Trajectory
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 Rollout = tuple[Problem, int]
 """A problem and the number of the sample, from 0."""
@@ -56,24 +59,36 @@ async def decode_all(
 
     `join` makes the response of the texts of the kept steps. An `interruption` ends it early.
 
-    Cancelling it cancels the requests in flight and keeps all that is stored. Raises
-    `StoreError`, and `GradingError` when no grading worker can be started.
+    Cancelling it cancels the requests in flight and keeps all that is stored. What goes wrong with
+    a problem becomes its error; without a grading worker it has no grade yet; what goes wrong in
+    counting or showing is only logged. Raises `StoreError` and `ServerChangedError`.
     """
 
     async def solve(problem: Problem, sample: int) -> None:
-        query = Query(
-            prompt=render(template, problem.question),
-            question=problem.question,
-            seed=derive(seed, problem.task, problem.problem_id, sample),
-            task=problem.task,
-        )
-        trajectory = await decode_one(problem, sample, query, strategy, join, places.count)
-        record = TrajectoryRecord.of(trajectory)
-        store.append(record)
+        try:
+            query = Query(
+                prompt=render(template, problem.question),
+                question=problem.question,
+                seed=derive(seed, problem.task, problem.problem_id, sample),
+                task=problem.task,
+            )
+            count = _harmless(places.count)
+            trajectory = await decode_one(problem, sample, query, strategy, join, count)
+            record = TrajectoryRecord.of(trajectory)
+            store.append(record)
+        except (ServerChangedError, StoreError):
+            raise
+        except Exception as failure:  # no record can be made of it, or none that can be written
+            record = TrajectoryRecord.of(_failed(problem, sample, failure))
+            store.append(record)
         places.give_back()  # the next problem need not wait for the grade
-        verdicts = await grade_record(grader, record)
+        try:
+            verdicts = await grade_record(grader, record)
+        except GradingError as failure:  # no worker can be started now; whoever resumes tries again
+            log.warning("%s/%s: not graded yet: %s", problem.task, problem.problem_id, failure)
+            return
         store.append(verdicts)
-        on_graded(record, verdicts)
+        _harmless(on_graded)(record, verdicts)
 
     in_flight = interruption or Interruption()
 
@@ -118,8 +133,7 @@ async def decode_one(
     except RsdError as failure:
         error = str(failure)
     except Exception as failure:  # a defect in a strategy costs its problem, not the run
-        log.debug("problem %s/%s failed", problem.task, problem.problem_id, exc_info=True)
-        error = told(failure)
+        error = _defect(problem, failure)
     else:
         ends = steps[-1].ends if steps else None
         if ends is None:
@@ -140,7 +154,8 @@ async def decode_one(
 
 async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRecord:
     """The verdicts on one trajectory, against the gold answer and the choices that it has; a
-    failed one is wrong, with `how` FAILED."""
+    failed one is wrong, with `how` FAILED, and one at which the grader itself fails is undecided.
+    Raises `GradingError`."""
     against = {
         **dict(zip(("task", "problem_id", "sample"), record.key, strict=True)),
         "gold": record.gold,
@@ -156,7 +171,13 @@ async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRec
             how=FAILED,
         )
     options = Options(choices=record.choices)
-    verdict = await grader.grade(record.response, record.gold, record.task, options=options)
+    try:
+        verdict = await grader.grade(record.response, record.gold, record.task, options=options)
+    except GradingError:
+        raise
+    except Exception as failure:
+        log.warning("%s/%s: the grader failed: %r", record.task, record.problem_id, failure)
+        verdict = Verdict(None, False, False, how="crash", how_paper="crash")
     return GradeRecord(
         **against,
         prediction=verdict.prediction,
@@ -165,3 +186,27 @@ async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRec
         how=verdict.how,
         how_paper=verdict.how_paper,
     )
+
+
+def _harmless(tell: Callable[P, object]) -> Callable[P, None]:
+    """`tell`, which counts or shows something, but whose failure is only logged."""
+
+    def harmless(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            tell(*args, **kwargs)
+        except Exception:
+            log.debug("what is only shown or counted failed", exc_info=True)
+
+    return harmless
+
+
+def _failed(problem: Problem, sample: int, failure: Exception) -> Trajectory:
+    """A trajectory that has nothing but its error."""
+    error = _defect(problem, failure)
+    return Trajectory(problem, sample, (), "", StopReason.ERROR, unix_time(), 0.0, error)
+
+
+def _defect(problem: Problem, failure: Exception) -> str:
+    """The text of an error that is not rsd's own; the log has where it was raised."""
+    log.debug("problem %s/%s failed", problem.task, problem.problem_id, exc_info=failure)
+    return told(failure)

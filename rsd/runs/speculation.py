@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 from rsd.backends import Backends, Server, read_speculation
-from rsd.errors import RsdError
 from rsd.records import Speculation
+
+log = logging.getLogger(__name__)
 
 _PATIENCE_S = 5.0  # a server that hangs must not hold up the end of a run
 
@@ -26,6 +28,8 @@ async def counted(backends: Backends) -> Counts:
 def between(before: Counts, after: Counts) -> Speculation | None:
     """What was added; None without a target, if a count is unknown, or if one of its servers was
     restarted in between."""
+    if len(before) != len(after):
+        return None
     drafts = drafted = accepted = 0
     for then, now in zip(before, after, strict=True):
         if then is None or now is None:
@@ -45,5 +49,6 @@ async def _read(server: Server) -> Speculation | None:
     try:
         async with asyncio.timeout(_PATIENCE_S):
             return await read_speculation(server)
-    except (RsdError, TimeoutError):
+    except Exception:  # what is only counted ends no run
+        log.debug("%s: its speculative decoding cannot be counted", server, exc_info=True)
         return None

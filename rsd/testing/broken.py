@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any, Literal, get_args
 
@@ -24,9 +25,24 @@ Fault = Literal[
     "null",  # a null where the text or the reward is
     "NaN reward",
     "reward out of range",
+    "true reward",  # a boolean in the place of a number
+    "absurd count",  # tokens that no integer of 64 bits can count
+    "negative count",
+    "absurd index",  # of an input, likewise
+    "absurd ids",  # token ids that no vocabulary has
+    "another model",  # the answer of a model that was not asked
+    "too long",  # a body of 17 MiB
+    "compressed",  # a body of 100 KB that is 100 MB when it is unpacked
+    "headers only",  # the connection is closed after the headers
+    "endless headers",
+    "half closed",  # the server's side of the connection ends, the client's stays open
+    "HTTP/1.0",  # an answer of that version, whose end is that of the connection
     "order",  # the results of a list in another order, each with its right index
 ]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
+
+HARMLESS: tuple[Fault, ...] = ("HTTP/1.0", "order")
+"""Those with which an answer is as good as it was."""
 
 CONNECTION_FAULTS: tuple[Fault, ...] = ("down", "reset", "dropped", "stall")
 """Those that need no answer of the server."""
@@ -36,9 +52,11 @@ _MESSAGES = {429: "too many requests", 500: "internal error", 503: "overloaded"}
 
 def suits(fault: Fault, path: str) -> bool:
     """Whether `fault` can befall a request to `path`."""
-    if fault in ("NaN reward", "reward out of range"):
+    if fault in ("NaN reward", "reward out of range", "true reward", "absurd index"):
         return path == "/classify"
-    if fault in ("null", "no result", "order"):
+    if fault == "absurd ids":
+        return path == "/v1/completions"
+    if fault in ("null", "no result", "order", "absurd count", "negative count", "another model"):
         return path in ("/classify", "/v1/completions")
     return True
 
@@ -61,6 +79,10 @@ def broken_answer(fault: Fault, body: bytes) -> bytes:
         return body[: len(body) // 2]
     if fault == "no object":
         return b'["not", "an", "object"]'
+    if fault == "too long":
+        return body + b" " * (17 * 2**20)
+    if fault == "compressed":
+        return gzip.compress(bytes(10**8), compresslevel=1)
     try:
         answer = json.loads(body)
     except ValueError:
@@ -82,6 +104,18 @@ def _changed(fault: Fault, answer: dict[str, Any]) -> dict[str, Any]:
             item["probs"] = [float("nan")] * len(item["probs"])
         elif fault == "reward out of range":
             item["probs"] = [1.5] * len(item["probs"])
+        elif fault == "true reward":
+            item["probs"] = [True] * len(item["probs"])
+        elif fault == "absurd index":
+            item["index"] = 10**400
+        elif fault == "absurd ids":
+            item["token_ids"] = [None, "x", {}, -1, 10**40]
+    if fault in ("absurd count", "negative count"):
+        count = 10**400 if fault == "absurd count" else -10_000
+        details = {"cached_tokens": count}
+        answer["usage"] |= {"completion_tokens": count, "prompt_tokens_details": details}
+    if fault == "another model":
+        answer["model"] = "another"
     if fault == "order":
         answer[name] = answer.get(name, [])[::-1]
     return answer

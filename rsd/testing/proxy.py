@@ -13,13 +13,11 @@ import asyncio
 import contextlib
 import json
 import random
-import socket
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rsd.testing.broken import (
@@ -30,6 +28,10 @@ from rsd.testing.broken import (
     renamed,
     suits,
 )
+from rsd.testing.messages import Message, read_message, reset, with_length
+
+Change = Callable[[str, bytes, bytes, bytes], tuple[bytes, bytes]]
+"""Head and body of an answer, by path and body of the request and head and body of the answer."""
 
 _HOST = "127.0.0.1"
 
@@ -65,22 +67,6 @@ class Schedule:
         return fault
 
 
-@dataclass(slots=True)
-class _Message:
-    """A request or an answer: its first line and headers, and its body."""
-
-    head: bytes
-    body: bytes
-
-    @property
-    def path(self) -> str:
-        return self.head.split(b" ", 2)[1].decode("ascii", "replace")
-
-    @property
-    def asks_for_work(self) -> bool:
-        return self.head.startswith(b"POST ")
-
-
 class FaultProxy:
     """Passes requests on to the server at `upstream`, one a connection, but breaks those that
     `schedule` picks; None: none. It may be set at any time, as may `model`, another model for
@@ -96,6 +82,7 @@ class FaultProxy:
         parts = urlsplit(upstream)
         self.schedule = schedule
         self.model: str | None = None
+        self.change: Change | None = None
         self.latency_s = 0.0
         self.requests = 0
         self.injected: Counter[Fault] = Counter()
@@ -154,7 +141,7 @@ class FaultProxy:
             self._server.close()
         self._server = None
         for task, writer in self._open.items():
-            _reset(writer)
+            reset(writer)
             if task is not asyncio.current_task():
                 task.cancel()
 
@@ -164,7 +151,7 @@ class FaultProxy:
         self._open[task] = writer
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await self._answer(await _read(reader), reader, writer)
+                await self._answer(await read_message(reader), reader, writer)
         except asyncio.CancelledError:
             pass  # asyncio would print it
         finally:
@@ -172,7 +159,7 @@ class FaultProxy:
             writer.close()
 
     async def _answer(
-        self, request: _Message, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, request: Message, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         fault = None
         if request.asks_for_work:
@@ -185,8 +172,10 @@ class FaultProxy:
             await self.stop()
             self._reopening = asyncio.create_task(self._reopen())
         elif fault == "reset":
-            _reset(writer)
-        elif fault == "stall":
+            reset(writer)
+        elif fault in ("stall", "half closed"):
+            if fault == "half closed":
+                writer.write_eof()
             await reader.read()
         elif fault in CONNECTION_FAULTS:
             pass  # closed without a word
@@ -194,11 +183,11 @@ class FaultProxy:
             await self._send(answer, fault, reader, writer)
 
     async def _pass_on(
-        self, request: _Message, reader: asyncio.StreamReader, fault: Fault | None
-    ) -> _Message | None:
+        self, request: Message, reader: asyncio.StreamReader, fault: Fault | None
+    ) -> Message | None:
         """The answer to give, perhaps broken; None if the client left meanwhile."""
         if fault and (refused := refusal(fault)):
-            return _Message(*refused)
+            return Message(*refused)
         asking, leaving = (
             asyncio.ensure_future(self._ask(request)),
             asyncio.ensure_future(reader.read()),
@@ -213,30 +202,33 @@ class FaultProxy:
             leaving.cancel()
             await asyncio.gather(asking, leaving, return_exceptions=True)
         if fault:
-            return _Message(answer.head, broken_answer(fault, answer.body))
+            packed = b"\r\ncontent-encoding: gzip" if fault == "compressed" else b""
+            return Message(answer.head + packed, broken_answer(fault, answer.body))
+        if self.change is not None:
+            return Message(*self.change(request.path, request.body, answer.head, answer.body))
         if self.model is not None and request.path == "/v1/models":
-            return _Message(answer.head, renamed(answer.body, self.model))
+            return Message(answer.head, renamed(answer.body, self.model))
         return answer
 
-    async def _ask(self, request: _Message) -> _Message:
+    async def _ask(self, request: Message) -> Message:
         await asyncio.sleep(self.latency_s)
         reader, writer = await asyncio.open_connection(*self._address)
         try:
-            writer.write(_with_length(request.head, len(request.body)) + request.body)
+            writer.write(with_length(request.head, len(request.body)) + request.body)
             head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-            return _Message(head, body)
+            return Message(head, body)
         finally:
             writer.close()
 
     async def _send(
         self,
-        answer: _Message,
+        answer: Message,
         fault: Fault | None,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         chunked = b"transfer-encoding: chunked" in answer.head.lower()
-        head = answer.head + b"\r\n\r\n" if chunked else _with_length(answer.head, len(answer.body))
+        head = answer.head + b"\r\n\r\n" if chunked else with_length(answer.head, len(answer.body))
         half = len(answer.body) // 2
         if fault in ("torn", "stalled midway", "reset midway"):
             writer.write(head + answer.body[:half])
@@ -245,7 +237,19 @@ class FaultProxy:
                 await reader.read()
             elif fault == "reset midway":
                 await asyncio.sleep(0.01)  # let the half arrive
-                _reset(writer)
+                reset(writer)
+        elif fault == "headers only":
+            writer.write(head)
+            await writer.drain()
+        elif fault == "endless headers":
+            writer.write(answer.head)
+            leaving = asyncio.ensure_future(reader.read())
+            while not leaving.done():
+                writer.write(b"\r\nx-more: 1" * 100)
+                await asyncio.wait([leaving], timeout=0.001)
+        elif fault == "HTTP/1.0":
+            writer.write(head.replace(b"HTTP/1.1", b"HTTP/1.0", 1) + answer.body)
+            await writer.drain()
         elif fault == "trickle":
             writer.write(head)
             leaving = asyncio.ensure_future(reader.read())
@@ -268,31 +272,3 @@ def _prompts(body: bytes) -> list[str]:
     prompt = asked.get("input", asked.get("prompt"))
     several = isinstance(prompt, list) and prompt and isinstance(prompt[0], list)
     return [json.dumps(each) for each in (prompt if several else [prompt])]
-
-
-async def _read(reader: asyncio.StreamReader) -> _Message:
-    head = (await reader.readuntil(b"\r\n\r\n"))[:-4]
-    lengths = [
-        int(line.partition(b":")[2])
-        for line in head.split(b"\r\n")
-        if line.lower().startswith(b"content-length:")
-    ]
-    return _Message(head, await reader.readexactly(lengths[0]) if lengths else b"")
-
-
-def _with_length(head: bytes, length: int) -> bytes:
-    """`head` for a message of `length` bytes, the only one of its connection."""
-    own = (b"content-length:", b"connection:")
-    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(own)]
-    more = [b"content-length: %d" % length, b"connection: close", b"", b""]
-    return b"\r\n".join([*lines, *more])
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """Break the connection: what comes next at the other end is an error, not its end."""
-    raw = writer.get_extra_info("socket")
-    if raw is not None:
-        with contextlib.suppress(OSError):
-            linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    writer.transport.abort()

@@ -179,7 +179,7 @@ def test_a_solution_beyond_the_reward_models_context_is_a_context_error(
 
 @pytest.mark.parametrize(
     ("reward", "message"),
-    [(float("nan"), "not JSON compliant|nan"), (None, "reward is None"), (1.5, "outside")],
+    [(float("nan"), "not JSON compliant|nan"), (None, "None and not a num"), (1.5, "1.5 and not")],
 )
 def test_what_is_no_reward_is_an_error(
     cluster: Cluster, reward: float | None, message: str

@@ -309,7 +309,7 @@ def test_an_error_in_a_stream_is_told() -> None:
     async def use(server: Server) -> None:
         lines = ['data: {"choices": []}', 'data: {"error": {"message": "out of memory"}}']
         async with aclosing(server.stream("/stream", {"lines": lines})) as events:
-            assert await anext(events) == {"choices": []}
+            assert (await anext(events)).value == {"choices": []}
             with pytest.raises(UnusableAnswerError, match="stream broke off: out of memory"):
                 await anext(events)
 

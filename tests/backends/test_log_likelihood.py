@@ -46,7 +46,8 @@ class Asked:
 
         async def post(path: str, body: Mapping[str, object]) -> bytes:
             self.body = dict(body)
-            usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+            read = 5 if "prompt_logprobs" in body else 3
+            usage = {"prompt_tokens": read, "completion_tokens": 2, "total_tokens": read + 2}
             values = {"id": "x", "object": "text_completion", "created": 0, "model": "m"}
             return json.dumps(values | {"choices": [answer], "usage": usage}).encode()
 

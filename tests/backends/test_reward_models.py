@@ -22,6 +22,7 @@ from backends.reward_servers import (
 )
 
 from rsd.backends import Server, connect, open_scorer, parameter_count
+from rsd.backends.answers import Value
 from rsd.backends.retries import Backoff
 from rsd.errors import BackendError, ConfigError, ScorerError
 from rsd.prompts import render
@@ -168,8 +169,8 @@ def test_log_probabilities_are_asked_for_by_token(kind: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("kind", "behavior", "message"),
     [
-        ("qwen25-math", Behavior(reward=reward_of), "1 classes instead of 2"),
-        ("skywork", Behavior(reward=reward_of, classes=2), "2 classes instead of 1"),
+        ("qwen25-math", Behavior(reward=reward_of), "not a list of 2"),
+        ("skywork", Behavior(reward=reward_of, classes=2), "not a list of 1"),
         (
             "skywork",
             Behavior(write=lambda *_: "+"),
@@ -182,7 +183,11 @@ def test_log_probabilities_are_asked_for_by_token(kind: str, tmp_path: Path) -> 
         ),
         ("rlhflow", Behavior(write=lambda *_: "+"), "cannot do logprobs"),
         ("qwen25-math", Behavior(reward=lambda _: math.nan, classes=2), "not JSON compliant|nan"),
-        ("qwen25-math", Behavior(reward=lambda _: 1.5, classes=2), "outside"),
+        (
+            "qwen25-math",
+            Behavior(reward=lambda _: 1.5, classes=2),
+            "-0.5 and not a number",
+        ),
     ],
 )
 def test_what_is_no_reward_of_the_kind_is_an_error(
@@ -294,8 +299,9 @@ def test_counts_of_tokens_that_are_none_are_an_error(
 ) -> None:
     post = Server.post
 
-    async def misshapen(server: Server, path: str, body: Any) -> dict[str, Any]:
-        return {**await post(server, path, body), "usage": {"prompt_tokens_details": [1]}}
+    async def misshapen(server: Server, path: str, body: Any) -> Value:
+        answer: Any = (await post(server, path, body)).value
+        return Value({**answer, "usage": {"prompt_tokens_details": [1]}})
 
     monkeypatch.setattr(Server, "post", misshapen)
     monkeypatch.setattr(Server, "backoff", Backoff(0, 0))

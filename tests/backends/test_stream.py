@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from rsd.backends import CompletionsGenerator, Server
+from rsd.backends.answers import Value
 from rsd.config import ModelConfig
 from rsd.errors import BackendError, RsdError
 from rsd.protocols import Sampling, StreamingGenerator
@@ -51,6 +52,11 @@ async def read(
         return [chunk async for chunk in chunks]
 
 
+def last_prompt(app: FastAPI) -> object:
+    """What the last completion continued."""
+    return [r.body["prompt"] for r in app.state.requests if r.path == "/v1/completions"][-1]
+
+
 def text_of(chunks: Sequence[Chunk]) -> str:
     return "".join(chunk.text for chunk in chunks)
 
@@ -71,11 +77,11 @@ def test_a_stream_brings_what_generate_does_past_every_separator(tokens: int) ->
             assert {chunk.prompt_token_ids for chunk in chunks} == {whole.prompt_token_ids}
             reasons = [chunk.finish_reason for chunk in chunks]
             assert reasons == [None] * (len(chunks) - 1) + [whole.finish_reason]
-            assert app.state.requests[-1].body["prompt"] == "Q\n"
+            assert last_prompt(app) == "Q\n"
 
             ids = (*(whole.prompt_token_ids or ()), *(whole.token_ids or ()))[:8]
             rest = await read(generator, Prefix("not read", ids), 5)
-            assert app.state.requests[-1].body["prompt"] == list(ids)
+            assert last_prompt(app) == list(ids)
             assert rest[0].prompt_token_ids == ids
 
     asyncio.run(scenario())
@@ -133,8 +139,8 @@ def test_an_event_that_is_no_completion_is_an_error() -> None:
     async def scenario() -> None:
         async with generating() as (generator, _):
 
-            async def stream(*_: object) -> AsyncIterator[dict[str, object]]:
-                yield {"choices": [{"text": 3}]}
+            async def stream(*_: object) -> AsyncIterator[Value]:
+                yield Value({"model": "model", "choices": [{"text": 3}]})
 
             generator._server.stream = stream  # type: ignore[method-assign,assignment]
             with pytest.raises(BackendError, match="unusable stream"):

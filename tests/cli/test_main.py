@@ -217,7 +217,10 @@ def test_a_place_that_may_not_be_read_is_named(
 
     monkeypatch.setattr(Path, "is_file", refuse)
     code, _, err = rsd("report", tmp_path)
-    assert (code, err) == (1, f"rsd: {tmp_path / 'config.yaml'}: Permission denied\n")
+    assert (code, err) == (
+        1,
+        f"rsd: {tmp_path / 'config.yaml'}: cannot be read: Permission denied\n",
+    )
 
 
 def test_a_directory_that_is_no_run_is_named(rsd: Rsd, tmp_path: Path) -> None:

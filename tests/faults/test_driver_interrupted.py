@@ -141,6 +141,32 @@ def test_once_ends_the_wait_for_a_lost_server(disturbed: Disturbed, sent: signal
     finishes(disturbed.cluster)  # without the proxies
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_once_ends_a_pause_that_a_server_asks_for(
+    disturbed: Disturbed, sent: signal.Signals
+) -> None:
+    def in_a_year(path: str, asked: bytes, head: bytes, body: bytes) -> tuple[bytes, bytes]:
+        if path != "/v1/completions" or lines(disturbed.cluster) < 1:
+            return head, body
+        return b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 31536000", b"{}"
+
+    disturbed.proxies["draft"].change = in_a_year
+    with rsd_run(disturbed.cluster.path, *disturbed.arguments()) as process:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        assert told.startswith("rsd: waiting for a server (Ctrl-C to stop): draft server at http")
+        assert told.endswith("it asks for a pause of 60 s\n")
+        interrupt(process, sent)
+        _, rest = process.communicate(timeout=30)  # half of the pause
+    assert process.returncode == 130
+    dropped, last = rest.splitlines()[-2:]
+    assert dropped.startswith("rsd: interrupted: dropping the")
+    assert "in flight, since one waits: draft server at http" in dropped
+    assert last == RESUMES
+    assert 1 <= lines(disturbed.cluster) < PROBLEMS
+    finishes(disturbed.cluster)  # without the proxies
+
+
 def test_before_the_first_problem_once_is_enough(cluster: Cluster) -> None:
     draft = cluster.faults("draft")
     draft.held = lambda: True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,14 @@ from pathlib import Path
 import pytest
 from cluster import PROBLEMS, Cluster
 from faults.conftest import Disturbed
+from faults.test_changed_servers import swapped
 
 from rsd.cli import main as cli
 from rsd.records import METRICS, TRAJECTORIES, RunRecord, read_run
 from rsd.testing.broken import FAULTS, Fault
-from rsd.testing.proxy import FaultProxy, Schedule
+from rsd.testing.proxy import Change, FaultProxy, Schedule
+from rsd.testing.tokenizers import ByteTokenizer
+from rsd.types import Role
 
 pytestmark = pytest.mark.timeout(120)  # no hang
 
@@ -203,3 +207,94 @@ def test_the_log_of_a_run_is_whole(rsd: Rsd, disturbed: Disturbed) -> None:
     rsd()
     lines = Path(record(disturbed).directory / TRAJECTORIES).read_text().splitlines()
     assert len({json.loads(line)["problem_id"] for line in lines}) == len(lines) == PROBLEMS
+
+
+def absurd(path: str, part: str, literal: str, only: str = "") -> Change:
+    """Put `literal` in the place of every field `part` of the answers at `path` to what has `only`
+    in its prompt."""
+
+    def change(asked_path: str, asked: bytes, head: bytes, body: bytes) -> tuple[bytes, bytes]:
+        if asked_path != path or (only and only not in " ".join(prompts(asked))):
+            return head, body
+        answer = re.sub(rf'"{part}":(\[[^\]]*\]|[^,}}]*)', f'"{part}":{literal}', body.decode())
+        return head, answer.encode()
+
+    return change
+
+
+def prompts(asked: bytes) -> list[str]:
+    """What a request asks about, as text."""
+    body = json.loads(asked)
+    found = body.get("input", body.get("prompt"))
+    several = found if isinstance(found, list) and isinstance(found[0], list) else [found]
+    return [each if isinstance(each, str) else ByteTokenizer().decode(each) for each in several]
+
+
+HUGE = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "part", "literal"),
+    [
+        ("draft", "/v1/completions", "completion_tokens", HUGE),
+        ("draft", "/v1/completions", "completion_tokens", "1e400"),
+        ("draft", "/v1/completions", "completion_tokens", "-10206"),
+        ("draft", "/v1/completions", "token_ids", '[null, "x", {}]'),
+        ("draft", "/v1/completions", "token_ids", f"[-1, {HUGE}]"),
+        ("draft", "/v1/completions", "model", '"another"'),
+        ("prm", "/classify", "probs", f"[{HUGE}]"),
+        ("prm", "/classify", "probs", "[true]"),
+        ("prm", "/classify", "index", "1e400"),
+        ("prm", "/classify", "index", "9" * 5000),
+    ],
+)
+def test_an_absurd_figure_costs_its_problem_only(
+    rsd: Rsd, disturbed: Disturbed, role: Role, path: str, part: str, literal: str
+) -> None:
+    disturbed.proxies[role].change = absurd(path, part, literal, "Ann has 13 pens")
+    assert rsd("decoding.lookahead=0").code == 1
+    run = record(disturbed)
+    (failed,) = [t for t in run.trajectories.values() if t.error]
+    assert failed.problem_id == "p3"
+    assert str(failed.error).startswith(f"{role} server at http://127.0.0.1:")
+    assert right(run) == PROBLEMS - 1
+
+
+@pytest.mark.parametrize(
+    ("part", "literal"),
+    [("max_model_len", "1e400"), ("max_model_len", HUGE), ("id", "7"), ("root", "[]")],
+)
+def test_an_absurd_description_ends_the_run_before_its_first_problem(
+    rsd: Rsd, disturbed: Disturbed, part: str, literal: str
+) -> None:
+    disturbed.proxies["target"].change = absurd("/v1/models", part, literal)
+    ended = rsd()
+    assert ended.code == 1
+    assert "/v1/models is not as vLLM answers it: data[0]." in ended.told
+    assert "target server: http://127.0.0.1:" in ended.told
+
+
+@pytest.mark.parametrize(
+    "literal", [HUGE + ".0", "1e400", "NaN", "-5.0", "9" * 5000], ids=lambda it: it[:5]
+)
+def test_absurd_counters_cost_nothing_but_the_counts(
+    rsd: Rsd, disturbed: Disturbed, literal: str
+) -> None:
+    def change(path: str, _: bytes, head: bytes, body: bytes) -> tuple[bytes, bytes]:
+        if path == "/metrics":
+            body = re.sub(rb"} \S+", b"} " + literal.encode(), body)
+        return head, body
+
+    for proxy in disturbed.proxies.values():
+        proxy.change = change
+    assert rsd("run.concurrency=auto").code == 0
+    run = record(disturbed)
+    assert right(run) == PROBLEMS
+    assert run.manifest.sessions[-1].served == {}
+
+
+def test_ids_that_contradict_the_text_end_the_run_before_its_first_problem(
+    rsd: Rsd, disturbed: Disturbed
+) -> None:
+    disturbed.proxies["draft"].change = swapped
+    assert "is not that of its token ids" in rsd().told

@@ -73,6 +73,33 @@ _BODIES = (
 )
 
 
+_USAGE = {
+    "prompt_tokens": 2,
+    "completion_tokens": 3,
+    "prompt_tokens_details": {"cached_tokens": 1},
+}
+_CHOICE = {
+    "index": 0, "text": "abc", "finish_reason": "stop", "stop_reason": "|",
+    "token_ids": [1, 2, 3], "prompt_token_ids": [4, 5],
+}  # fmt: skip
+_CARD = {"id": "m", "root": "org/m", "max_model_len": 4096}
+_ANSWERED = (
+    {"model": "m", "choices": [_CHOICE], "usage": _USAGE},
+    {"model": "m", "choices": [_CHOICE | {"finish_reason": None}]},
+    {"data": [_CARD, {"id": "a", "root": None}]},
+    {"version": "0.32.0"},
+    {"tokens": [1, 2, 151643], "count": 3},
+    {"data": [{"index": 1, "probs": [0.25]}, {"index": 0, "probs": [1]}]},
+    {"token_logprobs": [-0.5, -9999.0, 0]},
+    {"usage": _USAGE},
+)
+_PAGE = """# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0"} 1.0
+vllm:prompt_tokens_total{engine="0"} 1e3
+vllm:cache_config_info{block_size="16",num_gpu_blocks="64"} 1.0
+"""
+
+
 def seeds(target: str) -> list[bytes]:
     """Inputs of `target` that its parser accepts, or nearly."""
     if target in ("extraction", "verdict", "grader"):
@@ -87,6 +114,10 @@ def seeds(target: str) -> list[bytes]:
         "sweep": [_SWEEP.encode()],
         "records": [_record(_trajectory()), _record(_grade())],
         "rows": [_line(row) for row in _ROWS],
+        "answer": [
+            *(bytes([place]) + _line(each) for place, each in enumerate(_ANSWERED)),
+            bytes([len(_ANSWERED)]) + _PAGE.encode(),
+        ],
         "gateway": [bytes([place]) + _line(b) for b in _BODIES for place in (0, 1)],
     }[target]
 

@@ -9,6 +9,7 @@ import json
 import shutil
 import unicodedata
 from collections.abc import Callable
+from dataclasses import astuple
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -16,8 +17,9 @@ from unittest.mock import patch
 
 from fuzz.gateway_target import gateway_body
 
+from rsd.backends import answers, parse_metrics
 from rsd.config import load, load_sweep
-from rsd.errors import ConfigError, RsdError, StoreError
+from rsd.errors import ConfigError, RsdError, StoreError, UnusableAnswerError
 from rsd.grading import Options, extract_answer, is_correct
 from rsd.grading.direct import Decision, decide_directly
 from rsd.grading.extract import MAX_SCANNED
@@ -53,6 +55,10 @@ def _one_clean_line(error: RsdError) -> None:
     """What is printed of an error is one line that a terminal shows as it is."""
     bad = [c for c in str(error) if unicodedata.category(c) in ("Cc", "Cs")]
     assert not bad, f"control characters in an error: {str(error)!r}"
+
+
+def _short(error: RsdError) -> None:
+    assert len(str(error)) < 1000
 
 
 def _no_import(name: str) -> object:
@@ -122,6 +128,39 @@ def rows(data: bytes) -> None:
                 text.encode()
 
 
+REQUEST = answers.Request(frozenset("m"), max_tokens=8, context=64, stops=("|",), wanted=True)
+
+READERS: tuple[Callable[[answers.Value], object], ...] = (
+    lambda answer: answers.completion(answer, REQUEST),
+    lambda answer: answers.chunk(answer, REQUEST),
+    lambda answer: answers.cards(answer, "m"),
+    lambda answer: answers.version(answer),
+    lambda answer: answer["tokens"].token_ids(),
+    lambda answer: [it["probs"].items(1) for it in answers.in_order(answer["data"], 2)],
+    lambda answer: [it.logprob() for it in answer["token_logprobs"].items()],
+    lambda answer: answers.usages(answer, [3, 4]),
+)
+"""What rsd reads of a server's answers that are JSON."""
+
+
+def answer(data: bytes) -> None:
+    """A server's answer is read, or refused in one line. The first byte chooses the reader; above
+    them the rest is a page of metrics."""
+    place, content = data[0] if data else 0, data[1:]
+    try:
+        if place >= len(READERS):
+            metrics = parse_metrics(content.decode(errors="replace"))
+            found: object = None if metrics is None else astuple(metrics)
+        else:
+            found = READERS[place](answers.Value.parse(content))
+    except answers.AnswerError as error:
+        refusal = UnusableAnswerError(str(error))
+        _one_clean_line(refusal)
+        _short(refusal)
+        return
+    json.dumps(found, default=str, allow_nan=False).encode()
+
+
 def _response_and_gold(data: bytes) -> tuple[str, str, str]:
     """The first byte chooses the task; a zero byte parts the response from the gold answer."""
     task = GRADED[data[0] % len(GRADED)] if data else GRADED[0]
@@ -164,4 +203,5 @@ TARGETS: dict[str, Target] = {
     "verdict": verdict,
     "grader": grader,
     "gateway": gateway_body,
+    "answer": answer,
 }

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rsd.backends import CompletionsGenerator, Server
+from rsd.backends import answers
 from rsd.config import load, load_sweep
-from rsd.errors import ConfigError, UnusableAnswerError
+from rsd.errors import ConfigError
 from rsd.grading import GraderPool, client
 from rsd.runs.store import RunStore
 from rsd.tasks import fetch
@@ -123,15 +123,15 @@ def test_a_row_that_no_file_could_hold_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_no_file_could_hold_is_unusable() -> None:
-    server = Server("draft", load(DEMO).models.draft)
-    generator = CompletionsGenerator(server, context=10, use_token_ids=False)
+    request = answers.Request(frozenset("m"), max_tokens=1, context=10)
     usage = {"prompt_tokens": 1, "completion_tokens": 1}
     choice = {"text": "fine", "finish_reason": "stop"}
-    read = generator._read({"choices": [choice], "usage": usage}, 0.0, 0.0)
-    assert (read.text, read.usage) == ("fine", Usage(1, 1, 0, 1))
-    with pytest.raises(UnusableAnswerError):
-        generator._read({"choices": [choice | {"text": "\ud800"}], "usage": usage}, 0.0, 0.0)
-    asyncio.run(server.aclose())
+    answer = {"model": "m", "choices": [choice], "usage": usage}
+    written, cost = answers.completion(answers.Value(answer), request)
+    assert (written.text, cost) == ("fine", Usage(1, 1, 0, 1))
+    choice["text"] = "\ud800"
+    with pytest.raises(answers.AnswerError, match="a text that UTF-8 can encode"):
+        answers.completion(answers.Value(answer), request)
 
 
 _HUNGRY = """
