@@ -290,4 +290,6 @@ class Ungraded:
 
     async def grade(self, *arguments: object, **options: object) -> Any:
         """No verdict."""
-        return SimpleNamespace(prediction=None, correct=False, correct_paper=False, how="none")
+        return SimpleNamespace(
+            prediction=None, correct=False, correct_paper=False, how="none", how_paper=None
+        )

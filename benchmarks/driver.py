@@ -129,7 +129,7 @@ class NoGrader:
     async def grade(self, *_: Any, **__: Any) -> Any:
         return self
 
-    prediction, correct, correct_paper, how = None, False, False, "not graded"
+    prediction, correct, correct_paper, how, how_paper = None, False, False, "not graded", None
 
 
 class FakeServer:
@@ -139,11 +139,17 @@ class FakeServer:
     def __init__(self, separator: int) -> None:
         self.seconds = 0.0
         self._separator = separator
+        self._text = ""  # of the newest completion, whose token ids may be decoded
 
     def respond(self, path: str, content: bytes) -> bytes:
         clock = time.thread_time()
         body = json.loads(content)
-        answer = self._classify(body) if path.endswith("/classify") else self._complete(body)
+        if path.endswith("/classify"):
+            answer = self._classify(body)
+        elif path.endswith("/detokenize"):
+            answer = {"prompt": self._text}
+        else:
+            answer = self._complete(body)
         encoded = json.dumps(answer).encode()
         self.seconds += time.thread_time() - clock
         return encoded
@@ -166,15 +172,17 @@ class FakeServer:
             {"index": index, "label": "LABEL_0", "probs": [value], "num_classes": 1}
             for index, value in enumerate(rewards)
         ]
-        return {"id": "classify-1", "object": "list", "data": data, "usage": {}}
+        head = {"id": "classify-1", "object": "list", "model": body["model"]}
+        return {**head, "data": data, "usage": {}}
 
     def _complete(self, body: dict[str, Any]) -> dict[str, Any]:
         prompt = body["prompt"]
         ids = list(range(PROMPT)) if isinstance(prompt, str) else prompt
         number = (len(ids) - PROMPT) // TOKENS
+        self._text = step_text(number)
         choice = {
             "index": 0,
-            "text": step_text(number),
+            "text": self._text,
             "logprobs": None,
             "finish_reason": "stop",
             "stop_reason": "\n\n" if number < STEPS - 1 else None,
@@ -188,7 +196,7 @@ class FakeServer:
             "total_tokens": len(ids) + TOKENS,
             "prompt_tokens_details": {"cached_tokens": len(ids) - TOKENS},
         }
-        head = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "fake"}
+        head = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": body["model"]}
         return {**head, "choices": [choice], "usage": usage}
 
 

@@ -44,13 +44,15 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a strategy decodes: the rendered `prompt` for the generators, the bare `question`
-    for the reward model, and the seed of this sample (None: unseeded). `task` tells how answers
-    are read and compared; "" is free-form mathematics."""
+    for the reward model, and the seed of this sample (None: unseeded). `task`, and the texts of
+    the options A, B, C ..., `choices`, tell how answers are read and compared; "" is free-form
+    mathematics."""
 
     prompt: str
     question: str
     seed: int | None = None
     task: str = ""
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

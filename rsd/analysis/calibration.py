@@ -30,6 +30,7 @@ from rsd.analysis.calibration_separation import (
     reliability,
 )
 from rsd.analysis.caveats import labelled
+from rsd.analysis.cells import percent
 from rsd.records import RunRecord
 
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75)
@@ -150,7 +151,7 @@ def _warnings(rewards: Rewards, steps: Auc | None, solutions: Auc | None) -> lis
     equal = commonest_share(rewards)
     if equal > EQUAL:
         found.append(
-            f"{100 * equal:.0f}% of the rewards are equal: no threshold divides them. Check the "
+            f"{percent(equal)} of the rewards are equal: no threshold divides them. Check the "
             "reward model's kind and template with rsd doctor."
         )
     replaced = float(np.mean(~rewards.kept))
@@ -165,7 +166,7 @@ def _warnings(rewards: Rewards, steps: Auc | None, solutions: Auc | None) -> lis
     elif max(steps.ci95[0], solutions.ci95[0]) < SEPARATES and replaced > REPLACED:
         found.append(
             "Among the steps that were kept, the reward hardly tells right answers from wrong "
-            f"ones; the {100 * replaced:.0f}% that were replaced led to none. {complete}"
+            f"ones; the {percent(replaced)} that were replaced led to none. {complete}"
         )
     elif max(steps.ci95[0], solutions.ci95[0]) < SEPARATES:
         found.append(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from rsd.analysis.calibration_data import STRATEGIES, Rewards, own_threshold, read_rewards
 from rsd.analysis.calibration_replay import stands
 from rsd.analysis.caveats import shortfall
-from rsd.analysis.outcomes import failed, verdicts
+from rsd.analysis.outcomes import decided, failed
 from rsd.analysis.pairs import partners
 from rsd.config import Config, differing_keys
 from rsd.records import Key, RunRecord
@@ -46,16 +46,16 @@ def check(run: RunRecord, rewards: Rewards, other: RunRecord) -> Check:
     """What `rewards`, of `run`, predict for the threshold of `other`, which has no `differences`,
     and what it did. Raises `ConfigError` where `other` should have rewards and has none yet."""
     config, partner = other.config, partners(run, other)
-    graded = verdicts(other)
+    graded = decided(other)
     theirs = {key: graded[same] for key, same in partner.items() if same in graded}
     threshold = ALONE.get(config.decoding.strategy, config.decoding.threshold)
     pairs = zip(rewards.keys, rewards.right, stands(rewards, threshold), strict=True)
     ours = {key: (right == 1, same) for key, right, same in pairs if not np.isnan(right)}
-    both = [key for key in ours if key in theirs]
-    common = [
+    common = [key for key in ours if key in theirs]
+    lost = [
         key
-        for key in both
-        if not (failed(run.trajectories[key]) or failed(other.trajectories[partner[key]]))
+        for key, same in partner.items()
+        if failed(run.trajectories[key]) or failed(other.trajectories[same])
     ]
     unchanged = [key for key in common if ours[key][1]]
     n, right = len(common), sum(bool(ours[key][0]) for key in unchanged)
@@ -64,7 +64,7 @@ def check(run: RunRecord, rewards: Rewards, other: RunRecord) -> Check:
         lacking=shortfall(other),
         threshold=threshold,
         solutions=n,
-        failed=len(both) - n,
+        failed=len(lost),
         predicted_target_share=_share(rewards, set(common), threshold),
         target_share=_measured(other, {partner[key] for key in common}, threshold),
         accuracy_least=right / n if n else None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd.analysis.outcomes import failed, verdicts
+from rsd.analysis.outcomes import decided, failed
 from rsd.config import Config
 from rsd.errors import ConfigError
 from rsd.records import Key, RunRecord, StepRecord, TrajectoryRecord
@@ -30,8 +30,8 @@ class Rewards:
     `repeated`, whether the target wrote the very same step there and the solution goes on after
     it, and `alternative`, the reward of the target's step, nan where none was scored.
 
-    Arrays over solutions: `right` (nan: no verdict, else 0 or 1) and `problem` (a number for each
-    (task, problem_id)).
+    Arrays over solutions: `right` (nan: failed or without a verdict, else 0 or 1) and
+    `problem` (a number for each (task, problem_id)).
     """
 
     keys: tuple[Key, ...]
@@ -48,7 +48,7 @@ class Rewards:
 def read_rewards(run: RunRecord) -> Rewards:
     """The rewards of `run`. Raises `ConfigError` for a run that has none, naming the mend."""
     check_has_rewards(run)
-    right = verdicts(run)
+    right = decided(run)
     keys = tuple(key for key, it in run.trajectories.items() if it.steps or failed(it))
     problems: dict[tuple[str, str], int] = {}
     numbers = [problems.setdefault(key[:2], len(problems)) for key in keys]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rsd.analysis.cells import percent
 from rsd.analysis.naming import in_words
 from rsd.analysis.outcomes import failed
 from rsd.analysis.summary import Summary
@@ -43,7 +44,7 @@ def left_out(summary: Summary, label: str) -> list[str]:
     parts = []
     if summary.errors:
         without = summary.accuracy_without_errors
-        apart = "" if without is None else f"; {without:.1%} right without them"
+        apart = "" if without is None else f"; {percent(without, 1)} right without them"
         unless = " unless ungradable" if summary.ungradable else ""
         parts.append(f"{summary.errors} failed (counted as wrong{unless}{apart})")
     for count, by in (

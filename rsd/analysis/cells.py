@@ -5,11 +5,14 @@ Accuracies and shares are shown in percent, differences in percentage points.
 
 from __future__ import annotations
 
+from rsd.shares import rounded_percent
+
 UNKNOWN = "-"
 
 
 def percent(value: float | None, digits: int = 0) -> str:
-    return UNKNOWN if value is None else f"{100 * value:.{digits}f}%"
+    """A share in percent. 0% and 100% are exact: what would be rounded to them is `<1%`, `>99%`."""
+    return UNKNOWN if value is None else rounded_percent(value, digits) + "%"
 
 
 def fixed(value: float | None) -> str:
@@ -34,7 +37,8 @@ def operations(flops: float) -> str:
 def accuracy(value: float | None, interval: tuple[float, float] | None) -> str:
     if value is None or interval is None:
         return UNKNOWN
-    return f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+    low, high = interval
+    return f"{rounded_percent(value, 1)} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def points(value: float | None, interval: tuple[float, float] | None) -> str:

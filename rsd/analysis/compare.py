@@ -9,7 +9,7 @@ from statistics import fmean
 from rsd.analysis.metrics import AnalyzedRun, token_totals
 from rsd.analysis.outcomes import failed, verdicts
 from rsd.analysis.pairs import Question, questions
-from rsd.analysis.statistics import Interval, mcnemar_exact, paired_interval
+from rsd.analysis.statistics import Interval, paired_difference
 from rsd.analysis.summary import Tokens
 from rsd.costs import Flops, flops, speculation_cost, total
 from rsd.records import Key
@@ -22,9 +22,9 @@ class Comparison:
     question (`rsd.analysis.pairs`), whatever their ids.
 
     `pairs` are problems with a verdict in both runs. They make `difference`, the accuracy of
-    `first` minus that of `second`, in [-1, 1], with its interval by problem, and `p_value`, the
-    exact McNemar test; all are None without pairs. Where a run has several samples of a problem,
-    their mean stands for it: samples are not paired, and the test, of single verdicts, is None.
+    `first` minus that of `second`, in [-1, 1], with its interval and `p_value` by problem, which
+    belong together, and the `variance` of one problem's difference; all are None without pairs.
+    Where a run has several samples of a problem, their mean stands for it.
     `first_better` and `second_better` are the problems of which that run has the greater share
     right.
 
@@ -42,6 +42,7 @@ class Comparison:
     difference: float | None
     ci95: Interval | None
     p_value: float | None
+    variance: float | None
     finished: int
     flops_ratio: Flops
     tokens_first: dict[Role, Tokens]
@@ -56,7 +57,7 @@ def compare(first: AnalyzedRun, second: AnalyzedRun) -> Comparison:
     paired = [problem for problem in common if problem in shares_first and problem in shares_second]
     a = [shares_first[problem] for problem in paired]
     b = [shares_second[problem] for problem in paired]
-    single = first.run.config.decoding.samples == second.run.config.decoding.samples == 1
+    tested = paired_difference(a, b) if paired else None
     done_first, done_second = _finished(first, common), _finished(second, common)
     finished = [problem for problem in common if done_first[problem] and done_second[problem]]
     return Comparison(
@@ -66,11 +67,10 @@ def compare(first: AnalyzedRun, second: AnalyzedRun) -> Comparison:
         unpaired=len(ours.keys() ^ theirs.keys()),
         first_better=sum(x > y for x, y in zip(a, b, strict=True)),
         second_better=sum(x < y for x, y in zip(a, b, strict=True)),
-        difference=(sum(a) - sum(b)) / len(paired) if paired else None,
-        ci95=paired_interval(a, b) if paired else None,
-        p_value=mcnemar_exact([x == 1 for x in a], [y == 1 for y in b])
-        if paired and single
-        else None,
+        difference=tested.mean if tested else None,
+        ci95=tested.ci95 if tested else None,
+        p_value=tested.p_value if tested else None,
+        variance=tested.variance if tested else None,
         finished=len(finished),
         flops_ratio=_flops(first, [done_first[problem] for problem in finished])
         / _flops(second, [done_second[problem] for problem in finished]),

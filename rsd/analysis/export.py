@@ -60,7 +60,7 @@ class Difference(BaseModel):
     second_better: int
     accuracy_difference: float | None = Field(description="first minus second, in [-1, 1]")
     ci95: tuple[float, float] | None
-    p_value: float | None = Field(description="exact McNemar test")
+    p_value: float | None = Field(description="two-sided, of the test that ci95 inverts")
     finished: int
     flops_ratio: Conventions
     tokens_first: dict[Role, Tokens]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 
-from rsd.records import GradeRecord, RunRecord, TrajectoryRecord
+from rsd.records import GradeRecord, Key, RunRecord, TrajectoryRecord
 from rsd.types import StopReason
 
 CUT = (StopReason.MAX_TOKENS, StopReason.MAX_STEPS, StopReason.CONTEXT, StopReason.REPETITION)
@@ -73,7 +73,18 @@ def outcome_paper(trajectory: TrajectoryRecord, grade: GradeRecord | None) -> Ou
     return Outcome.RIGHT if grade.correct_paper else Outcome.WRONG
 
 
-def verdicts(run: RunRecord) -> dict[tuple[str, str, int], bool]:
-    """Right or not, for every problem of `run` that counts."""
-    outcomes = {key: outcome(t, run.grades.get(key)) for key, t in run.trajectories.items()}
-    return {key: it is Outcome.RIGHT for key, it in outcomes.items() if it.counts}
+def verdicts(run: RunRecord) -> dict[Key, bool]:
+    """Right or not, for every solution of `run` that counts: what was not solved or not found
+    right, because a server or the grader failed, is not right."""
+    return {key: it is Outcome.RIGHT for key, it in _outcomes(run).items() if it.counts}
+
+
+def decided(run: RunRecord) -> dict[Key, bool]:
+    """Right or wrong, for every solution of `run` that the grader judged. Failed and undecided
+    ones are neither: they say nothing about rewards."""
+    judged = (Outcome.RIGHT, Outcome.WRONG)
+    return {key: it is Outcome.RIGHT for key, it in _outcomes(run).items() if it in judged}
+
+
+def _outcomes(run: RunRecord) -> dict[Key, Outcome]:
+    return {key: outcome(t, run.grades.get(key)) for key, t in run.trajectories.items()}

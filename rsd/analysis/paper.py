@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rsd.analysis.cells import UNKNOWN, percent, signed
+from rsd.analysis.cells import UNKNOWN, accuracy, percent, signed
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, outcome, outcome_paper
 from rsd.analysis.patience import after_patience
@@ -172,7 +172,7 @@ def _average(sets: tuple[SetComparison, ...]) -> tuple[str, ...]:
 def _beside(ours: float, ci95: Interval, theirs: float) -> tuple[str, str, str, str]:
     low, high = ci95
     return (
-        f"{100 * ours:.1f} [{100 * low:.1f}, {100 * high:.1f}]",
+        accuracy(ours, ci95),
         percent(theirs, 1),
         signed(ours - theirs),
         "yes" if low <= theirs <= high else "no",

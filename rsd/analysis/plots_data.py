@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 from rsd.analysis.compare import is_target_alone
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.naming import natural
-from rsd.analysis.outcomes import Outcome, disturbed, failed, outcome, verdicts
+from rsd.analysis.outcomes import Outcome, decided, disturbed, failed, outcome, verdicts
 from rsd.analysis.present import labels, run_name
 from rsd.analysis.statistics import Interval, clustered_interval
 from rsd.config import DecodingConfig
@@ -122,10 +122,11 @@ def acceptance(run: AnalyzedRun) -> Estimate | None:
 
 
 def rewards_by_answer(run: AnalyzedRun) -> tuple[list[float], list[float]]:
-    """Rewards of all scored draft steps, kept or not, of right and of wrong solutions."""
+    """Rewards of all scored draft steps, kept or not, of right and of wrong solutions. Failed and
+    undecided ones are neither."""
     right: list[float] = []
     wrong: list[float] = []
-    for key, verdict in verdicts(run.run).items():
+    for key, verdict in decided(run.run).items():
         steps = run.run.trajectories[key].steps
         its = [s.reward for s in steps if s.source == "draft" and s.reward is not None]
         (right if verdict else wrong).extend(its)

@@ -280,23 +280,21 @@ def paired(comparisons: list[Comparison], runs: list[AnalyzedRun]) -> Block:
             )
         )
     often = "more often" if sampled(runs) else "only"
-    several = (
-        "Where a run has several samples, their mean stands for a problem, the interval is by "
-        "problem, and McNemar's test does not apply.",
-    )
+    several = ("Where a run has several samples, their mean stands for a problem.",)
     return Block(
         "Differences on the same problems",
         (
             Column("pair", "left"),
             Column("accuracy, points\n[95% interval]", "left"),
             Column(f"right {often} in\nfirst / second"),
-            Column("McNemar\np"),
+            Column("p"),
             Column("pairs"),
             Column("unpaired"),
         ),
         rows,
         (
-            "p is the chance of a difference at least this large between two equally good methods.",
+            "p is the chance of a difference at least this large between two equally good methods; "
+            "it is below 0.05 where the interval leaves out 0.",
             *(several if sampled(runs) else ()),
         ),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from math import ceil, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, stdtrit  # scipy.stats would add a second to every command
+from scipy.special import stdtrit  # scipy.stats would add a second to every command
 
 Interval = tuple[float, float]
 """(lower, upper) bound."""
@@ -102,32 +102,28 @@ def mean_interval(tallies: Sequence[tuple[int, int]], confidence: float = 0.95) 
     return (sum(values) - below) / k, (sum(values) + above) / k
 
 
-def mcnemar_exact(first: Sequence[bool], second: Sequence[bool]) -> float:
-    """The two-sided p-value that two runs are right equally often, from paired verdicts.
+class PairedDifference(NamedTuple):
+    """mean(first) - mean(second) over pairs, in [-1, 1], with its 95% interval and two-sided p.
 
-    Only pairs with different verdicts count: under the null hypothesis each is a fair coin, so
-    p is twice the chance of so few on the rarer side, at most 1; 1.0 without such pairs. Source:
-    McNemar, Psychometrika 12 (1947) 153, in its exact form. Raises `ValueError` for different
-    lengths.
+    `p_value` is below 0.05 exactly where 0 lies outside `ci95`: the interval inverts the test.
+    `variance` is that of a single pair's difference, as interval and test take it.
     """
-    pairs = list(zip(first, second, strict=True))
-    only_first = sum(a and not b for a, b in pairs)
-    only_second = sum(b and not a for a, b in pairs)
-    rarer, discordant = min(only_first, only_second), only_first + only_second
-    return min(1.0, 2 * float(bdtr(rarer, discordant, 0.5)))
+
+    mean: float
+    ci95: Interval
+    p_value: float
+    variance: float
 
 
-def paired_interval(
-    first: Sequence[float], second: Sequence[float], confidence: float = 0.95
-) -> Interval:
-    """The interval of mean(first) - mean(second), pairs of values in [0, 1].
+def paired_difference(first: Sequence[float], second: Sequence[float]) -> PairedDifference:
+    """The difference of two means over pairs of values in [0, 1].
 
     Pairs are independent; where each is a problem and its values are means over samples, that is
-    clustering by problem. It is the normal interval of the mean difference with two more pairs, a
-    half for each way that two verdicts can fall: Agresti and Min, Stat. Med. 24 (2005) 729. So it
-    keeps a width where few pairs differ, or none; a bootstrap does not, as it resamples what is
-    there. Means over samples differ by less than single verdicts; for few pairs of them it is
-    wider than need be. Raises `ValueError` for different lengths or no pairs.
+    clustering by problem. Interval and p are those of the normal test of the mean difference with
+    two more pairs, a half for each way that two verdicts can fall: Agresti and Min, Stat. Med. 24
+    (2005) 729. So the interval keeps a width where few pairs differ, or none. Means over samples
+    differ by less than single verdicts; for few pairs of them it is wider than it need be. Raises
+    `ValueError` for different lengths or no pairs.
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"{len(first)} and {len(second)} values are no pairs")
@@ -135,9 +131,19 @@ def paired_interval(
     n = len(differences) + 2
     centre = sum(differences) / n
     variance = (sum(d * d for d in differences) + 1) / n - centre * centre
-    half = NormalDist().inv_cdf(0.5 + confidence / 2) * sqrt(variance / n)
+    error = sqrt(variance / n)
+    half = NormalDist().inv_cdf(0.975) * error
     mean = sum(differences) / len(differences)
-    return max(-1.0, min(mean, centre - half)), min(1.0, max(mean, centre + half))
+    interval = max(-1.0, min(mean, centre - half)), min(1.0, max(mean, centre + half))
+    return PairedDifference(mean, interval, 2 * NormalDist().cdf(-abs(centre) / error), variance)
+
+
+def problems_needed(variance: float, gap: float) -> int:
+    """How many pairs show, with a chance of 80%, that a mean difference lies `gap` (> 0) away from
+    a bound, at the 95% level: (z_0.975 + z_0.8)^2 `variance` / `gap`^2, rounded up. `variance` is
+    that of one pair's difference. Source: Julious, Stat. Med. 23 (2004) 1921."""
+    z = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)
+    return ceil(z * z * variance / (gap * gap))
 
 
 def percentiles(values: Sequence[float]) -> Percentiles | None:

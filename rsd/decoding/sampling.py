@@ -18,14 +18,11 @@ from rsd.types import Query, Source, Step
 
 
 class Answers(Protocol):
-    """How the answers of a task are read and compared; whoever grades knows."""
+    """How the answers to a question are read and compared; whoever grades knows."""
 
-    def extract(self, response: str, task: str) -> str | None:
-        """The answer that `response` states, or None."""
-        ...
-
-    async def equivalent(self, answer: str, other: str, task: str) -> bool:
-        """Whether two answers are the same, however they are written."""
+    async def grouped(self, responses: Sequence[str], query: Query) -> list[list[int]]:
+        """The numbers of the responses that state an answer, in groups of equivalent answers: each
+        group ascending, and the groups in the order of their first members."""
         ...
 
 
@@ -80,24 +77,13 @@ class MajorityVote:
         """Yield the steps of all solutions, those of the chosen one last."""
         numbers = range(self._candidates)
         samples = await together(self._sampler.sample(query, number) for number in numbers)
-        for step in _chosen_last(samples, await self._vote(samples, query.task)):
+        for step in _chosen_last(samples, await self._vote(samples, query)):
             yield step
 
-    async def _vote(self, samples: Sequence[_Sample], task: str) -> int:
-        groups: list[tuple[str, list[int]]] = []  # an answer, and the samples that give it
-        for number, sample in enumerate(samples):
-            response = self._separator.join(step.text for step in sample.steps)
-            answer = self._answers.extract(response, task)
-            if answer is None:
-                continue
-            for other, members in groups:
-                if answer == other or await self._answers.equivalent(answer, other, task):
-                    members.append(number)
-                    break
-            else:
-                groups.append((answer, [number]))
-        largest = max((members for _, members in groups), key=len, default=[0])
-        return largest[0]
+    async def _vote(self, samples: Sequence[_Sample], query: Query) -> int:
+        texts = [self._separator.join(step.text for step in sample.steps) for sample in samples]
+        groups = await self._answers.grouped(texts, query)
+        return max(groups, key=len, default=[0])[0]
 
 
 class BestOfN:

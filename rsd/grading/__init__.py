@@ -8,6 +8,7 @@ figures contain them. No text is ever evaluated as code.
 from __future__ import annotations
 
 from rsd.grading.extract import MAX_SCANNED, extract
+from rsd.grading.groups import group_answers
 from rsd.grading.kinds import kind_of
 from rsd.grading.pool import GraderPool, verdict_on
 from rsd.grading.verdict import AnswerKind, Options, Verdict
@@ -19,6 +20,7 @@ __all__ = [
     "Verdict",
     "extract_answer",
     "grade",
+    "group_answers",
     "is_correct",
     "kind_of",
 ]
@@ -35,9 +37,10 @@ def is_correct(response: str, gold: str, task: str) -> bool:
     return verdict.correct is True
 
 
-def extract_answer(response: str, task: str) -> str | None:
-    """The answer that `response` states for a problem of `task`, or None if it states none."""
-    found = extract(_text(response)[-MAX_SCANNED:], kind_of(task))
+def extract_answer(response: str, task: str, choices: tuple[str, ...] = ()) -> str | None:
+    """The answer that `response` states for a problem of `task`, or None if it states none.
+    `choices` are the texts of the problem's options A, B, C ..."""
+    found = extract(_text(response)[-MAX_SCANNED:], kind_of(task), choices)
     return found.text if found else None
 
 

@@ -1,17 +1,11 @@
-"""Which samples of a problem give the same answer: groups by equivalence, not by spelling.
-
-Two answers are equivalent if the grader takes either for the other. Samples that a chain of such
-answers connects are one group, so the groups do not depend on the order of the samples. The
-policies of grading by which one answer equals several different ones (`28%` both 28 and 0.28, `52`
-both 52_8 and 52_9, `10/3` both 3.333 and 3.3333) are off here: they would join those.
-"""
+"""The groups of equal answers among the samples of a problem, in the grades of a run."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from rsd.grading import GraderPool, Options
+from rsd.grading import GraderPool, group_answers
 from rsd.records import GradeRecord, TrajectoryRecord
 from rsd.runs.store import RunStore
 
@@ -34,23 +28,6 @@ async def group_samples(store: RunStore, grader: GraderPool) -> None:
     store.replace_grades([changed.get(key, grade) for key, grade in store.grades.items()])
 
 
-async def equivalent(
-    grader: GraderPool, answer: str, other: str, task: str, choices: Sequence[str] = ()
-) -> bool:
-    """Whether two answers to a problem of `task` are the same, however they are written.
-
-    `choices` are the texts of its options A, B, C ... Raises `GradingError`.
-    """
-    options = Options(
-        percent_scale=False, omitted_base=False, rounded_gold=0, choices=tuple(choices)
-    )
-    for given, wanted in ((answer, other), (other, answer)):
-        verdict = await grader.grade(rf"\boxed{{{given}}}", wanted, task, options=options)
-        if verdict.correct:
-            return True
-    return False
-
-
 def _is_owed(grades: Sequence[GradeRecord]) -> bool:
     return len(grades) > 1 and any(g.group is None and g.prediction is not None for g in grades)
 
@@ -63,27 +40,10 @@ async def _grouped(
     for grade in grades:
         if grade.prediction is not None:
             members.setdefault(grade.prediction, []).append(grade.sample)
-    groups: list[list[str]] = []
-    for answer in members:
-        joined, apart = [answer], []
-        for group in groups:
-            if await _belongs(grader, answer, group, trajectory):
-                joined += group
-            else:
-                apart.append(group)
-        groups = [*apart, joined]
+    groups = await group_answers(grader, members, trajectory.task, trajectory.choices)
     numbers: dict[str | None, int] = {
         answer: min(sample for member in group for sample in members[member])
         for group in groups
         for answer in group
     }
     return [g.model_copy(update={"group": numbers.get(g.prediction)}) for g in grades]
-
-
-async def _belongs(
-    grader: GraderPool, answer: str, group: Iterable[str], trajectory: TrajectoryRecord
-) -> bool:
-    for member in group:
-        if await equivalent(grader, answer, member, trajectory.task, trajectory.choices):
-            return True
-    return False

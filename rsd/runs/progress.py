@@ -14,6 +14,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from rsd.records import GradeRecord, TrajectoryRecord
 from rsd.runs.concurrency import Places
+from rsd.shares import rounded_percent
 
 _PLAIN_INTERVAL_S = 15.0
 
@@ -98,9 +99,9 @@ class Progress:
                 self._tokens += step.tokens
 
     def _summary(self) -> str:
-        parts = [f"accuracy {self._right / self._graded:.1%}"]
+        parts = [f"accuracy {rounded_percent(self._right / self._graded, 1)}%"]
         if self._steps:
-            parts.append(f"{self._by_target / self._steps:.1%} of steps by target")
+            parts.append(f"{rounded_percent(self._by_target / self._steps, 1)}% of steps by target")
         if not self._from_cache:
             seconds = time.monotonic() - self._start
             parts.append(f"{self._tokens / max(seconds, 1e-9):,.0f} tokens/s")

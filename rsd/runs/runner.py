@@ -71,6 +71,7 @@ async def decode_all(
                 question=problem.question,
                 seed=derive(seed, problem.task, problem.problem_id, sample),
                 task=problem.task,
+                choices=problem.choices,
             )
             count = _harmless(places.count)
             trajectory = await decode_one(problem, sample, query, strategy, join, count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import get_args
 
 from rsd.backends import Backends, load_tokenizer, plain_encode
@@ -10,25 +10,26 @@ from rsd.config import Config, DecodingConfig, strategy_uses
 from rsd.decoding import Limits, PaperRules, Parts, Rules, build_strategy, published_text
 from rsd.decoding.paper import TokenCount
 from rsd.errors import ConfigError
-from rsd.grading import GraderPool, extract_answer
+from rsd.grading import GraderPool, extract_answer, group_answers
 from rsd.protocols import Sampling, Strategy
-from rsd.runs.groups import equivalent
-from rsd.types import Source
+from rsd.types import Query, Source
 
 
 class GradedAnswers:
-    """Answers as the grader reads and compares them."""
+    """Answers as the grader reads and groups them, which is how maj@k does too."""
 
     def __init__(self, grader: GraderPool) -> None:
         self._grader = grader
 
-    def extract(self, response: str, task: str) -> str | None:
-        """The answer that `response` states for a problem of `task`, or None."""
-        return extract_answer(response, task)
-
-    async def equivalent(self, answer: str, other: str, task: str) -> bool:
-        """Whether both say the same, as `rsd.runs.groups` decides it for maj@k."""
-        return await equivalent(self._grader, answer, other, task)
+    async def grouped(self, responses: Sequence[str], query: Query) -> list[list[int]]:
+        """The numbers of the responses that state the same answer, as `Answers` says."""
+        members: dict[str, list[int]] = {}
+        for number, response in enumerate(responses):
+            answer = extract_answer(response, query.task, query.choices)
+            if answer is not None:
+                members.setdefault(answer, []).append(number)
+        groups = await group_answers(self._grader, members, query.task, query.choices)
+        return [sorted(number for answer in group for number in members[answer]) for group in groups]
 
 
 def connected_strategy(config: Config, backends: Backends, grader: GraderPool) -> Strategy:

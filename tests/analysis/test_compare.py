@@ -18,7 +18,8 @@ def test_rsd_against_target_by_hand(rsd_run, target_run):
     assert (it.pairs, it.unpaired, it.finished) == (3, 0, 3)
     assert (it.first_better, it.second_better) == (0, 1)
     assert it.difference == pytest.approx(-1 / 3)
-    assert it.p_value == 1  # one discordant pair: either way round is as likely
+    # -1 / 5 over its error, sqrt((2 / 5 - 1 / 25) / 5): 0.7454 standard deviations, on two sides.
+    assert it.p_value == pytest.approx(0.45605, abs=1e-5)
     # -1 / 5 with the two pairs added, 1.96 sqrt((2 / 5 - 1 / 25) / 5) either way.
     assert it.ci95 == pytest.approx((-0.72591, 0.32591), abs=1e-5)
     # The target alone: prompts 3 x 20 and 40 tokens at 100 parameters, 2 each.
@@ -85,7 +86,7 @@ def test_samples_are_averaged_to_problems_before_these_are_paired(tmp_path):
     it = compare(first, second)
     assert (it.pairs, it.unpaired, it.finished) == (3, 0, 3)
     assert (it.first_better, it.second_better) == (1, 1)
-    assert it.p_value is None
+    assert it.p_value == 1
     assert it.difference == 0
     # Of the differences 1/2, -1/2 and 0: 1.96 sqrt((1 / 4 + 1 / 4 + 1) / 5 / 5).
     assert it.ci95 == pytest.approx((-0.48009, 0.48009), abs=1e-5)
@@ -104,7 +105,7 @@ def test_more_samples_of_the_same_problems_are_no_more_pairs(tmp_path):
     assert often.pairs == once.pairs == 30
     assert often.difference == once.difference
     assert often.ci95 == once.ci95
-    assert once.p_value is not None
+    assert often.p_value == once.p_value
 
 
 def test_a_sampled_run_against_a_single_target_run(tmp_path):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,13 +10,14 @@ from scipy.stats import binomtest
 
 from rsd.analysis.statistics import (
     clustered_interval,
-    mcnemar_exact,
-    paired_interval,
+    paired_difference,
     percentiles,
+    problems_needed,
     wilson_interval,
 )
 
 counts = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+shares = st.integers(0, 4).map(lambda right: right / 4)
 verdict_pairs = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 
 
@@ -97,35 +100,56 @@ def test_clustered_interval_refuses_what_is_no_mean(totals, sizes):
         clustered_interval(totals, sizes)
 
 
+def pairs_of(only_first: int, only_second: int, both: int) -> tuple[list[bool], list[bool]]:
+    first = [True] * only_first + [False] * only_second + [True] * both
+    second = [False] * only_first + [True] * only_second + [True] * both
+    return first, second
+
+
+def test_interval_and_p_never_contradict_each_other():
+    """-2.5 [-4.8, -0.1] once stood beside p = 0.062, of another method."""
+    for n in (1, 2, 5, 10, 30, 200):
+        for one in range(min(n, 30) + 1):
+            for other in range(min(n - one, 30) + 1):
+                it = paired_difference(*pairs_of(one, other, n - one - other))
+                low, high = it.ci95
+                assert (it.p_value < 0.05) == (low > 0 or high < 0)
+
+
 @settings(deadline=None)
-@given(verdict_pairs)
-def test_mcnemar_is_a_symmetric_probability(pairs):
+@given(st.lists(st.tuples(shares, shares), min_size=1, max_size=40))
+def test_interval_and_p_agree_about_means_over_samples(pairs):
     first, second = zip(*pairs, strict=True)
-    p = mcnemar_exact(first, second)
-    assert 0 < p <= 1
-    assert p == pytest.approx(mcnemar_exact(second, first))
-    differing = [a for a, b in pairs if a != b]
-    if differing:
-        assert p == pytest.approx(binomtest(sum(differing), len(differing), 0.5).pvalue)
-    assert mcnemar_exact(first, first) == 1
+    it = paired_difference(first, second)
+    low, high = it.ci95
+    assert 0 < it.p_value <= 1
+    if not math.isclose(it.p_value, 0.05, abs_tol=1e-9):
+        assert (it.p_value < 0.05) == (low > 0 or high < 0)
 
 
-def test_mcnemar_counts_discordant_pairs_only():
-    # 1 against 6 of 7 discordant pairs: 2 * (C(7,0) + C(7,1)) / 2**7 = 0.125.
-    first = [True] * 1 + [False] * 6 + [True] * 50
-    second = [False] * 1 + [True] * 6 + [True] * 50
-    assert mcnemar_exact(first, second) == pytest.approx(0.125)
+@pytest.mark.parametrize(("n", "differ"), [(30, 0.3), (60, 0.1), (200, 0.05)])
+def test_two_equal_methods_are_seldom_told_apart(n, differ):
+    rng = np.random.default_rng(0)
+    drawn = rng.choice(3, p=[differ / 2, differ / 2, 1 - differ], size=(2000, n))
+    pairs = [((it == 0).tolist(), (it == 1).tolist()) for it in drawn]
+    wrong = sum(paired_difference(*it).p_value < 0.05 for it in pairs)
+    assert wrong / 2000 <= 0.06
+
+
+def test_the_problems_needed_by_hand():
+    # (1.95996 + 0.84162)^2 = 7.8489 times 0.09 over 0.03^2.
+    assert problems_needed(0.09, 0.03) == 785
 
 
 @settings(deadline=None)
 @given(verdict_pairs)
 def test_paired_interval_contains_the_difference_and_mirrors(pairs):
     first, second = zip(*pairs, strict=True)
-    low, high = paired_interval(first, second)
+    low, high = paired_difference(first, second).ci95
     difference = (sum(first) - sum(second)) / len(pairs)
     assert -1 <= low <= difference <= high <= 1
     assert low < high
-    assert paired_interval(second, first) == pytest.approx((-high, -low))
+    assert paired_difference(second, first).ci95 == pytest.approx((-high, -low))
 
 
 def test_paired_interval_by_hand():
@@ -133,7 +157,7 @@ def test_paired_interval_by_hand():
     # (3.5 + 1.5) / 12 - 1 / 36 = 7 / 18, and 1.96 sqrt(7 / 18 / 12) = 0.35284.
     first = [True] * 3 + [False] * 1 + [True] * 6
     second = [False] * 3 + [True] * 1 + [True] * 6
-    interval = paired_interval(first, second)
+    interval = paired_difference(first, second).ci95
     assert interval == pytest.approx((1 / 6 - 0.35284, 1 / 6 + 0.35284), abs=1e-5)
 
 
@@ -145,14 +169,14 @@ def test_paired_interval_covers_the_truth_where_few_pairs_differ(n, gain, loss):
     covered, trials = 0, 1000
     for _ in range(trials):
         drawn = rng.choice(3, p=[gain, loss, 1 - gain - loss], size=n)
-        low, high = paired_interval((drawn == 0).tolist(), (drawn == 1).tolist())
+        low, high = paired_difference((drawn == 0).tolist(), (drawn == 1).tolist()).ci95
         covered += low <= gain - loss <= high
     assert covered / trials >= 0.94
 
 
 def test_paired_interval_refuses_unequal_lengths():
     with pytest.raises(ValueError, match="no pairs"):
-        paired_interval([1, 0], [1])
+        paired_difference([1, 0], [1])
 
 
 def test_percentiles_interpolate():

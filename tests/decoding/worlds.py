@@ -189,13 +189,13 @@ class World:
 class LastLine:
     """The answer is the last line of a response; case does not matter."""
 
-    def extract(self, response: str, task: str) -> str | None:
-        lines = response.split("\n")
-        return lines[-1] or None
-
-    async def equivalent(self, answer: str, other: str, task: str) -> bool:
+    async def grouped(self, responses: Sequence[str], query: Query) -> list[list[int]]:
         await asyncio.sleep(0)
-        return answer.casefold() == other.casefold()
+        groups: dict[str, list[int]] = {}
+        for number, response in enumerate(responses):
+            if line := response.split("\n")[-1]:
+                groups.setdefault(line.casefold(), []).append(number)
+        return list(groups.values())
 
 
 EVERY: dict[str, dict[str, object]] = {

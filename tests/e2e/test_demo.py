@@ -61,13 +61,12 @@ def test_the_models_are_as_good_as_their_card_claims(demo: Demo) -> None:
     assert 0.25 <= draft.accuracy <= 0.7
 
 
-def test_rsd_is_as_right_as_the_target_for_less(demo: Demo) -> None:
+def test_rsd_loses_little_to_the_target_and_costs_less(demo: Demo) -> None:
     rsd, target = analyze(strategy(demo, "rsd")), analyze(strategy(demo, "target"))
     paired = compare(rsd, target)
     assert paired.pairs == PROBLEMS
-    assert paired.p_value is not None
     assert paired.difference is not None
-    assert paired.p_value > 0.05 or paired.difference > 0
+    assert paired.difference > -0.05
     assert paired.flops_ratio.prm_once is not None
     assert paired.flops_ratio.prm_once <= 0.7
 

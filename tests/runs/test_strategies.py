@@ -16,6 +16,7 @@ from rsd.grading import GraderPool
 from rsd.records import TRAJECTORIES, RunRecord, read_run
 from rsd.runs import execute
 from rsd.runs.strategies import GradedAnswers, connected_strategy
+from rsd.types import Query
 
 DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"
 
@@ -79,17 +80,32 @@ def test_answers_are_compared_as_the_grader_does(
 ) -> None:
     async def compare() -> bool:
         async with GraderPool(workers=1) as grader:
-            return await GradedAnswers(grader).equivalent(answer, other, task)
+            responses = [rf"\boxed{{{answer}}}", rf"\boxed{{{other}}}"]
+            groups = await GradedAnswers(grader).grouped(responses, Query("", "", task=task))
+            return groups == [[0, 1]]
 
     assert asyncio.run(compare()) is same
 
 
-def test_answers_are_read_as_the_grader_does() -> None:
-    with GraderPool(workers=1) as grader:
-        answers = GradedAnswers(grader)
-        assert answers.extract(r"So it is \boxed{\frac{1}{2}}.", "math500") == r"\frac{1}{2}"
-        assert answers.extract("It must be (B).", "aqua") == "B"
-        assert answers.extract("I do not know", "gsm8k") is None
+def test_a_letter_and_the_text_of_its_option_are_one_answer() -> None:
+    """maj@k knew the options, and `majority` did not: they grouped the same samples differently."""
+    query = Query("", "", task="aqua", choices=("12 km", "15 km", "18 km"))
+    responses = [
+        r"\boxed{A}",
+        r"\boxed{B}",
+        r"\boxed{15 km}",
+        "The answer is (A).",
+        r"\boxed{15}",
+        "No idea.",
+    ]
+
+    async def grouped(order: list[int]) -> list[list[int]]:
+        async with GraderPool(workers=1) as grader:
+            found = await GradedAnswers(grader).grouped([responses[i] for i in order], query)
+        return sorted(sorted(order[i] for i in group) for group in found)
+
+    for order in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [2, 0, 4, 3, 5, 1]):
+        assert asyncio.run(grouped(order)) == [[0, 3], [1, 2, 4]]
 
 
 @pytest.mark.parametrize(

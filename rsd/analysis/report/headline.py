@@ -10,10 +10,14 @@ from rsd.analysis.compare import Comparison, compare, is_target_alone, target_on
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, failed, outcome
 from rsd.analysis.present import has_rewards, labels
+from rsd.analysis.statistics import problems_needed
 from rsd.analysis.summary import Conventions
 from rsd.analysis.timing import most_at_once
 
 SIGNIFICANT = 0.05
+MARGIN = 0.02
+"""A run is as good as another if the interval of its difference lies above minus this."""
+
 FEWEST = 30
 """Problems in common below which no run is called the best."""
 
@@ -35,9 +39,10 @@ def headline(runs: list[AnalyzedRun]) -> Headline:
     """The headline of `runs`, at least one.
 
     Best for its cost is the run of the fewest FLOPs (the PRM reads a prefix once) among those that
-    the most accurate run does not surpass by more than chance explains: McNemar's p >= 0.05, or an
-    interval with 0 where a run has several samples. FLOPs, too, are compared with those of the
-    most accurate run on the problems of both.
+    are as good as the most accurate one: the 95% interval of the difference lies above -`MARGIN`.
+    A run of which that is not shown is worse if its interval lies below 0; otherwise there are
+    too few problems to tell. FLOPs, too, are compared with those of the most accurate run on the
+    problems of both.
     """
     known = [run for run in runs if run.metrics.overall.accuracy is not None]
     if not known:
@@ -53,10 +58,20 @@ def headline(runs: list[AnalyzedRun]) -> Headline:
             (f"The runs share fewer than {FEWEST} graded problems: too few to tell them apart.",),
             top,
         )
-    costs = [(1.0, top), *((_cost(it), it.first) for it in others if not _told_apart(it))]
+    costs = [(1.0, top), *((_cost(it), it.first) for it in others if _as_good(it))]
     priced = all(_flops(run) is not None for run in known if run is top or _finished(run))
-    best = min(costs, key=lambda it: it[0])[1] if priced else top
-    return Headline(_claim(best, names, runs, priced), _evidence(best, top, names, known), best)
+    cost, best = min(costs, key=lambda it: it[0]) if priced else (1.0, top)
+    cheaper = [it for it in others if priced and _cost(it) < cost and not _as_good(it)]
+    rival = max(cheaper, key=lambda it: (not _worse(it), it.difference), default=None)
+    evidence = [*_as_good_as_top(best, others, names), *_rival(rival, names)]
+    evidence += _evidence(best, top, names, known)
+    if best is top and rival and not _worse(rival):
+        claim = (
+            f"Most accurate: {names[id(top)]}, {_figures(top)}. There are too few problems to tell "
+            f"whether {names[id(rival.first)]}, which costs less, is as good."
+        )
+        return Headline(claim, tuple(evidence), top)
+    return Headline(_claim(best, names, runs, priced), tuple(evidence), best)
 
 
 def _of_one(run: AnalyzedRun) -> Headline:
@@ -92,18 +107,52 @@ def _claim(best: AnalyzedRun, names: dict[int, str], runs: list[AnalyzedRun], pr
     )
 
 
+def _as_good(it: Comparison) -> bool:
+    return it.ci95 is not None and it.ci95[0] > -MARGIN
+
+
+def _worse(it: Comparison) -> bool:
+    return it.ci95 is not None and it.ci95[1] < 0
+
+
+def _as_good_as_top(
+    best: AnalyzedRun, others: list[Comparison], names: dict[int, str]
+) -> list[str]:
+    """That `best` is as good as the most accurate run, if it is another."""
+    return [
+        f"It is as good as the most accurate, {names[id(it.second)]} with {_figures(it.second)}, "
+        f"within {_in_points(MARGIN)}: {_difference(it)}."
+        for it in others
+        if it.first is best
+    ]
+
+
+def _rival(it: Comparison | None, names: dict[int, str]) -> list[str]:
+    """What is known of a run that costs less than the best one and is not shown to be as good."""
+    if it is None:
+        return []
+    about = (
+        f"{names[id(it.first)]}, at {fixed(_cost(it))} times the FLOPs of {names[id(it.second)]}"
+    )
+    if _worse(it):
+        return [f"{about}, is worse: {_difference(it)}."]
+    assert it.difference is not None
+    assert it.variance is not None
+    needed = problems_needed(it.variance, max(it.difference + MARGIN, -it.difference))
+    return [
+        f"{about}, may be as good within {_in_points(MARGIN)} or worse: {_difference(it)} on "
+        f"{it.pairs:,} problems. If that difference holds, about {needed:,} problems would tell."
+    ]
+
+
+def _in_points(share: float) -> str:
+    return f"{100 * share:g} points"
+
+
 def _evidence(
     best: AnalyzedRun, top: AnalyzedRun, names: dict[int, str], runs: list[AnalyzedRun]
-) -> tuple[str, ...]:
-    evidence = []
-    if best is not top:
-        it = compare(best, top)
-        apart = "do not tell" if _holds_zero(it) else "hardly tell"
-        evidence.append(
-            f"The most accurate, {names[id(top)]} with {_figures(top)}, costs more, and "
-            f"{it.pairs:,} problems {apart} the two apart: {_difference(it)}. That is no proof "
-            "that they are equal."
-        )
+) -> list[str]:
+    evidence: list[str] = []
     baselines = [run for run in runs if run not in (best, top) and _is_baseline(run)]
     tested = [it for it in (compare(best, run) for run in baselines) if it.pairs]
     evidence += [_against(it, names[id(it.second)]) for it in tested]
@@ -113,7 +162,7 @@ def _evidence(
             f"It was picked among {len(runs)} runs on the problems that it is judged by, which "
             "favours the luckiest: confirm it on others."
         )
-    return tuple(evidence)
+    return evidence
 
 
 def _is_baseline(run: AnalyzedRun) -> bool:
@@ -125,7 +174,7 @@ def _against(it: Comparison, other: str) -> str:
     if it.difference == 0:
         verdict = "no difference"
     elif not _told_apart(it):
-        verdict = "chance may explain it"
+        verdict = "not statistically significant"
     else:
         verdict = (
             "of two equally good methods chance makes so large a difference in fewer than 1 of "
@@ -157,19 +206,13 @@ def _is(p: float) -> str:
 
 
 def _told_apart(it: Comparison) -> bool:
-    """Whether chance hardly explains the difference; needs pairs."""
-    return not _holds_zero(it) if it.p_value is None else it.p_value < SIGNIFICANT
+    return it.p_value is not None and it.p_value < SIGNIFICANT
 
 
 def _cost(it: Comparison) -> float:
     """The FLOPs of the first run over those of the second; inf where no problem tells."""
     ratio = it.flops_ratio.prm_once
     return inf if ratio is None else ratio
-
-
-def _holds_zero(it: Comparison) -> bool:
-    assert it.ci95 is not None
-    return it.ci95[0] <= 0 <= it.ci95[1]
 
 
 def _by_draft_alone(run: AnalyzedRun) -> list[str]:
