@@ -83,9 +83,9 @@ class LimitedConnection(HttpToolsProtocol):
             raise ValueError("a request before the last one is answered")
         self._undecided = 0
         self._head_due = None
-        self._in_body = True
         self._pieces = 0
-        super().on_headers_complete()
+        super().on_headers_complete()  # raises for an address that is none, which is then a 400
+        self._in_body = True
 
     def send_400_response(self, msg: str) -> None:
         """Called for what is not HTTP. What arrives before the last request is answered, such as a

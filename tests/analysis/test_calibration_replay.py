@@ -79,14 +79,14 @@ def test_a_step_that_both_models_wrote_changes_nothing_but_at_the_end(last, unch
     assert replay(read_rewards(run_of([it], [True])), 0.4).unchanged == unchanged
 
 
-def test_failed_solutions_are_wrong_and_ungradable_ones_do_not_count():
+def test_failed_and_ungradable_solutions_do_not_count():
     its = [
         drafts("1", 0.9),
         drafts("2", 0.9, stop_reason="error", error="server lost"),
         drafts("3", 0.9),
     ]
     found = replay(read_rewards(run_of(its, [True, True, None])), 0.7)
-    assert (found.solutions, found.accuracy_least, found.accuracy_most) == (2, 0.5, 0.5)
+    assert (found.solutions, found.accuracy_least, found.accuracy_most) == (1, 1.0, 1.0)
 
 
 def test_samples_of_one_problem_widen_the_interval():

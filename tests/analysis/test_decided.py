@@ -31,7 +31,7 @@ def made(directory: Path, *, failures: int) -> Path:
         else:
             runs.append(solution(str(i), [step]))
             grades.append(grade(str(i), False).model_copy(update={"how": "timeout"}))
-    return write_run(directory, runs, grades, threshold=0.1)
+    return write_run(directory, runs, grades)
 
 
 def test_failures_are_no_wrong_answers_of_the_reward_model(tmp_path):

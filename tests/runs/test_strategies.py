@@ -96,7 +96,6 @@ def test_a_letter_and_the_text_of_its_option_are_one_answer() -> None:
         r"\boxed{15 km}",
         "The answer is (A).",
         r"\boxed{15}",
-        "No idea.",
     ]
 
     async def grouped(order: list[int]) -> list[list[int]]:
@@ -104,7 +103,7 @@ def test_a_letter_and_the_text_of_its_option_are_one_answer() -> None:
             found = await GradedAnswers(grader).grouped([responses[i] for i in order], query)
         return sorted(sorted(order[i] for i in group) for group in found)
 
-    for order in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [2, 0, 4, 3, 5, 1]):
+    for order in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 3, 1]):
         assert asyncio.run(grouped(order)) == [[0, 3], [1, 2, 4]]
 
 

@@ -1,4 +1,4 @@
-"""What the runs show, in words: which answers best for its cost, and what chance explains."""
+"""What the runs show, in words: which answers best for its cost, and which are as good."""
 
 from __future__ import annotations
 
