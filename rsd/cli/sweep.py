@@ -105,10 +105,12 @@ def _hit_share(sweep: Sweep, runs: Iterable[AnalyzedRun]) -> str:
 def _in_short(directory: Path) -> str:
     """What a point achieved: a row of the table that grows while a sweep runs."""
     overall = Metrics.model_validate_json((directory / METRICS).read_bytes()).overall
+    without = percent(overall.accuracy_without_errors, 1)
+    lost = f"  {overall.errors} failed, {without} right without them" if overall.errors else ""
     return (
         f"accuracy {accuracy(overall.accuracy, overall.ci95):<19}  "
         f"{percent(overall.target_step_share):>4} of steps by target  "
-        f"{fixed(overall.flops_ratio_vs_target_only.prm_once):>5} x the target's FLOPs"
+        f"{fixed(overall.flops_ratio_vs_target_only.prm_once):>5} x the target's FLOPs{lost}"
     )
 
 
