@@ -39,6 +39,11 @@ def shortfall(run: RunRecord) -> list[str]:
     return owing + [f"{count} {what}" for count, what in counts if count]
 
 
+def failures(it: Summary) -> str:
+    """How many solutions failed, which count as wrong, and the accuracy of the others."""
+    return f"{it.errors} ({percent(it.accuracy_without_errors, 1)})" if it.errors else "0"
+
+
 def left_out(summary: Summary, label: str) -> list[str]:
     """One note on the problems that did not go the usual way, if there are any."""
     parts = []

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from rsd.analysis.caveats import UNCOUNTED
+from rsd.analysis.caveats import UNCOUNTED, failures
 from rsd.analysis.cells import UNKNOWN, accuracy, figure, percent
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.present import Block, Column, drafts_kept, labels, run_name, speed_notes
-from rsd.analysis.summary import Summary
 from rsd.analysis.timing import most_at_once
 from rsd.costs import total_speculation
 from rsd.types import ROLES
@@ -38,7 +37,7 @@ def per_task(runs: list[AnalyzedRun]) -> Block:
                     percent(it.target_step_share),
                     drafts_kept(run, it.acceptance_rate),
                     drafts_kept(run, it.acceptance_rate_tokens),
-                    _failures(it),
+                    failures(it),
                     str(it.ungradable),
                     *([f"{it.undecided} / {it.undecided_paper}"] if late else []),
                 )
@@ -71,11 +70,6 @@ def per_task(runs: list[AnalyzedRun]) -> Block:
             *([UNDECIDED_NOTE] if late else []),
         ),
     )
-
-
-def _failures(it: Summary) -> str:
-    """How many solutions failed, which count as wrong, and the accuracy of the others."""
-    return f"{it.errors} ({percent(it.accuracy_without_errors, 1)})" if it.errors else "0"
 
 
 def as_published(runs: list[AnalyzedRun]) -> list[Block]:
