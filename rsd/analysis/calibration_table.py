@@ -13,6 +13,7 @@ from rsd.analysis.naming import delta
 from rsd.analysis.present import Block, Column
 from rsd.analysis.table import render_block
 from rsd.errors import printable
+from rsd.shares import rounded_percent
 
 WIDTH = 100
 BARS = " ▁▂▃▄▅▆▇█"
@@ -91,7 +92,9 @@ def _thresholds(it: Calibration) -> Block:
 
 
 def accuracy_range(interval: tuple[float, float] | None) -> str:
-    return UNKNOWN if interval is None else "[{:.1f}, {:.1f}]".format(*(100 * x for x in interval))
+    if interval is None:
+        return UNKNOWN
+    return "[{}, {}]".format(*(rounded_percent(bound, 1) for bound in interval))
 
 
 def _rewards(it: Calibration) -> Block:

@@ -38,7 +38,7 @@ def accuracy(value: float | None, interval: tuple[float, float] | None) -> str:
     if value is None or interval is None:
         return UNKNOWN
     low, high = interval
-    return f"{rounded_percent(value, 1)} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{rounded_percent(value, 1)} [{rounded_percent(low, 1)}, {rounded_percent(high, 1)}]"
 
 
 def points(value: float | None, interval: tuple[float, float] | None) -> str:

@@ -140,7 +140,7 @@ def alone_by_level(run: AnalyzedRun) -> dict[str, Estimate]:
     several = len(run.metrics.tasks) > 1
     for key, it in run.run.trajectories.items():
         verdict = outcome(it, run.run.grades.get(key))
-        if not verdict.counts:
+        if verdict not in (Outcome.RIGHT, Outcome.WRONG):
             continue
         level = it.level or key[0]
         name = f"{key[0]} {level}" if several and it.level else level

@@ -180,7 +180,8 @@ def draft_alone(runs: list[AnalyzedRun]) -> Drawn | None:
     axes.set_xlabel("level of difficulty" if has_levels else "task")
     made.legend(loc="outside lower left")
     caption = (
-        "Share of all problems of a level that are right without a step of the target. "
+        "Share of the problems of a level, without failed ones, that are right without a step of "
+        "the target. "
         f"{data.count(sizes)} problems a point. {INTERVALS}. {which(len(shown), len(judged))}"
     )
     return Drawn("Problems that the draft solved alone", caption.strip(), made)

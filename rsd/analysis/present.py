@@ -247,7 +247,7 @@ def accuracy_by_task(runs: list[AnalyzedRun]) -> list[Block]:
         rows = []
         for run, label in zip(runs, labels(runs), strict=True):
             known = run.metrics.tasks
-            cells = [percent(known[t].accuracy, 1) if t in known else UNKNOWN for t in part]
+            cells = [_with_and_without(known[t]) if t in known else UNKNOWN for t in part]
             whole = all(t in known and known[t].accuracy is not None for t in tasks)
             mean = run.metrics.average.accuracy if whole else None
             average = [percent(mean, 1)] if last else []
@@ -255,6 +255,12 @@ def accuracy_by_task(runs: list[AnalyzedRun]) -> list[Block]:
         title = "Accuracy by task" if start == 0 else "Accuracy by task, continued"
         blocks.append(Block(title, tuple(columns), rows))
     return blocks
+
+
+def _with_and_without(it: Summary) -> str:
+    """The accuracy, and in brackets that without failures, if there are any."""
+    without = f" ({percent(it.accuracy_without_errors, 1)} without failed)" if it.errors else ""
+    return percent(it.accuracy, 1) + without
 
 
 def compare_all(runs: list[AnalyzedRun]) -> list[Comparison]:

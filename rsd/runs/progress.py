@@ -98,6 +98,11 @@ class Progress:
                 self._by_target += step.source == "target"
                 self._tokens += step.tokens
 
+    def _without_failures(self) -> str:
+        finished = self._graded - self._errors
+        share = rounded_percent(self._right / finished, 1) if finished else None
+        return f" ({share}% right without them)" if share else ""
+
     def _summary(self) -> str:
         parts = [f"accuracy {rounded_percent(self._right / self._graded, 1)}%"]
         if self._steps:
@@ -108,7 +113,7 @@ class Progress:
         if self._places.taken:
             parts.append(f"{self._places.taken} in flight")
         if self._errors:
-            parts.append(f"{self._errors} failed")
+            parts.append(f"{self._errors} failed{self._without_failures()}")
         return ", ".join(parts)
 
     def _line_is_due(self) -> bool:

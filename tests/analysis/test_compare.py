@@ -18,10 +18,10 @@ def test_rsd_against_target_by_hand(rsd_run, target_run):
     assert (it.pairs, it.unpaired, it.finished) == (3, 0, 3)
     assert (it.first_better, it.second_better) == (0, 1)
     assert it.difference == pytest.approx(-1 / 3)
-    # -1 / 5 over its error, sqrt((2 / 5 - 1 / 25) / 5): 0.7454 standard deviations, on two sides.
-    assert it.p_value == pytest.approx(0.45605, abs=1e-5)
-    # -1 / 5 with the two pairs added, 1.96 sqrt((2 / 5 - 1 / 25) / 5) either way.
-    assert it.ci95 == pytest.approx((-0.72591, 0.32591), abs=1e-5)
+    # -1 / 5 over its error, sqrt((2 / 5 - 1 / 25) / 5): 0.7454, on two sides of t with 4 degrees.
+    assert it.p_value == pytest.approx(0.49747, abs=1e-5)
+    # -1 / 5 with the two pairs added, 2.77645 sqrt((2 / 5 - 1 / 25) / 5) either way.
+    assert it.ci95 == pytest.approx((-0.94499, 0.54499), abs=1e-5)
     # The target alone: prompts 3 x 20 and 40 tokens at 100 parameters, 2 each.
     assert it.flops_ratio.prm_once == pytest.approx(18500 / 20000)
     assert it.flops_ratio.prm_per_step == pytest.approx(20420 / 20000)
@@ -33,7 +33,7 @@ def test_a_run_equals_itself(rsd_run):
     run = analyzed(rsd_run)
     it = compare(run, run)
     assert (it.difference, it.p_value) == (0, 1)
-    assert it.ci95 == pytest.approx((-0.39199, 0.39199), abs=1e-5)  # three pairs tell little
+    assert it.ci95 == pytest.approx((-0.55529, 0.55529), abs=1e-5)  # three pairs tell little
     assert it.flops_ratio.prm_once == 1
 
 
@@ -88,8 +88,8 @@ def test_samples_are_averaged_to_problems_before_these_are_paired(tmp_path):
     assert (it.first_better, it.second_better) == (1, 1)
     assert it.p_value == 1
     assert it.difference == 0
-    # Of the differences 1/2, -1/2 and 0: 1.96 sqrt((1 / 4 + 1 / 4 + 1) / 5 / 5).
-    assert it.ci95 == pytest.approx((-0.48009, 0.48009), abs=1e-5)
+    # Of the differences 1/2, -1/2 and 0: 2.77645 sqrt((1 / 4 + 1 / 4 + 1) / 5 / 5).
+    assert it.ci95 == pytest.approx((-0.68009, 0.68009), abs=1e-5)
     assert it.tokens_first["target"].generated == 60
 
 

@@ -11,8 +11,8 @@ from cluster import PROBLEMS, Cluster
 from rsd.analysis import compute
 from rsd.grading import GraderPool
 from rsd.records import GRADES, GradeRecord, TrajectoryRecord, read_lines, read_run
-from rsd.runs import execute, regrade
 from rsd.grading.groups import equivalent
+from rsd.runs import execute, regrade
 from rsd.runs.groups import group_samples
 from rsd.runs.store import RunStore
 from rsd.types import StopReason

@@ -260,7 +260,9 @@ def _slower(best: AnalyzedRun, runs: list[AnalyzedRun]) -> list[str]:
 def _figures(run: AnalyzedRun) -> str:
     overall = run.metrics.overall
     figures, _, interval = accuracy(overall.accuracy, overall.ci95).partition(" ")
-    return f"{figures}% {interval}".rstrip()
+    without = percent(overall.accuracy_without_errors, 1)
+    lost = f" ({without} without {overall.errors:,} failed)" if overall.errors else ""
+    return f"{figures}% {interval}".rstrip() + lost
 
 
 def _per_step(ratio: Conventions) -> str:
