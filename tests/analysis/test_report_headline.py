@@ -11,6 +11,7 @@ from rsd.analysis.report.headline import Headline, headline
 from rsd.records import Session, read_run
 
 N = 60
+TINY = PARAMETERS | {"draft": 1}
 
 
 @pytest.fixture
@@ -65,7 +66,23 @@ def test_too_few_problems_crown_nobody(tmp_path, made):
     assert it.evidence[0].startswith("RSD δ=0.7, at 0.")
     assert "may be as good within 2 points or worse: −20.0 [" in it.evidence[0]
     # (1.95996 + 0.84162)^2 = 7.8489 times a variance of 0.55859 over the 0.2 that they differ by.
-    assert it.evidence[0].endswith("If that difference holds, about 110 problems would tell.")
+    assert it.evidence[0].endswith(
+        "about 110 problems would show, with a chance of 80%, that it is worse."
+    )
+
+
+def test_a_still_cheaper_run_that_is_undecided_stands_in_the_claim(tmp_path, made):
+    alone = [draft(0, True, 20, 5, 18, 6).model_copy(update={"score_tokens": 0, "reward": None})]
+    run = [solution(str(i), alone) for i in range(200)]
+    grades = [grade(str(i), i != 0) for i in range(200)]
+    cheap = write_run(tmp_path / "cheap", run, grades, strategy="draft")
+    lost = [grade(str(i), i not in (0, 1, 2)) for i in range(200)]
+    cheaper = write_run(tmp_path / "cheaper", run, lost, strategy="draft", parameters=TINY)
+    it = of(cheaper, cheap, made("target", 200, n=200))
+    assert it.claim.startswith("Best for its cost: draft alone")
+    assert "There are too few problems to tell whether draft alone" in it.claim
+    assert it.best is not None
+    assert it.best.run.directory.name == "cheap"
 
 
 def test_a_clear_loss_makes_the_target_best(made):
@@ -151,7 +168,7 @@ def test_a_slower_run_is_called_slower(tmp_path, made):
     path = runs[0] / "trajectories.jsonl"
     path.write_text(path.read_text().replace('"seconds": 10.0', '"seconds": 25.0'))
     same, slower, *_ = of(*runs).evidence
-    assert same.endswith("p = 1.000; no difference.")
+    assert same.endswith("p = 1.000; not statistically significant.")
     assert slower == (
         "It was slower than the target alone: a median of 25.0 s a problem against 10.0 s."
     )

@@ -127,7 +127,7 @@ def test_interval_and_p_agree_about_means_over_samples(pairs):
         assert (it.p_value < 0.05) == (low > 0 or high < 0)
 
 
-@pytest.mark.parametrize("n", [5, 10, 20, 50, 200])
+@pytest.mark.parametrize("n", [5, 10, 21, 50, 136, 200])
 def test_two_equal_methods_are_seldom_told_apart(n):
     """Exactly, by the chance of every table. With the normal distribution it was 10.9% for ten
     problems that all differ."""
@@ -137,11 +137,11 @@ def test_two_equal_methods_are_seldom_told_apart(n):
         for one in range(differ + 1)
         if paired_difference(*pairs_of(one, differ - one, n - differ)).p_value < 0.05
     }
-    for share in (0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0):
+    for share in (0.06, 0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0):
         wrong = sum(
             binom.pmf(differ, n, share) * binom.pmf(one, differ, 0.5) for one, differ in apart
         )
-        assert wrong <= 0.065
+        assert wrong <= (0.051 if share <= 0.5 else 0.079)
 
 
 def test_the_problems_needed_by_hand():

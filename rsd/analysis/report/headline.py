@@ -65,13 +65,15 @@ def headline(runs: list[AnalyzedRun]) -> Headline:
     rival = max(cheaper, key=lambda it: (not _worse(it), it.difference), default=None)
     evidence = [*_as_good_as_top(best, others, names), *_rival(rival, names)]
     evidence += _evidence(best, top, names, known)
-    if best is top and rival and not _worse(rival):
-        claim = (
-            f"Most accurate: {names[id(top)]}, {_figures(top)}. There are too few problems to tell "
-            f"whether {names[id(rival.first)]}, which costs less, is as good."
+    claim = _claim(best, names, runs, priced)
+    if rival and not _worse(rival):
+        if best is top:
+            claim = f"Most accurate: {names[id(top)]}, {_figures(top)}."
+        claim += (
+            f" There are too few problems to tell whether {names[id(rival.first)]}, which costs "
+            "less, is as good."
         )
-        return Headline(claim, tuple(evidence), top)
-    return Headline(_claim(best, names, runs, priced), tuple(evidence), best)
+    return Headline(claim, tuple(evidence), best)
 
 
 def _of_one(run: AnalyzedRun) -> Headline:
@@ -138,10 +140,12 @@ def _rival(it: Comparison | None, names: dict[int, str]) -> list[str]:
         return [f"{about}, is worse: {_difference(it)}."]
     assert it.difference is not None
     assert it.variance is not None
-    needed = problems_needed(it.variance, max(it.difference + MARGIN, -it.difference))
+    gap, shown = max((it.difference + MARGIN, "as good"), (-it.difference, "worse"))
+    needed = problems_needed(it.variance, gap)
     return [
         f"{about}, may be as good within {_in_points(MARGIN)} or worse: {_difference(it)} on "
-        f"{it.pairs:,} problems. If that difference holds, about {needed:,} problems would tell."
+        f"{it.pairs:,} problems. If that difference holds, about {needed:,} problems would show, "
+        f"with a chance of 80%, that it is {shown}."
     ]
 
 
@@ -171,8 +175,9 @@ def _is_baseline(run: AnalyzedRun) -> bool:
 
 def _against(it: Comparison, other: str) -> str:
     assert it.difference is not None
-    if it.difference == 0:
-        verdict = "no difference"
+    assert it.ci95 is not None
+    if it.ci95[0] > -MARGIN and it.ci95[1] < MARGIN:
+        verdict = f"equal within {_in_points(MARGIN)}"
     elif not _told_apart(it):
         verdict = "not statistically significant"
     else:
