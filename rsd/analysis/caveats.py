@@ -11,8 +11,8 @@ from rsd.analysis.summary import Summary
 from rsd.records import RunRecord
 
 UNCOUNTED = (
-    "In no count, as no server reports them: tokens of requests that were cancelled or broke off, "
-    "or whose answer was unusable; nor are attempts that were interrupted or retried."
+    "Not counted, because no server reports them: tokens of requests that were cancelled, "
+    "interrupted, retried or answered unusably."
 )
 
 

@@ -77,7 +77,8 @@ def strategy_keys(name: str) -> tuple[str, ...]:
 
 def strategy_uses(name: str, writer: Source | None = None) -> StrategyUses:
     """What the strategy called `name` uses, the model of `writer` included if it is given. Imports
-    the class of a strategy of your own, so that only who is to run it may ask (`strategy_keys`).
+    the class of a strategy of your own: call it only for a configuration that is about to run.
+    `strategy_keys` imports nothing.
 
     Raises `ValueError` for an unknown name, and for a class that cannot be imported or whose roles
     are no roles.

@@ -15,16 +15,18 @@ from rsd.grading.verdict import Options
 
 
 async def group_answers(
-    grader: GraderPool, answers: Iterable[str], task: str, choices: Sequence[str] = ()
-) -> list[list[str]]:
-    """The groups of `answers`, each answer once, in the order of each group's first answer.
+    grader: GraderPool, answers: Sequence[str | None], task: str, choices: Sequence[str] = ()
+) -> list[list[int]]:
+    """The positions of equivalent answers: each group ascending, and the groups in the order of
+    their first members. None, no answer, is in no group.
 
     `choices` are the texts of the problem's options A, B, C ... A comparison that times out or
     crashes, also when it is repeated, joins nothing. Raises `GradingError`.
     """
-    order = list(dict.fromkeys(answers))
     groups: list[list[str]] = []
-    for answer in order:
+    for answer in dict.fromkeys(answers):
+        if answer is None:
+            continue
         joined, apart = [answer], []
         for group in groups:
             if await _belongs(grader, answer, group, task, choices):
@@ -32,8 +34,7 @@ async def group_answers(
             else:
                 apart.append(group)
         groups = [*apart, joined]
-    ranked = [sorted(group, key=order.index) for group in groups]
-    return sorted(ranked, key=lambda group: order.index(group[0]))
+    return sorted([i for i, it in enumerate(answers) if it in group] for group in groups)
 
 
 async def equivalent(

@@ -72,8 +72,8 @@ def read_run(directory: Path | str) -> RunRecord:
 
 
 def read_current(directory: Path) -> CurrentRecords:
-    """The current records of a run directory, empty where a file is missing. Everyone who reads
-    results reads them here.
+    """The current records of a run directory, empty where a file is missing. Every reader of
+    results uses this function.
 
     A directory is append-only: a retry adds a line to those of the attempts before it. The current
     trajectory of a (problem, sample) is its last success, or else its last failure: a failure never

@@ -36,14 +36,7 @@ async def _grouped(
     grader: GraderPool, grades: Sequence[GradeRecord], trajectory: TrajectoryRecord
 ) -> list[GradeRecord]:
     """The grades of one problem with their groups; `trajectory` is of any of its samples."""
-    members: dict[str, list[int]] = {}
-    for grade in grades:
-        if grade.prediction is not None:
-            members.setdefault(grade.prediction, []).append(grade.sample)
-    groups = await group_answers(grader, members, trajectory.task, trajectory.choices)
-    numbers: dict[str | None, int] = {
-        answer: min(sample for member in group for sample in members[member])
-        for group in groups
-        for answer in group
-    }
-    return [g.model_copy(update={"group": numbers.get(g.prediction)}) for g in grades]
+    answers = [grade.prediction for grade in grades]
+    found = await group_answers(grader, answers, trajectory.task, trajectory.choices)
+    numbers = {i: min(grades[k].sample for k in group) for group in found for i in group}
+    return [g.model_copy(update={"group": numbers.get(i)}) for i, g in enumerate(grades)]

@@ -210,7 +210,7 @@ def _locked(path: Path) -> FileIO:
 
 def refuse_other_run(directory: Path, config: Config) -> None:
     """Raise `ConfigError` if `directory` holds a run that differs from `config` in a key that
-    decides answers. Whether it asks the same questions is for its answers to show."""
+    decides answers. `refuse_other_questions` compares the questions."""
     if not (directory / CONFIG).exists():
         return
     if keys := differences(load(directory / CONFIG), config):

@@ -23,13 +23,8 @@ class GradedAnswers:
 
     async def grouped(self, responses: Sequence[str], query: Query) -> list[list[int]]:
         """The numbers of the responses that state the same answer, as `Answers` says."""
-        members: dict[str, list[int]] = {}
-        for number, response in enumerate(responses):
-            answer = extract_answer(response, query.task, query.choices)
-            if answer is not None:
-                members.setdefault(answer, []).append(number)
-        groups = await group_answers(self._grader, members, query.task, query.choices)
-        return [sorted(number for answer in group for number in members[answer]) for group in groups]
+        answers = [extract_answer(it, query.task, query.choices) for it in responses]
+        return await group_answers(self._grader, answers, query.task, query.choices)
 
 
 def connected_strategy(config: Config, backends: Backends, grader: GraderPool) -> Strategy:

@@ -95,7 +95,8 @@ def test_what_was_drafted_in_vain_has_a_column_where_there_was_any(tmp_path):
 def test_the_table_says_which_tokens_no_count_holds(rsd_run):
     numbers = squeezed(table(rsd_run).split("Tokens per problem")[1])
     assert (
-        "In no count, as no server reports them: tokens of requests that were cancelled" in numbers
+        "Not counted, because no server reports them: tokens of requests that were cancelled, "
+        "interrupted, retried or answered unusably." in numbers
     )
 
 

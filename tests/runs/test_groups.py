@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from cluster import PROBLEMS, Cluster
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rsd.analysis import compute
-from rsd.grading import GraderPool
+from rsd.grading import GraderPool, Options, extract_answer
 from rsd.records import GRADES, GradeRecord, TrajectoryRecord, read_lines, read_run
 from rsd.grading.groups import equivalent
 from rsd.runs import execute, regrade
-from rsd.runs.groups import group_samples
+from rsd.runs.groups import _grouped, group_samples
 from rsd.runs.store import RunStore
-from rsd.types import StopReason
+from rsd.runs.strategies import GradedAnswers
+from rsd.types import Query, StopReason
 
 SAMPLED = ("decoding.samples=3", "decoding.temperature=0.7")
 
@@ -134,3 +139,47 @@ def test_a_run_with_samples_stores_groups_and_has_a_vote(cluster: Cluster) -> No
 def test_a_run_of_single_solutions_has_no_groups(cluster: Cluster) -> None:
     directory = asyncio.run(execute(cluster.config())).directory
     assert {g.group for g in read_run(directory).grades.values()} == {None}
+
+
+CHOICES = ("12 km", "15 km", "18 km", "21 km")
+RESPONSES = {letter: f"The answer is ({letter})." for letter in "ABCD"} | {"": ""}
+
+letters = st.sampled_from(sorted(RESPONSES))
+relations = st.sets(st.tuples(letters, letters).map(frozenset), max_size=6)
+
+
+class Related:
+    """In place of the graders: two answers are equivalent if `relation` holds their pair."""
+
+    def __init__(self, relation: set[frozenset[str]]) -> None:
+        self.relation = relation
+
+    async def grade(self, response: str, gold: str, task: str, *, options: Options) -> Any:
+        assert options.choices == CHOICES
+        answer = response.removeprefix(r"\boxed{").removesuffix("}")
+        return SimpleNamespace(correct=frozenset((answer, gold)) in self.relation)
+
+
+def stored_groups(grader: GraderPool, responses: list[str]) -> list[list[int]]:
+    """The groups that maj@k counts, by sample."""
+    read = [extract_answer(response, "aqua", CHOICES) for response in responses]
+    grades = [grade(sample, "aqua", answer) for sample, answer in enumerate(read)]
+    groups: dict[int, list[int]] = {}
+    for grouped in asyncio.run(_grouped(grader, grades, solution(0, "aqua", CHOICES))):
+        if grouped.group is not None:
+            groups.setdefault(grouped.group, []).append(grouped.sample)
+    return [groups[first] for first in sorted(groups)]
+
+
+@given(st.lists(letters, min_size=1, max_size=8), relations)
+def test_majority_and_maj_at_k_count_the_same_votes(
+    answers: list[str], relation: set[frozenset[str]]
+) -> None:
+    grader = cast(GraderPool, Related(relation))
+    responses = [RESPONSES[answer] for answer in answers]
+    query = Query("", "How far?", task="aqua", choices=CHOICES)
+    voted = asyncio.run(GradedAnswers(grader).grouped(responses, query))
+    assert voted == stored_groups(grader, responses)
+    turned = asyncio.run(GradedAnswers(grader).grouped(responses[::-1], query))
+    last = len(responses) - 1
+    assert sorted(sorted(last - i for i in group) for group in turned) == sorted(voted)
