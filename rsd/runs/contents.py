@@ -12,6 +12,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -30,7 +31,7 @@ Problems = Mapping[str, list[Problem]]
 
 def load_all(config: Config) -> Problems:
     """All problems of the benchmarks of `config`. Raises `ConfigError` where one cannot be read."""
-    return {name: load_problems(name, config.tasks.data_dir) for name in config.tasks.names}
+    return {name: _problems(name, config.tasks.data_dir) for name in config.tasks.names}
 
 
 def load_local(config: Config) -> Problems:
@@ -42,7 +43,7 @@ def load_local(config: Config) -> Problems:
         if name not in there:
             path = local_file(name, data_dir)
             log.warning("%s: no such file; %s is graded with its stored gold answers", path, name)
-    return {name: load_problems(name, data_dir) for name in there}
+    return {name: _problems(name, data_dir) for name in there}
 
 
 def identified(config: Config, problems: Problems | None = None) -> Config:
@@ -144,6 +145,20 @@ def _what_changed(record: TrajectoryRecord, grade: GradeRecord, problem: Problem
         return "set of choices"
     kind = kind_of(problem.task)
     return "kind of answer" if grade.kind not in (None, kind) else None
+
+
+def _problems(name: str, data_dir: Path) -> list[Problem]:
+    """The problems of a benchmark, which one command asks for several times, and a sweep for each
+    of its points: a local file is read once, until it changes."""
+    if not is_local(name, data_dir):
+        return load_problems(name, data_dir)
+    stat = local_file(name, data_dir).stat()
+    return _read_once(name, data_dir, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _read_once(name: str, data_dir: Path, *_version: int) -> list[Problem]:
+    return load_problems(name, data_dir)
 
 
 def _checksum(problems: Iterable[Problem]) -> str:
