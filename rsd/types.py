@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from rsd.kinds import AnswerKind
+
 Role = Literal["draft", "target", "prm"]
 ROLES: tuple[Role, ...] = ("draft", "target", "prm")
 
@@ -31,7 +33,8 @@ class StopReason(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One row of a benchmark. `level` is the benchmark's own difficulty label, if any;
-    `choices` are the texts of the options A, B, C ..., which `question` lists too."""
+    `choices` are the texts of the options A, B, C ..., which `question` lists too; `kind` is how
+    answers are read and compared."""
 
     task: str
     problem_id: str
@@ -39,19 +42,19 @@ class Problem:
     gold: str
     level: str | None = None
     choices: tuple[str, ...] = ()
+    kind: AnswerKind = AnswerKind.MATH
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a strategy decodes: the rendered `prompt` for the generators, the bare `question`
-    for the reward model, and the seed of this sample (None: unseeded). `task`, and the texts of
-    the options A, B, C ..., `choices`, tell how answers are read and compared; "" is free-form
-    mathematics."""
+    for the reward model, and the seed of this sample (None: unseeded). `kind`, and the texts of
+    the options A, B, C ..., `choices`, tell how answers are read and compared."""
 
     prompt: str
     question: str
     seed: int | None = None
-    task: str = ""
+    kind: AnswerKind = AnswerKind.MATH
     choices: tuple[str, ...] = ()
 
 

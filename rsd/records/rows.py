@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Self
 
+from pydantic import Field
+
+from rsd.kinds import AnswerKind, kind_of
 from rsd.records.base import Record
 from rsd.types import Problem, Role, Source, Step, StopReason, Trajectory, Usage
 
@@ -115,6 +118,7 @@ class TrajectoryRecord(Record):
     question: str
     gold: str
     choices: tuple[str, ...] = ()
+    kind: AnswerKind = Field(default_factory=lambda earlier: kind_of(earlier["task"]))
     response: str
     stop_reason: StopReason
     steps: tuple[StepRecord, ...]
@@ -139,7 +143,13 @@ class TrajectoryRecord(Record):
     @property
     def problem(self) -> Problem:
         return Problem(
-            self.task, self.problem_id, self.question, self.gold, self.level, self.choices
+            self.task,
+            self.problem_id,
+            self.question,
+            self.gold,
+            self.level,
+            self.choices,
+            self.kind,
         )
 
     @classmethod
@@ -153,6 +163,7 @@ class TrajectoryRecord(Record):
             question=problem.question,
             gold=problem.gold,
             choices=problem.choices,
+            kind=problem.kind,
             response=trajectory.response,
             stop_reason=trajectory.stop_reason,
             steps=tuple(StepRecord.of(step) for step in trajectory.steps),

@@ -37,6 +37,6 @@ async def _grouped(
 ) -> list[GradeRecord]:
     """The grades of one problem with their groups; `trajectory` is of any of its samples."""
     answers = [grade.prediction for grade in grades]
-    found = await group_answers(grader, answers, trajectory.task, trajectory.choices)
+    found = await group_answers(grader, answers, trajectory.kind, trajectory.choices)
     numbers = {i: min(grades[k].sample for k in group) for group in found for i in group}
     return [g.model_copy(update={"group": numbers.get(i)}) for i, g in enumerate(grades)]

@@ -19,7 +19,7 @@ from rsd.clock import unix_time
 from rsd.decoding import recording
 from rsd.decoding.seeds import derive
 from rsd.errors import ContextError, GradingError, RsdError, ServerChangedError, StoreError, told
-from rsd.grading import GraderPool, Options, Verdict, kind_of
+from rsd.grading import GraderPool, Options, Verdict
 from rsd.prompts import render
 from rsd.protocols import Strategy
 from rsd.records import FAILED, GradeRecord, TrajectoryRecord
@@ -70,7 +70,7 @@ async def decode_all(
                 prompt=render(template, problem.question),
                 question=problem.question,
                 seed=derive(seed, problem.task, problem.problem_id, sample),
-                task=problem.task,
+                kind=problem.kind,
                 choices=problem.choices,
             )
             count = _harmless(places.count)
@@ -161,7 +161,7 @@ async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRec
         **dict(zip(("task", "problem_id", "sample"), record.key, strict=True)),
         "gold": record.gold,
         "choices": record.choices,
-        "kind": kind_of(record.task),
+        "kind": record.kind,
     }
     if record.error is not None:
         return GradeRecord(
@@ -173,7 +173,9 @@ async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRec
         )
     options = Options(choices=record.choices)
     try:
-        verdict = await grader.grade(record.response, record.gold, record.task, options=options)
+        verdict = await grader.grade(
+            record.response, record.gold, record.task, kind=record.kind, options=options
+        )
     except GradingError:
         raise
     except Exception as failure:

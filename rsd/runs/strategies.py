@@ -23,8 +23,8 @@ class GradedAnswers:
 
     async def grouped(self, responses: Sequence[str], query: Query) -> list[list[int]]:
         """The numbers of the responses that state the same answer, as `Answers` says."""
-        answers = [extract_answer(it, query.task, query.choices) for it in responses]
-        return await group_answers(self._grader, answers, query.task, query.choices)
+        answers = [extract_answer(it, "", query.choices, kind=query.kind) for it in responses]
+        return await group_answers(self._grader, answers, query.kind, query.choices)
 
 
 def connected_strategy(config: Config, backends: Backends, grader: GraderPool) -> Strategy:

@@ -4,7 +4,8 @@ import pytest
 
 from rsd.grading.extract import extract
 from rsd.grading.judge import judge
-from rsd.grading.verdict import AnswerKind, Options
+from rsd.grading.verdict import Options
+from rsd.kinds import AnswerKind
 
 RIGHT = [
     # text and choices
