@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from rsd.config import load
 from rsd.errors import ConfigError
-from rsd.tasks import TASKS, Fetched, Task, completed, fetch, get_task, read_rows, tasks_of
+from rsd.tasks import TASKS, Fetched, Task, completed, fetch, get_task, read_table, tasks_of
 
 _DATA = Path("data")
 _COLUMNS = ("task", "rows", "answers", "source", "licence", "about")
@@ -95,7 +95,7 @@ def _read(task: Task, data_dir: Path) -> Task:
     """A defined task with its columns, if its rows are local."""
     if task.definition is None or not task.is_local(data_dir):
         return task
-    return completed(task, [row for _, row in read_rows(task.local_file(data_dir))])
+    return completed(task, read_table(task.local_file(data_dir)))
 
 
 def _source(task: Task, data_dir: Path) -> str:

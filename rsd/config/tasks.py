@@ -45,6 +45,11 @@ class TaskDefinition(Strict):
         None, description="what the gold answers are, which decides how answers are compared"
     )
 
+    @property
+    def guesses(self) -> bool:
+        """Whether what a result rests on is left to the names of the columns."""
+        return None in (self.question, self.gold, self.answers)
+
     @field_validator("file")
     @classmethod
     def _has_a_known_format(cls, file: Path | None) -> Path | None:

@@ -7,7 +7,7 @@
 
 from rsd.tasks.define import completed
 from rsd.tasks.fetch import Fetched, fetch
-from rsd.tasks.files import read_rows
+from rsd.tasks.files import Table, read_table
 from rsd.tasks.load import get_task, load_problems, tasks_of
 from rsd.tasks.registry import TASKS
 from rsd.tasks.task import Hub, Task
@@ -16,11 +16,12 @@ __all__ = [
     "TASKS",
     "Fetched",
     "Hub",
+    "Table",
     "Task",
     "completed",
     "fetch",
     "get_task",
     "load_problems",
-    "read_rows",
+    "read_table",
     "tasks_of",
 ]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from rsd.config import TaskDefinition
 from rsd.errors import ConfigError
 from rsd.kinds import AnswerKind
 from rsd.tasks.fields import Row, as_text, last_box, plain_number, text_of
+from rsd.tasks.files import Table
 from rsd.tasks.options import LETTERS, letter_of, read_options
 from rsd.tasks.task import Hub, Task
 
@@ -50,7 +51,7 @@ def defined(name: str, definition: TaskDefinition) -> Task:
     )
 
 
-def completed(task: Task, rows: Sequence[Row]) -> Task:
+def completed(task: Task, source: Table) -> Task:
     """A defined `task` with readers of its columns; a built-in one as it is.
 
     Raises `ConfigError` which names the columns that exist where one is missing or cannot be
@@ -59,23 +60,25 @@ def completed(task: Task, rows: Sequence[Row]) -> Task:
     definition = task.definition
     if definition is None:
         return task
-    table = _Table(task.name, tuple(dict.fromkeys(key for row in rows for key in row)), rows)
-    question = table.named("question", definition.question) or table.guess("question", _QUESTION)
-    gold = table.named("gold", definition.gold) or table.guess("gold", _GOLD, besides=question)
-    choices = _choices(table, definition)
-    own_id = table.named("id", definition.id) or table.unique(_ID)
-    level = table.named("level", definition.level) or table.first(_LEVEL)
-    kind = _kind(table, definition, choices, gold)
+    columns = _Columns(task.name, source)
+    question = columns.named("question", definition.question) or columns.guess(
+        "question", _QUESTION
+    )
+    gold = columns.named("gold", definition.gold) or columns.guess("gold", _GOLD, besides=question)
+    choices = _choices(columns, definition)
+    own_id = columns.named("id", definition.id) or columns.unique(_ID)
+    level = columns.named("level", definition.level) or columns.first(_LEVEL)
+    kind = _kind(columns, definition, choices, gold)
     if kind is AnswerKind.CHOICE and choices is None:
         raise ConfigError(
             f"tasks.define.{task.name}.choices: no column is called choices or options; name the "
-            f"column, or one for each option ({table.existing})"
+            f"column, or one for each option ({columns.existing})"
         )
     if choices is not None:
         options = choices.options
-        read_gold = lambda row: letter_of(table.value(gold, row), options(row), gold)  # noqa: E731
+        read_gold = lambda row: letter_of(columns.value(gold, row), options(row), gold)  # noqa: E731
     else:
-        read_gold = lambda row: _final(table.text(gold, row), kind)  # noqa: E731
+        read_gold = lambda row: _final(columns.text(gold, row), kind)  # noqa: E731
     found = {"question": question, "gold": gold, "id": own_id, "level": level}
     taken = ", ".join(f"{what} from {column}" for what, column in found.items() if column)
     of_choices = f", choices from {choices.columns}" if choices else ""
@@ -83,13 +86,13 @@ def completed(task: Task, rows: Sequence[Row]) -> Task:
         task,
         about=f"{taken}{of_choices}; answers: {_NAMES[kind]}",
         answers=_NAMES[kind],
-        rows=len(rows),
+        rows=len(source.rows),
         kind=kind,
-        text=lambda row: table.text(question, row),
+        text=lambda row: columns.text(question, row),
         gold=read_gold,
         choices=(lambda row: tuple(options(row)[1])) if choices else task.choices,
-        level=(lambda row: table.text_if_any(level, row)) if level else task.level,
-        own_id=(lambda row: table.text(own_id, row)) if own_id else (lambda row: None),
+        level=(lambda row: columns.text_if_any(level, row)) if level else task.level,
+        own_id=(lambda row: columns.text(own_id, row)) if own_id else (lambda row: None),
     )
 
 
@@ -104,26 +107,26 @@ class _Choices:
     options: Callable[[Row], tuple[list[str], list[str]]]
 
 
-def _choices(table: _Table, definition: TaskDefinition) -> _Choices | None:
+def _choices(columns: _Columns, definition: TaskDefinition) -> _Choices | None:
     wanted = definition.choices
     if isinstance(wanted, tuple):
-        parts = [table.named("choices", column) for column in wanted]
-        columns = [column for column in parts if column]
-        return _Choices(", ".join(columns), lambda row: _one_each(table, columns, row))
-    column = table.named("choices", wanted)
+        parts = [columns.named("choices", column) for column in wanted]
+        each = [column for column in parts if column]
+        return _Choices(", ".join(each), lambda row: _one_each(columns, each, row))
+    column = columns.named("choices", wanted)
     if column is None and definition.answers in (None, "choice"):
-        column = table.first(_CHOICES)
-        lettered = [letter for letter in LETTERS if letter in table.columns]
+        column = columns.first(_CHOICES)
+        lettered = [letter for letter in LETTERS if letter in columns.columns]
         if column is None and lettered[:3] == ["A", "B", "C"]:
-            return _Choices(", ".join(lettered), lambda row: _one_each(table, lettered, row))
+            return _Choices(", ".join(lettered), lambda row: _one_each(columns, lettered, row))
     if column is None:
         return None
-    return _Choices(column, lambda row: read_options(_decoded(table.value(column, row)), column))
+    return _Choices(column, lambda row: read_options(_decoded(columns.value(column, row)), column))
 
 
-def _one_each(table: _Table, columns: Iterable[str], row: Row) -> tuple[list[str], list[str]]:
+def _one_each(columns: _Columns, each: Iterable[str], row: Row) -> tuple[list[str], list[str]]:
     """Options in columns of their own; the last ones may be empty."""
-    texts = [table.text_if_any(column, row) for column in columns]
+    texts = [columns.text_if_any(column, row) for column in each]
     while texts and not texts[-1]:
         texts.pop()
     return read_options([text or "" for text in texts], "choices")
@@ -140,15 +143,15 @@ def _decoded(value: object) -> object:
 
 
 def _kind(
-    table: _Table, definition: TaskDefinition, choices: _Choices | None, gold: str
+    columns: _Columns, definition: TaskDefinition, choices: _Choices | None, gold: str
 ) -> AnswerKind:
     if definition.answers:
         return _KIND[definition.answers]
     if choices is not None:
         return AnswerKind.CHOICE
-    for row in table.rows:
+    for row in columns.table.rows:
         try:
-            answer = _final(table.text_if_any(gold, row) or "", AnswerKind.MATH)
+            answer = _final(columns.text_if_any(gold, row) or "", AnswerKind.MATH)
         except ValueError:  # told with its line when the row is read
             continue
         if answer and not _NUMBER.fullmatch(answer):
@@ -170,12 +173,15 @@ def _final(text: str, kind: AnswerKind) -> str:
 
 
 @dataclass(frozen=True)
-class _Table:
-    """The rows of a source, and its columns."""
+class _Columns:
+    """The columns of a source, and what a definition says of them."""
 
     task: str
-    columns: tuple[str, ...]
-    rows: Sequence[Row]
+    table: Table
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.table.columns
 
     @property
     def existing(self) -> str:
@@ -210,7 +216,7 @@ class _Table:
     def unique(self, names: str) -> str | None:
         """The first column called by one of `names` if it identifies the rows."""
         column = self.first(names)
-        values = [row.get(column) for row in self.rows] if column else []
+        values = [row.get(column) for row in self.table.rows] if column else []
         known = {str(value) for value in values if value is not None}
         return column if column and len(known) == len(values) else None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,19 @@ from typing import Any
 from rsd.errors import ConfigError
 from rsd.tasks.fields import Row, named
 
-Numbered = tuple[int, Row]
-"""The line (in JSON and Parquet: the number) of a row in its file, from 1, and the row. A column
-that is null or an empty cell in a row is absent from it."""
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a source, and its columns. `lines` are their lines (in JSON, Parquet and on the
+    hub: their numbers), from 1. A column that is null or an empty cell in a row is absent from
+    it."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Row]
+    lines: Sequence[int]
 
 
-def read_rows(path: Path) -> Iterator[Numbered]:
+def read_table(path: Path) -> Table:
     """The rows of a file, by the format that its suffix names.
 
     Raises `ConfigError` where the file cannot be read, is not of that format, or is no longer what
@@ -30,12 +38,18 @@ def read_rows(path: Path) -> Iterator[Numbered]:
     except OSError as error:
         raise unreadable(path, error) from error
     reader = _READERS.get(path.suffix.lower(), _json_lines)
+    columns: dict[str, None] = {}
+    rows: list[Row] = []
+    lines: list[int] = []
     for number, row in reader(path, content):
         if not isinstance(row, dict):
             raise ConfigError(
-                f"{path}:{number}: expected an object, got {named(row)}; write one object a row"
+                f"{path}:{number}: expected an object, got {named(row)}; write one object a line"
             )
-        yield number, {name: value for name, value in row.items() if value is not None}
+        columns |= dict.fromkeys(row)
+        rows.append({name: value for name, value in row.items() if value is not None})
+        lines.append(number)
+    return Table(tuple(columns), rows, lines)
 
 
 def checksum_file(path: Path) -> Path:
@@ -94,7 +108,8 @@ def _separated(path: Path, content: bytes) -> Iterator[tuple[int, Any]]:
                     f"put quotes around a cell that has {delimiter!r} in it"
                 )
             if any(cells):
-                yield rows.line_num, {k: v for k, v in zip(columns, cells, strict=False) if v}
+                cells += [""] * (len(columns) - len(cells))
+                yield rows.line_num, {k: v or None for k, v in zip(columns, cells, strict=True)}
     except csv.Error as error:
         raise ConfigError(f"{path}:{rows.line_num}: not CSV: {error}") from None
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rsd.errors import ConfigError
+from rsd.tasks.files import Table
 from rsd.tasks.task import Hub, Task
 
 
@@ -55,6 +56,14 @@ class HubRows:
 
     def __len__(self) -> int:
         return len(self._data)
+
+    def table(self) -> Table:
+        """All rows, with the columns that rows of the local layout have."""
+        rows = list(self)
+        columns = dict.fromkeys(name for row in rows for name in row)
+        if not self._hub.columns:
+            columns = dict.fromkeys(self._data.column_names)
+        return Table(tuple(columns), rows, range(1, len(rows) + 1))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Rows of the local layout. A column that is null in a row is absent from it: tables

@@ -11,7 +11,7 @@ from rsd.config import TasksConfig
 from rsd.errors import ConfigError
 from rsd.tasks.define import completed, defined
 from rsd.tasks.fields import Row
-from rsd.tasks.files import read_rows
+from rsd.tasks.files import read_table
 from rsd.tasks.hub import hub_rows
 from rsd.tasks.registry import TASKS
 from rsd.tasks.task import Task
@@ -59,18 +59,18 @@ def load_problems(task: Task | str, data_dir: Path, limit: int | None = None) ->
     task = get_task(task) if isinstance(task, str) else task
     path = task.local_file(data_dir)
     if task.is_local(data_dir):
-        where, rows = str(path), list(read_rows(path))
+        where, table = str(path), read_table(path)
     else:
         where = f"hub data set of {task.name}"
-        rows = list(enumerate(hub_rows(task, f"{path}: no such file"), start=1))
-    if not rows:
+        table = hub_rows(task, f"{path}: no such file").table()
+    if not table.rows:
         raise ConfigError(f"{where}: it has no rows")
-    task = completed(task, [row for _, row in rows])
-    if task.definition is not None:
-        log.info("%s: %d rows of %s; %s", task.name, len(rows), where, task.about)
+    task = completed(task, table)
+    if task.definition is not None and task.definition.guesses:
+        log.warning("%s: guessed %s; tasks.define.%s says otherwise", where, task.about, task.name)
     problems: list[Problem] = []
     lines: dict[str, int] = {}
-    for position, (line, row) in enumerate(rows):
+    for position, (line, row) in enumerate(zip(table.lines, table.rows, strict=True)):
         problem = _problem(task, row, position, f"{where}:{line}")
         if (first := lines.setdefault(problem.problem_id, line)) != line:
             raise ConfigError(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rsd.errors import ConfigError
 from rsd.protocols import Sampling
-from rsd.tasks import Task, completed, get_task, read_rows
+from rsd.tasks import Task, completed, get_task, read_table
 
 _SEPARATOR = "\n\n"
 _CHAT = re.compile(r".*<\|im_start\|>user\n(.*?)<\|im_end\|>\n<\|im_start\|>assistant\n", re.S)
@@ -85,8 +85,8 @@ class ToyReasoner:
 def load_solutions(tasks: Iterable[Task | str], data_dir: Path) -> dict[str, list[str]]:
     """Worked solutions by question, from the local files of benchmarks.
 
-    A benchmark without a local file has none. A question without a worked solution has one step
-    that states its gold answer. Raises `ConfigError` for a file that cannot be read.
+    Empty where there is no file, or where its rows have no worked solution ending in the gold
+    value. Raises `ConfigError` for a file that cannot be read.
     """
     solutions: dict[str, list[str]] = {}
     for task in tasks:
@@ -94,10 +94,10 @@ def load_solutions(tasks: Iterable[Task | str], data_dir: Path) -> dict[str, lis
         path = task.local_file(data_dir)
         if not path.exists():
             continue
-        rows = [row for _, row in read_rows(path)]
-        task = completed(task, rows)
+        table = read_table(path)
+        task = completed(task, table)
         try:
-            for row in rows:
+            for row in table.rows:
                 worked = str(row.get("solution", row.get("answer", "")))
                 solutions[task.question(row)] = worked_steps(worked, task.gold(row))
         except (ValueError, KeyError) as error:

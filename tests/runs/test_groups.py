@@ -155,8 +155,10 @@ class Related:
     def __init__(self, relation: set[frozenset[str]]) -> None:
         self.relation = relation
 
-    async def grade(self, response: str, gold: str, task: str, *, options: Options) -> Any:
-        assert options.choices == CHOICES
+    async def grade(
+        self, response: str, gold: str, task: str, *, kind: AnswerKind, options: Options
+    ) -> Any:
+        assert (kind, options.choices) == (AnswerKind.CHOICE, CHOICES)
         answer = response.removeprefix(r"\boxed{").removesuffix("}")
         return SimpleNamespace(correct=frozenset((answer, gold)) in self.relation)
 

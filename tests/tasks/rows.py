@@ -152,16 +152,6 @@ ROWS: dict[str, tuple[dict[str, Any], Expected]] = {
         },
         ("Which?\nAnswer Choices: (A) 5(√3 + 1) (B) 6 (C) A) (D) 8 (E) None of these", "A"),
     ),
-}
-
-GPQA_ON_THE_HUB = {
-    "Record ID": "rec1",
-    "Question": "Which one?\n",
-    "Correct Answer": "right\n",
-    "Incorrect Answer 1": "wrong",
-    "Incorrect Answer 2": "false",
-    "Incorrect Answer 3": "untrue",
-    "Canary String": "private",
     **dict.fromkeys(
         ("aime25", "aime26"),
         ({"problem_idx": 3, "problem": "How far?", "answer": "027"}, ("How far?", "027")),
@@ -189,4 +179,14 @@ GPQA_ON_THE_HUB = {
         {"problem": "Find it.", "answer": "$2^n$", "difficulty": 8.5, "source": "imo"},
         ("Find it.", "2^n"),
     ),
+}
+
+GPQA_ON_THE_HUB = {
+    "Record ID": "rec1",
+    "Question": "Which one?\n",
+    "Correct Answer": "right\n",
+    "Incorrect Answer 1": "wrong",
+    "Incorrect Answer 2": "false",
+    "Incorrect Answer 3": "untrue",
+    "Canary String": "private",
 }

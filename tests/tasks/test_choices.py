@@ -7,12 +7,18 @@ import asyncio
 import pytest
 
 from rsd.grading import GraderPool
+from rsd.kinds import AnswerKind
 from rsd.records import TrajectoryRecord
 from rsd.runs.runner import grade_record
 from rsd.types import Problem, StopReason, Trajectory
 
 PROBLEM = Problem(
-    "sat_math", "0", "Which? ...", "B", choices=("0.44", "0.56", "Exactly one", "1.80")
+    "sat_math",
+    "0",
+    "Which? ...",
+    "B",
+    choices=("0.44", "0.56", "Exactly one", "1.80"),
+    kind=AnswerKind.CHOICE,
 )
 
 

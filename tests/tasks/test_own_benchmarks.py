@@ -57,7 +57,6 @@ def test_a_file_in_names_is_a_benchmark(tmp_path: Path, suffix: str) -> None:
 
 
 def test_what_was_taken_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
     rows = [{"uid": f"u{i}", "Problem": "Q", "solution": "so\n#### 3", "level": i} for i in (1, 2)]
     found = problems({"names": [str(write(tmp_path / "mine.csv", rows))]})
     assert [(it.problem_id, it.gold, it.level) for it in found] == [
@@ -65,8 +64,8 @@ def test_what_was_taken_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture
         ("u2", "3", "2"),
     ]
     assert (
-        "question from Problem, gold from solution, id from uid, level from level; answers: number"
-        in caplog.text
+        "mine.csv: guessed question from Problem, gold from solution, id from uid, level from "
+        "level; answers: number; tasks.define.mine says otherwise" in caplog.text
     )
 
 
