@@ -7,8 +7,8 @@ that names file, key and mend.
 """
 
 from rsd.config.addresses import is_loopback
-from rsd.config.doubts import Doubt, doubts, looks_like_path
 from rsd.config.gateway import GatewayConfig
+from rsd.config.issues import Doubt, doubts, looks_like_path
 from rsd.config.loading import differing_keys, load, parse, ready
 from rsd.config.models import (
     ModelConfig,

@@ -14,9 +14,9 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from rsd.config.plain import MOST_BYTES, read_yaml
 from rsd.config.schema import Config
 from rsd.config.strategies import strategy_uses
+from rsd.config.yaml_reader import MOST_BYTES, read_yaml
 from rsd.errors import ConfigError
 
 _SECRET = re.compile(r"^\$\{(\w+)\}$")

@@ -1,6 +1,6 @@
 """Which servers each decoding strategy needs, and which keys of `decoding` it alone reads.
 
-This is all that a configuration has to know of a strategy; `rsd.decoding.registry` builds them.
+This is all that a configuration has to know of a strategy; `rsd.decoding.parts` builds them.
 A strategy of your own is named `package.module:Class`; its class attribute `roles` says which
 servers it needs, and it reads `decoding.options` and any key that it likes.
 """

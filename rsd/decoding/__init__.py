@@ -7,20 +7,24 @@ strategy from its name.
 """
 
 from rsd.decoding.acceptance import WEIGHTINGS, Weighting
-from rsd.decoding.candidates import Candidate, best, write_candidate, write_candidates
-from rsd.decoding.concurrency import together
-from rsd.decoding.confidence import ConfidenceRouting
-from rsd.decoding.controls import FirstSteps, Oracle, RandomRouting
+from rsd.decoding.candidates import (
+    Candidate,
+    best,
+    together,
+    write_candidate,
+    write_candidates,
+)
 from rsd.decoding.discards import recording
-from rsd.decoding.guided import GuidedSpeculativeInference
-from rsd.decoding.limits import Limits
 from rsd.decoding.paper import PaperRules, published_text
-from rsd.decoding.registry import STRATEGIES, Parts, build_strategy
-from rsd.decoding.response import Response, Rules
-from rsd.decoding.sampling import Answers, BestOfN, MajorityVote
-from rsd.decoding.search import BeamSearch, ProcessBestOfN
-from rsd.decoding.single import SingleModel
-from rsd.decoding.speculative import (
+from rsd.decoding.parts import STRATEGIES, Parts, build_strategy
+from rsd.decoding.response import Limits, Response, Rules
+from rsd.decoding.strategies.confidence import ConfidenceRouting
+from rsd.decoding.strategies.controls import FirstSteps, Oracle, RandomRouting
+from rsd.decoding.strategies.guided import GuidedSpeculativeInference
+from rsd.decoding.strategies.sampling import Answers, BestOfN, MajorityVote
+from rsd.decoding.strategies.search import BeamSearch, ProcessBestOfN
+from rsd.decoding.strategies.single import SingleModel
+from rsd.decoding.strategies.speculative import (
     BestDraftSpeculativeDecoding,
     RewardGuidedSpeculativeDecoding,
 )

@@ -8,13 +8,27 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from rsd.decoding.discards import record
-from rsd.decoding.limits import Limits
 from rsd.decoding.repetition import Repetition
 from rsd.decoding.seeds import derive
 from rsd.protocols import Generator, Sampling, Scorer
 from rsd.types import Completion, Likelihood, Prefix, Query, Score, Source, Step, StopReason
 
 GREEDY = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one solution, all >= 1.
+
+    `max_tokens` and `max_steps` bound the response. It also ends when the same step or cycle of
+    steps occurs `max_repeats` times in a row (`rsd.decoding.repetition`). `context` is the smallest
+    context length, in tokens, of the models that read the solution.
+    """
+
+    max_tokens: int
+    max_steps: int
+    max_repeats: int
+    context: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from rsd.decoding.acceptance import Weighting
-from rsd.decoding.candidates import write_candidate
-from rsd.decoding.concurrency import together
+from rsd.decoding.candidates import together, write_candidate
 from rsd.decoding.response import Rules
 from rsd.protocols import Generator, Scorer
 from rsd.types import Query, Step

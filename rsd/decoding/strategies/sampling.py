@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from rsd.decoding.concurrency import together
+from rsd.decoding.candidates import together
 from rsd.decoding.discards import record
 from rsd.decoding.response import Rules
 from rsd.protocols import Generator, Scorer

@@ -8,8 +8,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
-from rsd.decoding.candidates import Candidate, best, others, write_candidate, write_candidates
-from rsd.decoding.concurrency import together
+from rsd.decoding.candidates import (
+    Candidate,
+    best,
+    others,
+    together,
+    write_candidate,
+    write_candidates,
+)
 from rsd.decoding.response import Response, Rules
 from rsd.protocols import Generator, Scorer
 from rsd.types import Query, Source, Step

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from rsd.config import DecodingConfig, load_class
 from rsd.decoding.acceptance import WEIGHTINGS, Weighting
-from rsd.decoding.confidence import ConfidenceRouting
-from rsd.decoding.controls import FirstSteps, Oracle, RandomRouting
-from rsd.decoding.guided import GuidedSpeculativeInference
 from rsd.decoding.lookahead import Lookahead
 from rsd.decoding.response import Rules
-from rsd.decoding.sampling import Answers, BestOfN, MajorityVote
-from rsd.decoding.search import BeamSearch, ProcessBestOfN
-from rsd.decoding.single import SingleModel
-from rsd.decoding.speculative import (
+from rsd.decoding.strategies.confidence import ConfidenceRouting
+from rsd.decoding.strategies.controls import FirstSteps, Oracle, RandomRouting
+from rsd.decoding.strategies.guided import GuidedSpeculativeInference
+from rsd.decoding.strategies.sampling import Answers, BestOfN, MajorityVote
+from rsd.decoding.strategies.search import BeamSearch, ProcessBestOfN
+from rsd.decoding.strategies.single import SingleModel
+from rsd.decoding.strategies.speculative import (
     BestDraftSpeculativeDecoding,
     RewardGuidedSpeculativeDecoding,
 )

@@ -16,10 +16,9 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
-from rsd.decoding.candidates import Candidate, others, write_candidates
-from rsd.decoding.concurrency import together
-from rsd.decoding.confidence import logprob
+from rsd.decoding.candidates import Candidate, others, together, write_candidates
 from rsd.decoding.response import Response, Rules
+from rsd.decoding.strategies.confidence import logprob
 from rsd.protocols import Generator, Scorer
 from rsd.types import Likelihood, Query, Step
 
