@@ -24,19 +24,25 @@ class Mistyped:
         ("decoding.treshold=0.8", "decoding.treshold: unknown key; did you mean threshold?"),
         ("models.draft.endpoint=http://x/v1", "models.draft.endpoint: unknown key; did you mean"),
         ("decoding.top_p=0", "decoding.top_p: Input should be greater than 0"),
-        ("decoding.threshold=.nan", "nan is no threshold"),
-        ("decoding.strategy=rds", "no strategy 'rds'; known: rsd, draft"),
-        ("decoding.strategy=:Nothing", "no strategy ':Nothing'; known: rsd, draft"),
-        ("decoding.samples=2", "several samples or candidates need a temperature above 0"),
-        ("decoding.candidates=2", "several samples or candidates need a temperature above 0"),
+        ("decoding.threshold=.nan", "nan is not a threshold"),
+        ("decoding.strategy=rds", "unknown strategy 'rds'; use rsd, draft"),
+        ("decoding.strategy=:Nothing", "unknown strategy ':Nothing'; use rsd, draft"),
+        (
+            "decoding.samples=2",
+            "several samples or candidates need a temperature above 0",
+        ),
+        (
+            "decoding.candidates=2",
+            "several samples or candidates need a temperature above 0",
+        ),
         ("models.prm.served_name=''", "models.prm: served_name is missing; add it"),
         (
             "decoding.prompt=qwen",
-            "decoding.prompt: no template 'qwen'; known: llama3-math-cot, plain",
+            "decoding.prompt: unknown template 'qwen'; use llama3-math-cot, plain",
         ),
         ("models.prm.endpoints=[127.0.0.1:80]", "is not a URL"),
         ("models.prm.endpoints=[http://127.0.0.1:80]", "must end in /v1"),
-        ("tasks.names=[demo, gsm8k, demo]", "tasks.names: demo is named twice"),
+        ("tasks.names=[demo, gsm8k, demo]", "tasks.names: demo is listed twice"),
         ("models.prm.endpoints=[http://127.0.0.1:80101/v1]", "its port is no number from 1"),
         ("models.prm.endpoints=[http://127.0.0.1:801O/v1]", "its port is no number from 1"),
         ("run.concurrency=atuo", "run.concurrency: Input should be 'auto' or a valid integer, "),
@@ -71,7 +77,7 @@ def test_a_wrong_key_or_value_is_one_line_that_names_it(override: str, message: 
     [
         ("rsd:Nothing", "cannot import 'rsd:Nothing': "),
         ("no_such_module:Nothing", "cannot import 'no_such_module:Nothing': "),
-        ("test_config:Mistyped", "test_config:Mistyped: roles is 'draft'; write a tuple of draft,"),
+        ("test_config:Mistyped", "test_config:Mistyped: roles is 'draft'; use a tuple of draft,"),
     ],
 )
 def test_a_class_is_imported_when_it_is_about_to_run(strategy: str, message: str) -> None:
@@ -166,7 +172,7 @@ def test_a_tilde_is_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     config = load(DEMO, [f"{key}=~/there" for key in keys])
     places = (config.run.output_dir, config.step_cache, config.tasks.data_dir)
     assert set(map(str, places)) == {"/home/ann/there"}
-    with pytest.raises(ConfigError, match=r"data_dir: ~no_such_user/x: nobody's home"):
+    with pytest.raises(ConfigError, match=r"data_dir: ~no_such_user/x: no such user"):
         load(DEMO, ["tasks.data_dir=~no_such_user/x"])
 
 

@@ -1,9 +1,9 @@
-"""Decoding strategies, one file each. A strategy decodes one problem as an async generator of
-steps, over the `Generator` and `Scorer` protocols alone. `docs/strategies.md` lists them.
+"""Decoding: the machinery of steps here, the strategies in `rsd.decoding.strategies`.
 
-`response` holds what all of them share: the growing solution and the rules that end it;
-`candidates` and `concurrency` what those with several candidates share; `registry` builds a
-strategy from its name.
+A strategy decodes one problem as an async generator of steps, over the `Generator` and `Scorer`
+protocols alone. `response` holds the growing solution and the rules that end it, `candidates` what
+strategies with several candidates share, `parts` what a strategy is built from.
+`docs/strategies.md` lists the strategies.
 """
 
 from rsd.decoding.acceptance import WEIGHTINGS, Weighting
@@ -16,13 +16,8 @@ from rsd.decoding.candidates import (
 )
 from rsd.decoding.discards import recording
 from rsd.decoding.paper import PaperRules, published_text
-from rsd.decoding.parts import STRATEGIES, Parts, build_strategy
+from rsd.decoding.parts import Answers, BuiltIn, Parts, build_strategy
 from rsd.decoding.response import Limits, Response, Rules
-from rsd.decoding.strategies.confidence import ConfidenceRouting
-from rsd.decoding.strategies.controls import FirstSteps, Oracle, RandomRouting
-from rsd.decoding.strategies.guided import GuidedSpeculativeInference
-from rsd.decoding.strategies.sampling import Answers, BestOfN, MajorityVote
-from rsd.decoding.strategies.search import BeamSearch, ProcessBestOfN
 from rsd.decoding.strategies.single import SingleModel
 from rsd.decoding.strategies.speculative import (
     BestDraftSpeculativeDecoding,
@@ -30,23 +25,14 @@ from rsd.decoding.strategies.speculative import (
 )
 
 __all__ = [
-    "STRATEGIES",
     "WEIGHTINGS",
     "Answers",
-    "BeamSearch",
     "BestDraftSpeculativeDecoding",
-    "BestOfN",
+    "BuiltIn",
     "Candidate",
-    "ConfidenceRouting",
-    "FirstSteps",
-    "GuidedSpeculativeInference",
     "Limits",
-    "MajorityVote",
-    "Oracle",
     "PaperRules",
     "Parts",
-    "ProcessBestOfN",
-    "RandomRouting",
     "Response",
     "RewardGuidedSpeculativeDecoding",
     "Rules",

@@ -13,6 +13,9 @@ from rsd.config import DecodingConfig
 
 Weighting = Callable[[float], float]
 
+RULE_KEYS = ("threshold", "weighting", "probability", "sharpness")
+"""The keys of `decoding` that a strategy with a weighting function reads."""
+
 
 def step(threshold: float) -> Weighting:
     """Binary step: 1 if r >= δ, else 0. Under a budget on target calls it is the optimal choice

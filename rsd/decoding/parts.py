@@ -1,38 +1,33 @@
-"""From the name of a strategy to the strategy.
-
-A strategy of your own is a class with the attribute `roles` (the servers it needs) and a
-constructor that takes `Parts` alone; `decoding.strategy: package.module:Class` names it.
-"""
+"""What a strategy is built from, and the building of the strategy that a configuration names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
-from rsd.config import DecodingConfig, load_class
+from rsd.config import STRATEGIES, DecodingConfig, load_class
 from rsd.decoding.acceptance import WEIGHTINGS, Weighting
 from rsd.decoding.lookahead import Lookahead
 from rsd.decoding.response import Rules
-from rsd.decoding.strategies.confidence import ConfidenceRouting
-from rsd.decoding.strategies.controls import FirstSteps, Oracle, RandomRouting
-from rsd.decoding.strategies.guided import GuidedSpeculativeInference
-from rsd.decoding.strategies.sampling import Answers, BestOfN, MajorityVote
-from rsd.decoding.strategies.search import BeamSearch, ProcessBestOfN
-from rsd.decoding.strategies.single import SingleModel
-from rsd.decoding.strategies.speculative import (
-    BestDraftSpeculativeDecoding,
-    RewardGuidedSpeculativeDecoding,
-)
 from rsd.errors import ConfigError, told
 from rsd.protocols import Generator, Scorer, Strategy
-from rsd.types import Source
+from rsd.types import Query, Source
+
+
+class Answers(Protocol):
+    """Reads and compares the answers to a question, as the grader does."""
+
+    async def grouped(self, responses: Sequence[str], query: Query) -> list[list[int]]:
+        """The numbers of the responses that state an answer, in groups of equivalent answers: each
+        group ascending, and the groups in the order of their first members."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a strategy is built from: the generators and the scorer that it asked for, the rules
-    that all strategies share, the configuration's section `decoding`, and how answers are read
-    and compared."""
+    """The generators and the scorer that a strategy asked for, the rules that all strategies
+    share, the configuration's section `decoding`, and the comparison of answers."""
 
     generators: Mapping[Source, Generator]
     scorer: Scorer | None
@@ -49,21 +44,20 @@ class Parts:
         return self.generators["target"]
 
     @property
+    def source(self) -> Source:
+        """The model that `decoding.writer` names."""
+        return self.decoding.writer
+
+    @property
     def writer(self) -> Generator:
-        """The generator that `decoding.writer` names."""
-        return self.generators[self.decoding.writer]
+        """The generator of that model."""
+        return self.generators[self.source]
 
     @property
     def reward_model(self) -> Scorer:
-        """The scorer. Only strategies that need it may ask."""
+        """The scorer, for a strategy whose `roles` include `prm`."""
         assert self.scorer is not None, f"{self.decoding.strategy} was given no scorer"
         return self.scorer
-
-    @property
-    def answer_reader(self) -> Answers:
-        """How answers are read and compared. Only where there is a grader may it be asked for."""
-        assert self.answers is not None, f"{self.decoding.strategy} was given no reader of answers"
-        return self.answers
 
     @property
     def lookahead(self) -> Lookahead:
@@ -75,121 +69,40 @@ class Parts:
         """The weighting function that the configuration names."""
         return WEIGHTINGS[self.decoding.weighting](self.decoding)
 
+    def named(self, name: str) -> Any:
+        """The part called `name`, else the key of `decoding` of that name."""
+        part = getattr(self if hasattr(self, name) else self.decoding, name)
+        assert part is not None, f"{self.decoding.strategy} was given no {name}"
+        return part
+
+
+class BuiltIn:
+    """A strategy of this package: a dataclass whose fields are parts, or keys of `decoding`.
+
+    Its facts (`rsd.config.StrategyFacts`) are class attributes without a type annotation, which a
+    dataclass does not take for fields.
+    """
+
+    @classmethod
+    def build(cls, parts: Parts) -> Strategy:
+        """The strategy, each field filled with the part of its name."""
+        named = {field.name: parts.named(field.name) for field in fields(cls)}  # type: ignore[arg-type]
+        strategy: Strategy = cls(**named)  # type: ignore[assignment]
+        return strategy
+
 
 def build_strategy(parts: Parts) -> Strategy:
-    """The strategy called `decoding.strategy`. Raises `ConfigError` for a class of the user's that
-    fails."""
+    """The strategy called `decoding.strategy`. A user's class is called with `parts` alone.
+
+    Raises `ConfigError` where that class fails.
+    """
     name = parts.decoding.strategy
-    if ":" in name:
-        try:
-            own: Strategy = load_class(name)(parts)
-        except Exception as error:
-            raise ConfigError(f"decoding.strategy: {name} was not built: {told(error)}") from error
-        return own
-    return STRATEGIES[name](parts)
-
-
-def _rsd(parts: Parts) -> Strategy:
-    if parts.decoding.candidates == 1:
-        return RewardGuidedSpeculativeDecoding(
-            parts.draft,
-            parts.target,
-            parts.reward_model,
-            weighting=parts.weighting,
-            rules=parts.rules,
-            lookahead=parts.lookahead,
-        )
-    return BestDraftSpeculativeDecoding(
-        parts.draft,
-        parts.target,
-        parts.reward_model,
-        candidates=parts.decoding.candidates,
-        weighting=parts.weighting,
-        rules=parts.rules,
-    )
-
-
-def _majority(parts: Parts) -> Strategy:
-    return MajorityVote(
-        parts.writer,
-        parts.answer_reader,
-        source=parts.decoding.writer,
-        candidates=parts.decoding.candidates,
-        rules=parts.rules,
-    )
-
-
-def _best_of_n(parts: Parts) -> Strategy:
-    return BestOfN(
-        parts.writer,
-        parts.reward_model,
-        source=parts.decoding.writer,
-        candidates=parts.decoding.candidates,
-        rules=parts.rules,
-    )
-
-
-def _process_best_of_n(parts: Parts) -> Strategy:
-    return ProcessBestOfN(
-        parts.writer,
-        parts.reward_model,
-        source=parts.decoding.writer,
-        candidates=parts.decoding.candidates,
-        rules=parts.rules,
-    )
-
-
-def _beam(parts: Parts) -> Strategy:
-    return BeamSearch(
-        parts.writer,
-        parts.reward_model,
-        source=parts.decoding.writer,
-        beams=parts.decoding.beams,
-        candidates=parts.decoding.candidates,
-        rules=parts.rules,
-    )
-
-
-def _oracle(parts: Parts) -> Strategy:
-    return Oracle(
-        parts.draft,
-        parts.target,
-        parts.reward_model,
-        weighting=parts.weighting,
-        rules=parts.rules,
-    )
-
-
-def _guided(parts: Parts) -> Strategy:
-    return GuidedSpeculativeInference(
-        parts.draft,
-        parts.target,
-        parts.reward_model,
-        candidates=parts.decoding.candidates,
-        tilt=parts.decoding.tilt,
-        threshold=parts.decoding.threshold,
-        rules=parts.rules,
-    )
-
-
-STRATEGIES: dict[str, Callable[[Parts], Strategy]] = {
-    "rsd": _rsd,
-    "draft": lambda parts: SingleModel(parts.draft, source="draft", rules=parts.rules),
-    "target": lambda parts: SingleModel(parts.target, source="target", rules=parts.rules),
-    "majority": _majority,
-    "best_of_n": _best_of_n,
-    "process_best_of_n": _process_best_of_n,
-    "beam": _beam,
-    "random": lambda parts: RandomRouting(
-        parts.draft, parts.target, probability=parts.decoding.probability, rules=parts.rules
-    ),
-    "first_steps": lambda parts: FirstSteps(
-        parts.draft, parts.target, count=parts.decoding.first_steps, rules=parts.rules
-    ),
-    "oracle": _oracle,
-    "guided": _guided,
-    "confidence": lambda parts: ConfidenceRouting(
-        parts.draft, parts.target, threshold=parts.decoding.threshold, rules=parts.rules
-    ),
-}
-"""By name, the same names as in `rsd.config.STRATEGY_KEYS`."""
+    strategy: Strategy
+    if name in STRATEGIES:
+        strategy = load_class(name).build(parts)  # type: ignore[attr-defined]
+        return strategy
+    try:
+        strategy = load_class(name)(parts)
+    except Exception as error:
+        raise ConfigError(f"decoding.strategy: {name} was not built: {told(error)}") from error
+    return strategy

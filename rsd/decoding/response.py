@@ -43,6 +43,14 @@ class Rules:
         """An empty response to `query`."""
         return Response(query, self)
 
+    def with_logprobs(self, *, spare: int = 0) -> Self:
+        """These rules with log-probabilities asked for, leaving `spare` tokens of the context."""
+        return replace(
+            self,
+            sampling=replace(self.sampling, logprobs=True),
+            limits=replace(self.limits, context=self.limits.context - spare),
+        )
+
 
 class Response:
     """The accepted part of one solution while it grows.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sweep.conftest import Write
 
-from rsd.config import STRATEGY_KEYS, load_sweep
+from rsd.config import STRATEGIES, load_sweep
 from rsd.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -187,4 +187,4 @@ def test_the_methods_are_all_there() -> None:
         point.config.decoding.strategy
         for point in load_sweep(ROOT / "configs" / "methods.yaml").points
     }
-    assert strategies == set(STRATEGY_KEYS)
+    assert strategies == set(STRATEGIES)

@@ -16,14 +16,19 @@ from rsd.decoding.candidates import (
     write_candidate,
     write_candidates,
 )
+from rsd.decoding.parts import BuiltIn
 from rsd.decoding.response import Response, Rules
 from rsd.protocols import Generator, Scorer
 from rsd.types import Query, Source, Step
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessBestOfN:
+@dataclass(frozen=True)
+class ProcessBestOfN(BuiltIn):
     """Every step is the best of `candidates` (>= 1)."""
+
+    roles = ("prm",)
+    keys = ("writer", "candidates")
+    label = "process best of {candidates}, {writer}"
 
     writer: Generator
     scorer: Scorer
@@ -60,11 +65,15 @@ class _Beam:
         return _Beam(response, (*self.steps, step), candidate.reward)
 
 
-@dataclass(frozen=True, slots=True)
-class BeamSearch:
+@dataclass(frozen=True)
+class BeamSearch(BuiltIn):
     """Keep the `beams` (>= 1) best partial solutions, and let each go on in `candidates` (>= 1)
     ways a step. A finished one stays among them until better ones push it out. With one beam it
     is `ProcessBestOfN`."""
+
+    roles = ("prm",)
+    keys = ("writer", "candidates", "beams")
+    label = "beam {candidates}x{beams}, {writer}"
 
     writer: Generator
     scorer: Scorer
