@@ -157,7 +157,7 @@ def sweep(tmp_path: Path, text: str) -> Path:
 def test_a_grid_that_collapses_in_part_says_which_points_are_equal(tmp_path: Path) -> None:
     grid = "grid: {decoding.strategy: [rsd, target], decoding.threshold: [0.5, 0.7, 0.9]}"
     assert load_sweep(sweep(tmp_path, grid)).collapse == (
-        "6 points come to 4 runs, as some differ only in keys that their strategy does not read: "
+        "6 points are 4 runs, as some differ only in keys that their strategy does not read: "
         "strategy-target_threshold-0.5 = strategy-target_threshold-0.7 = "
         "strategy-target_threshold-0.9"
     )
