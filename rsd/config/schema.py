@@ -35,7 +35,9 @@ class DecodingConfig(Strict):
     profile: Literal["default", "paper"] = "default"
     threshold: float = Field(0.7, description="δ: a draft step is kept if its reward >= δ")
     weighting: Literal["step", "constant", "clipping", "sigmoidal", "logistic"] = "step"
-    probability: Share = Field(0.5, description="constant weighting, random routing: to accept")
+    probability: Share = Field(
+        0.5, description="of acceptance, in constant weighting and random routing"
+    )
     sharpness: Annotated[float, Field(gt=0)] = Field(10.0, description="logistic weighting: α")
     writer: Source = Field("draft", description="who writes in voting, best-of-N and search")
     candidates: PositiveInt = Field(1, description="samples, or candidates a step, to choose from")
@@ -43,27 +45,31 @@ class DecodingConfig(Strict):
     tilt: Annotated[float, Field(gt=0)] = Field(
         20.0, description="guided speculative inference: inverse temperature β of the reward"
     )
-    first_steps: Annotated[int, Field(ge=0)] = Field(1, description="steps the target begins with")
-    options: dict[str, Any] = Field(default_factory=dict, description="of a strategy of your own")
+    first_steps: Annotated[int, Field(ge=0)] = Field(
+        1, description="steps that the target writes first"
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="what your own strategy reads"
+    )
     source: str | None = Field(
-        None, description="SHA-256 of the file of a strategy of your own; rsd writes it"
+        None, description="SHA-256 of the file of your own strategy; written by rsd"
     )
     samples: PositiveInt = Field(1, description="independent solutions of every problem")
     prompt: str = "qwen25-math-cot"
     step_separator: Annotated[str, Field(min_length=1)] = "\n\n"
     prefix: Literal["auto", "tokens", "text"] = Field(
-        "auto", description="what is sent to continue; auto: tokens if the tokenizers agree"
+        "auto", description="form of the prefixes sent; auto: tokens if the tokenizers agree"
     )
     max_steps: PositiveInt = 100
     max_tokens: PositiveInt = 4096
     max_repeats: Annotated[int, Field(ge=2)] = Field(
-        5, description="times that a step or cycle of steps comes in a row to end a solution"
+        5, description="repetitions of a step or cycle of steps that end a solution"
     )
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: int = 0
     lookahead: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
-        "auto", description="steps that the draft may write before the reward of the last is known"
+        "auto", description="steps that the draft may write ahead of the one being scored"
     )
 
     @model_validator(mode="before")
@@ -138,7 +144,7 @@ class TasksConfig(Strict):
     limit: PositiveInt | None = Field(None, description="at most the first N problems a task")
     data_dir: UserPath = Path("data")
     questions: dict[str, str] | None = Field(
-        None, description="SHA-256 of each benchmark's questions; rsd writes it"
+        None, description="SHA-256 of each benchmark's questions; written by rsd"
     )
 
     @field_validator("names")
@@ -151,22 +157,20 @@ class TasksConfig(Strict):
 
 
 class RunConfig(Strict):
-    """How a run is carried out; nothing here changes an answer."""
+    """How a run is executed; nothing here changes an answer."""
 
     concurrency: Literal["auto"] | PositiveInt = Field(
-        "auto", description="problems decoded at the same time; auto: as the servers can hold"
+        "auto", description="problems decoded concurrently; auto: as many as the servers hold"
     )
     cache: bool | UserPath | None = Field(
-        None, description="step cache: its file, true, false; None: sweeps have one, runs have none"
+        None, description="step cache: a file, true or false; None: only in sweeps"
     )
     on_server_loss: Literal["wait", "fail"] = Field(
         "wait", description="wait for a server that is down, or let its problems fail"
     )
     grading_workers: PositiveInt = 1
     output_dir: UserPath = Path("runs")
-    limit: PositiveInt | None = Field(
-        None, description="the same as tasks.limit; the smaller counts"
-    )
+    limit: PositiveInt | None = Field(None, description="as tasks.limit; the smaller applies")
 
 
 class Config(Strict):

@@ -1,4 +1,4 @@
-"""Several candidates for the same step, written at the same time, each scored when it is there."""
+"""Several candidates for the same step, written concurrently and each scored once written."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A scored candidate for the next step, `number` among those of the same writer."""
+    """A scored candidate for the next step; `number` distinguishes those of the same writer."""
 
     source: Source
     number: int
@@ -42,11 +42,11 @@ class Candidate:
         return self.score.reward
 
     def keep(self, response: Response) -> Step:
-        """`response` goes on with this candidate."""
+        """Append this candidate to `response`."""
         return response.keep(self.source, self.completion, self.score, self.number)
 
     def drop(self, response: Response) -> Step:
-        """`response` goes on without this candidate."""
+        """Reject this candidate."""
         return response.drop(self.source, self.completion, self.score, self.number)
 
 

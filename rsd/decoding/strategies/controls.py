@@ -1,7 +1,7 @@
-"""Controls and bounds: what RSD is to be compared with, to know what its reward model is worth.
+"""Controls for RSD, which show what its reward model contributes.
 
-They tell how much of its gain any mixture of the two models would have (`RandomRouting`,
-`FirstSteps`), and how often its decisions were right in hindsight (`Oracle`).
+`RandomRouting` and `FirstSteps` show how much any mixture of the two models gains, `Oracle` how
+often RSD's decisions were right in hindsight.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rsd.types import ROLES, Query, Step
 
 @dataclass(frozen=True)
 class RandomRouting(BuiltIn):
-    """RSD with a coin in place of the reward model: a draft step is kept with `probability`."""
+    """RSD without a reward model: each draft step is kept with `probability`."""
 
     roles = ("draft", "target")
     keys = ("probability",)
@@ -68,8 +68,8 @@ class FirstSteps(BuiltIn):
 
 @dataclass(frozen=True)
 class Oracle(BuiltIn):
-    """RSD's solutions, and at every step also what RSD does not look at: the target's step and
-    its reward. `rsd.costs` counts from it which decisions were right in hindsight."""
+    """RSD that also has the target write every step, and scores it. `rsd.costs` derives which
+    decisions were right in hindsight."""
 
     roles = ROLES
     keys = RULE_KEYS

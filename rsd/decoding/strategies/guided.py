@@ -1,8 +1,8 @@
 """Guided speculative inference (GSI), arXiv 2506.04118.
 
-Rewards tilt a model's distribution: π(y) exp(β r(y)) is what soft best-of-n approaches. The draft
-π_S samples n candidates for a step, and what the target π_B would have thought of each corrects
-for who wrote them. One is drawn with probability proportional to
+Soft best-of-n approximates a model's distribution tilted by rewards, π(y) exp(β r(y)). The draft
+π_S samples n candidates for a step; their likelihood under the target π_B corrects for the draft.
+One is drawn with probability proportional to
 
     exp(β r̃),   r̃ = r + (1/β) (log π_B - log π_S),
 

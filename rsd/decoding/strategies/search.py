@@ -58,7 +58,7 @@ class _Beam:
     reward: float = 0.0
 
     def extend(self, candidate: Candidate) -> _Beam:
-        """A beam that goes on with `candidate`."""
+        """This beam continued with `candidate`."""
         response = self.response.fork()
         before = self.steps[-1].candidate if self.steps else None
         step = replace(candidate.keep(response), continues=before)
@@ -67,9 +67,9 @@ class _Beam:
 
 @dataclass(frozen=True)
 class BeamSearch(BuiltIn):
-    """Keep the `beams` (>= 1) best partial solutions, and let each go on in `candidates` (>= 1)
-    ways a step. A finished one stays among them until better ones push it out. With one beam it
-    is `ProcessBestOfN`."""
+    """Keep the `beams` (>= 1) best partial solutions, and continue each with `candidates` (>= 1)
+    next steps. A finished one stays until better ones displace it. With one beam this is
+    `ProcessBestOfN`."""
 
     roles = ("prm",)
     keys = ("writer", "candidates", "beams")
@@ -83,7 +83,7 @@ class BeamSearch(BuiltIn):
     rules: Rules
 
     async def decode(self, query: Query) -> AsyncIterator[Step]:
-        """Yield steps of which no beam is left as they are given up, and the best solution last."""
+        """Yield steps once no beam has them, as rejected, and the best solution last."""
         beams = [_Beam(self.rules.start(query)) for _ in range(self.beams)]
         undecided: list[Step] = []
         while not all(beam.response.ended for beam in beams):
@@ -106,7 +106,7 @@ class BeamSearch(BuiltIn):
             yield replace(step, continues=None)
 
     async def _grow(self, beams: Sequence[_Beam]) -> list[_Beam]:
-        """All ways in which the unfinished of `beams` go on."""
+        """All continuations of the unfinished `beams`."""
         count = self.candidates
         return await together(
             self._extend(beam, place * count + number)
@@ -122,5 +122,5 @@ class BeamSearch(BuiltIn):
 
 
 def _place(step: Step) -> tuple[int, int]:
-    """What a step of a search is known by: unfinished beams all have the same length."""
+    """The identity of a step within a search: unfinished beams all have the same length."""
     return step.index, step.candidate

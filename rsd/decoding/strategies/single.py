@@ -1,8 +1,7 @@
 """One model writes the whole solution, step by step: draft-only and target-only.
 
-Step by step and not in one request, so that the baseline stops by the same rules as RSD and
-its trajectories can be compared step for step. With prefix caching the server does no work
-twice.
+Step by step, so that the baseline stops by the same rules as RSD and its trajectories can be
+compared step for step. With prefix caching the server repeats no work.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The draft model writes a step, the process reward model scores it, and the step is kept if its
 reward passes the acceptance rule. Otherwise the target model writes that step from the same
-prefix; target steps are not scored. Drafting resumes at the next step.
+prefix, unscored. Drafting resumes at the next step.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class RewardGuidedSpeculativeDecoding(BuiltIn):
 
 @dataclass(frozen=True)
 class BestDraftSpeculativeDecoding(BuiltIn):
-    """RSD in which the draft writes `candidates` (>= 1) of every step, at the same time, and the
-    one with the highest reward is put to the rule. With one candidate it is RSD."""
+    """RSD in which the draft writes `candidates` (>= 1) of every step concurrently, and the rule
+    decides about the one with the highest reward. With one candidate this is RSD."""
 
     draft: Generator
     target: Generator
