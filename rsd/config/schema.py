@@ -100,24 +100,16 @@ class DecodingConfig(Strict):
         return threshold
 
     @model_validator(mode="after")
-    def _is_as_the_profile_says(self) -> Self:
+    def _is_consistent(self) -> Self:
         if self.profile == "paper" and self.prefix != "text":
             raise ValueError("the profile paper sends text; remove prefix, or set it to text")
         if self.profile == "paper" and self.step_separator != "\n\n":
             raise ValueError("the profile paper has a fixed step_separator; remove the key")
-        return self
-
-    @model_validator(mode="after")
-    def _several_can_differ(self) -> Self:
-        read = strategy_facts(self.strategy).keys
-        counts = [getattr(self, key) for key in ("candidates", "beams") if key in read]
+        facts = strategy_facts(self.strategy)
+        counts = [getattr(self, key) for key in ("candidates", "beams") if key in facts.keys]
         if max(self.samples, *counts, 1) > 1 and self.temperature == 0:
             raise ValueError("several samples or candidates need a temperature above 0")
-        return self
-
-    @model_validator(mode="after")
-    def _suits_the_strategy(self) -> Self:
-        strategy_facts(self.strategy).check(self)
+        facts.check(self)
         return self
 
     def determinants(self) -> dict[str, Any]:
