@@ -19,7 +19,7 @@ from rsd.config.strategies import (
     strategy_specific_keys,
     strategy_uses,
 )
-from rsd.config.strict import PositiveInt, Share, Strict, UserPath
+from rsd.config.strict import PositiveFloat, PositiveInt, Share, Strict, UserPath
 from rsd.prompts import TEMPLATES
 from rsd.types import ROLES, Role, Source
 
@@ -35,22 +35,14 @@ class DecodingConfig(Strict):
     profile: Literal["default", "paper"] = "default"
     threshold: float = Field(0.7, description="δ: a draft step is kept if its reward >= δ")
     weighting: Literal["step", "constant", "clipping", "sigmoidal", "logistic"] = "step"
-    probability: Share = Field(
-        0.5, description="of acceptance, in constant weighting and random routing"
-    )
-    sharpness: Annotated[float, Field(gt=0)] = Field(10.0, description="logistic weighting: α")
-    writer: Source = Field("draft", description="who writes in voting, best-of-N and search")
+    probability: Share = Field(0.5, description="of acceptance: constant weighting, random")
+    sharpness: PositiveFloat = Field(10.0, description="logistic weighting: α")
+    writer: Source = Field("draft", description="the model that writes in voting and search")
     candidates: PositiveInt = Field(1, description="samples, or candidates a step, to choose from")
     beams: PositiveInt = Field(1, description="beam search: partial solutions kept")
-    tilt: Annotated[float, Field(gt=0)] = Field(
-        20.0, description="guided speculative inference: inverse temperature β of the reward"
-    )
-    first_steps: Annotated[int, Field(ge=0)] = Field(
-        1, description="steps that the target writes first"
-    )
-    options: dict[str, Any] = Field(
-        default_factory=dict, description="what your own strategy reads"
-    )
+    tilt: PositiveFloat = Field(20.0, description="guided: inverse temperature β of the reward")
+    first_steps: Annotated[int, Field(ge=0)] = Field(1, description="steps by the target")
+    options: dict[str, Any] = Field(default_factory=dict, description="of your own strategy")
     source: str | None = Field(
         None, description="SHA-256 of the file of your own strategy; written by rsd"
     )
