@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from rsd.analysis.calibration_data import STRATEGIES, Rewards, own_threshold, read_rewards
+from rsd.analysis.calibration_data import Rewards, own_threshold, read_rewards
 from rsd.analysis.calibration_replay import stands
 from rsd.analysis.caveats import shortfall
 from rsd.analysis.outcomes import decided, failed
 from rsd.analysis.pairs import partners
-from rsd.config import Config, differing_keys
+from rsd.config import Config, differing_keys, strategy_facts
 from rsd.records import Key, RunRecord
 
 ALONE = {"draft": -inf, "target": inf}
@@ -83,9 +83,10 @@ def differences(run: RunRecord, other: RunRecord) -> list[str]:
     """The keys, but the threshold and which problems were asked, in which `other` differs from
     `run`; without any, it can check a calibration on it."""
     strategy = other.config.decoding.strategy
-    if strategy not in (*STRATEGIES, *ALONE):
+    calibrated = strategy_facts(strategy).can_calibrate
+    if not calibrated and strategy not in ALONE:
         return ["decoding.strategy"]
-    if strategy in STRATEGIES and own_threshold(other.config) is None:
+    if calibrated and own_threshold(other.config) is None:
         return ["decoding.weighting"]
     ours, theirs = _apart_from_threshold(run.config), _apart_from_threshold(other.config)
     if strategy in ALONE:  # it reads fewer keys, and has fewer models

@@ -8,16 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd.analysis.outcomes import decided, failed
-from rsd.config import Config
+from rsd.config import Config, strategy_facts
 from rsd.errors import ConfigError
 from rsd.records import Key, RunRecord, StepRecord, TrajectoryRecord
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-STRATEGIES = ("rsd", "oracle")
-"""Those whose verdicts are rewards held against a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ def read_rewards(run: RunRecord) -> Rewards:
 def check_has_rewards(run: RunRecord) -> None:
     """Raises `ConfigError` unless the strategy of `run` holds rewards against a rule."""
     name = run.config.decoding.strategy
-    if name not in STRATEGIES:
+    if not strategy_facts(name).can_calibrate:
         raise ConfigError(
             f"{run.directory}: a run of {name!r} has no draft steps that a reward model judged; "
             "calibrate a run of rsd or oracle. The draft alone with every step scored is rsd with "

@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from rsd.config import Config, DecodingConfig
+from rsd.config import Config, DecodingConfig, strategy_facts
 from rsd.types import Role
-
-JUDGING = ("rsd", "random", "oracle", "guided", "confidence")
-"""Strategies that keep or reject each draft step by a rule."""
 
 
 def in_words(config: Config, roles: Collection[Role]) -> str:
@@ -28,23 +25,10 @@ def delta(threshold: float) -> str:
 
 
 def _describe(it: DecodingConfig) -> str:
-    n, threshold = it.candidates, f"δ={delta(it.threshold)}"
-    several = f" n={n}" if n > 1 else ""
-    known = {
-        "rsd": f"RSD {_weighting(it)}{several}",
-        "draft": "draft alone",
-        "target": "target alone",
-        "majority": f"majority of {n}, {it.writer}",
-        "best_of_n": f"best of {n}, {it.writer}",
-        "process_best_of_n": f"process best of {n}, {it.writer}",
-        "beam": f"beam {n}x{it.beams}, {it.writer}",
-        "random": f"random p={it.probability:g}",
-        "first_steps": f"first {it.first_steps} by target",
-        "oracle": f"oracle {_weighting(it)}",
-        "guided": f"guided {threshold}{several}",
-        "confidence": f"confidence {threshold}",
-    }
-    return known.get(it.strategy, it.strategy.rpartition(":")[2])
+    if label := strategy_facts(it.strategy).label:
+        several = f" n={it.candidates}" if it.candidates > 1 else ""
+        return label.format(**dict(it), rule=_weighting(it), several=several)
+    return it.strategy.rpartition(":")[2]
 
 
 def _weighting(it: DecodingConfig) -> str:

@@ -16,7 +16,7 @@ from rsd.analysis.naming import natural
 from rsd.analysis.outcomes import Outcome, decided, disturbed, failed, outcome, verdicts
 from rsd.analysis.present import labels, run_name
 from rsd.analysis.statistics import Interval, clustered_interval
-from rsd.config import DecodingConfig
+from rsd.config import DecodingConfig, strategy_facts
 from rsd.costs import flops, share, speculation_cost
 from rsd.records import Key
 
@@ -83,10 +83,10 @@ def thresholds(runs: list[AnalyzedRun]) -> dict[str, list[tuple[float, AnalyzedR
         config = run.run.config
         decoding = dict(config.determinants()["decoding"])
         threshold = decoding.pop("threshold", inf)
-        by_reward = config.decoding.strategy == "guided" or (
-            config.decoding.strategy == "rsd" and config.decoding.weighting in ("step", "logistic")
-        )
-        if by_reward and not isinf(threshold):
+        facts = strategy_facts(config.decoding.strategy)
+        weighted = "weighting" in facts.keys
+        has_threshold = not weighted or config.decoding.weighting in ("step", "logistic")
+        if facts.threshold_curve and has_threshold and not isinf(threshold):
             determinants = config.determinants()
             same = repr((determinants["models"], decoding, determinants["tasks"]))
             sweeps.setdefault(same, []).append((threshold, run))

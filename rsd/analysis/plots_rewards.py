@@ -20,6 +20,7 @@ from rsd.analysis.plots_style import (
     which,
 )
 from rsd.analysis.present import has_rewards, labels
+from rsd.config import strategy_facts
 
 
 def rewards(runs: list[AnalyzedRun]) -> Drawn | None:
@@ -37,7 +38,7 @@ def rewards(runs: list[AnalyzedRun]) -> Drawn | None:
         edges = np.linspace(low, high, 21)
         _histogram(axes, right, edges, "right", BLUE, "-", None)
         _histogram(axes, wrong, edges, "wrong", ORANGE, "--", "////")
-        if run.run.config.decoding.strategy in ("rsd", "oracle"):
+        if strategy_facts(run.run.config.decoding.strategy).can_calibrate:
             at = run.run.config.decoding.threshold
             if run.run.config.decoding.weighting == "step" and low <= at <= high:
                 axes.axvline(at, color=INK, linewidth=1, linestyle=":")

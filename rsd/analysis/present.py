@@ -20,10 +20,10 @@ from rsd.analysis.cells import (
 )
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.naming import JUDGING
 from rsd.analysis.outcomes import failed
 from rsd.analysis.settings import settings_in_doubt
 from rsd.analysis.summary import Conventions, Summary
+from rsd.config import strategy_facts
 from rsd.costs import total
 
 TASKS_PER_BLOCK = 6
@@ -62,7 +62,7 @@ def strategy(run: AnalyzedRun) -> str:
 
 def has_rewards(run: AnalyzedRun) -> bool:
     """Whether drafts were judged, so that a share of them was kept by decision."""
-    return run.run.config.decoding.strategy in JUDGING
+    return strategy_facts(run.run.config.decoding.strategy).judges_drafts
 
 
 def drafts_kept(run: AnalyzedRun, rate: float | None) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from rsd.analysis.cells import percent
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.naming import JUDGING, delta
+from rsd.analysis.naming import delta
 from rsd.analysis.summary import Summary
-from rsd.config import DecodingConfig
+from rsd.config import DecodingConfig, strategy_facts
 from rsd.records import StepRecord
 from rsd.types import StopReason
 
@@ -66,9 +66,10 @@ def verdicts_alike(run: AnalyzedRun, label: str) -> list[str]:
 
 def _can_go_both_ways(it: DecodingConfig) -> bool:
     """Whether the rule of the strategy is neither absent nor set to one verdict on purpose."""
-    if it.strategy not in JUDGING:
+    facts = strategy_facts(it.strategy)
+    if not facts.judges_drafts:
         return False
-    if it.strategy == "random" or (it.weighting == "constant" and it.strategy in _WEIGHED):
+    if it.strategy == "random" or (it.weighting == "constant" and facts.can_calibrate):
         return 0 < it.probability < 1
     return math.isfinite(it.threshold)
 
@@ -76,7 +77,7 @@ def _can_go_both_ways(it: DecodingConfig) -> bool:
 def _compared(run: AnalyzedRun) -> Iterator[float]:
     """What the threshold was compared with, for each draft step; nothing where it was not."""
     decoding = run.run.config.decoding
-    weighed = decoding.strategy in _WEIGHED and decoding.weighting == "step"
+    weighed = strategy_facts(decoding.strategy).can_calibrate and decoding.weighting == "step"
     if not weighed and decoding.strategy not in ("guided", "confidence"):
         return
     for trajectory in run.run.trajectories.values():
@@ -93,7 +94,3 @@ def _compared_of(step: StepRecord, decoding: DecodingConfig) -> float | None:
     if step.likelihood is None or step.logprob is None:
         return None
     return step.reward + (step.likelihood - step.logprob) / decoding.tilt
-
-
-_WEIGHED = ("rsd", "oracle")
-"""Strategies whose verdicts `decoding.weighting` gives."""
