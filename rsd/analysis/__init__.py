@@ -13,10 +13,10 @@ from pathlib import Path
 
 from rsd.analysis.compare import Comparison, compare
 from rsd.analysis.metrics import AnalyzedRun, analyze, compute, save_metrics, write_metrics
-from rsd.analysis.published import Published, read_published
+from rsd.analysis.paper.published import Published, read_published
 from rsd.analysis.report import render_page, write_page
 from rsd.analysis.summary import Metrics
-from rsd.analysis.table import render_table
+from rsd.analysis.tables.text import render_table
 from rsd.records import REPORT, read_run
 
 __all__ = [

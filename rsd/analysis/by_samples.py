@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rsd.analysis.cells import UNKNOWN, accuracy, percent
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.present import Block, Column, labels
 from rsd.analysis.samples import AGGREGATES, MOST_VOTES
+from rsd.analysis.tables.accuracy import Block, Column, labels
+from rsd.analysis.tables.cells import UNKNOWN, accuracy, percent
 
 
 def by_samples(runs: list[AnalyzedRun]) -> list[Block]:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field
 
 from rsd.analysis.calibration_data import STRATEGIES, Rewards, own_threshold, read_rewards
 from rsd.analysis.calibration_replay import stands
-from rsd.analysis.caveats import shortfall
 from rsd.analysis.outcomes import decided, failed
 from rsd.analysis.pairs import partners
+from rsd.analysis.tables.warnings import shortfall
 from rsd.config import Config, differing_keys
 from rsd.records import Key, RunRecord
 

@@ -8,10 +8,10 @@ from textwrap import fill
 from rsd.analysis.calibration import Calibration
 from rsd.analysis.calibration_budget import Budget
 from rsd.analysis.calibration_separation import EDGES, Auc
-from rsd.analysis.cells import UNKNOWN, accuracy, percent
-from rsd.analysis.naming import delta
-from rsd.analysis.present import Block, Column
-from rsd.analysis.table import render_block
+from rsd.analysis.tables.accuracy import Block, Column
+from rsd.analysis.tables.cells import UNKNOWN, accuracy, percent
+from rsd.analysis.tables.labels import delta
+from rsd.analysis.tables.text import render_block
 from rsd.errors import printable
 from rsd.shares import rounded_percent
 

@@ -5,7 +5,7 @@ Ids do not tell: two files of a benchmark may use the same ones for other questi
 
 from __future__ import annotations
 
-from rsd.analysis.naming import natural
+from rsd.analysis.tables.labels import natural
 from rsd.records import Key, RunRecord
 
 Question = tuple[str, str, int]

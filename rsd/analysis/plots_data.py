@@ -12,10 +12,10 @@ from scipy.special import stdtrit
 
 from rsd.analysis.compare import is_target_alone
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.naming import natural
 from rsd.analysis.outcomes import Outcome, decided, disturbed, failed, outcome, verdicts
-from rsd.analysis.present import labels, run_name
 from rsd.analysis.statistics import Interval, clustered_interval
+from rsd.analysis.tables.accuracy import labels, run_name
+from rsd.analysis.tables.labels import natural
 from rsd.config import DecodingConfig
 from rsd.costs import flops, share, speculation_cost
 from rsd.records import Key

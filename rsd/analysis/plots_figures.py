@@ -10,7 +10,6 @@ from matplotlib.ticker import PercentFormatter
 
 from rsd.analysis import plots_data as data
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.naming import natural
 from rsd.analysis.plots_cost import KINDS, cost_figure
 from rsd.analysis.plots_data import CostPoint
 from rsd.analysis.plots_rewards import rewards
@@ -27,7 +26,8 @@ from rsd.analysis.plots_style import (
     printable,
     which,
 )
-from rsd.analysis.present import has_rewards, labels, sampled
+from rsd.analysis.tables.accuracy import has_rewards, labels, sampled
+from rsd.analysis.tables.labels import natural
 from rsd.costs import total
 
 INTERVALS = "Bars are 95% intervals, by problem"

@@ -9,8 +9,8 @@ import pytest
 from analysis.made_up_runs import grade, solution, target, write_run
 
 from rsd.analysis import analyze
-from rsd.analysis.dataset import features
 from rsd.analysis.export import results, write_plots, write_tables
+from rsd.analysis.export.dataset import features
 from rsd.analysis.plots import plots
 from rsd.errors import StoreError
 from rsd.records import GradeRecord, TrajectoryRecord, read_run

@@ -4,9 +4,9 @@ import pytest
 from analysis.made_up_runs import draft, grade, solution, target, three_solutions, write_run
 
 from rsd.analysis import analyze, render_table
-from rsd.analysis.cells import figure, operations, p_value, points
-from rsd.analysis.details import per_task
-from rsd.analysis.table import WIDTH
+from rsd.analysis.tables.cells import figure, operations, p_value, points
+from rsd.analysis.tables.servers import per_task
+from rsd.analysis.tables.text import WIDTH
 from rsd.records import UsageRecord, read_run
 from rsd.types import StopReason
 

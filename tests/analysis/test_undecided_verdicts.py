@@ -12,7 +12,7 @@ from rsd.analysis import analyze, render_page, render_table
 from rsd.analysis.export import write_tables
 from rsd.analysis.metrics import AnalyzedRun, compute
 from rsd.analysis.outcomes import Outcome, outcome, outcome_paper
-from rsd.analysis.present import labels
+from rsd.analysis.tables.accuracy import labels
 from rsd.records import read_run
 
 GRADES = [

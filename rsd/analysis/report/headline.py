@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from rsd.analysis.cells import accuracy, figure, fixed, p_value, percent, points
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, failed, outcome
-from rsd.analysis.present import has_rewards, labels
 from rsd.analysis.statistics import problems_needed
 from rsd.analysis.summary import Conventions
+from rsd.analysis.tables.accuracy import has_rewards, labels
+from rsd.analysis.tables.cells import accuracy, figure, fixed, p_value, percent, points
 from rsd.analysis.timing import most_at_once
 
 SIGNIFICANT = 0.05

@@ -19,7 +19,21 @@ from jinja2 import Environment, StrictUndefined
 
 from rsd import __version__
 from rsd.analysis.by_samples import by_samples
-from rsd.analysis.details import (
+from rsd.analysis.metrics import AnalyzedRun
+from rsd.analysis.paper.comparison import against_paper
+from rsd.analysis.paper.published import Published, read_published
+from rsd.analysis.plots import Plot, missing, plots
+from rsd.analysis.report.headline import headline
+from rsd.analysis.report.trajectories import MOST, pack
+from rsd.analysis.tables.accuracy import (
+    Block,
+    accuracy_and_cost,
+    compare_all,
+    labels,
+    paired,
+    tokens_and_speed,
+)
+from rsd.analysis.tables.servers import (
     as_published,
     models,
     per_task,
@@ -29,20 +43,6 @@ from rsd.analysis.details import (
     speculations,
     tokens,
 )
-from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.paper import against_paper
-from rsd.analysis.plots import Plot, missing, plots
-from rsd.analysis.present import (
-    Block,
-    accuracy_and_cost,
-    compare_all,
-    labels,
-    paired,
-    tokens_and_speed,
-)
-from rsd.analysis.published import Published, read_published
-from rsd.analysis.report.headline import headline
-from rsd.analysis.report.trajectories import MOST, pack
 from rsd.errors import ConfigError
 from rsd.records import write_atomically
 
@@ -154,4 +154,4 @@ def _policy(script: str) -> str:
 
 
 def _read(name: str) -> str:
-    return files("rsd.analysis.report").joinpath(name).read_text(encoding="utf-8")
+    return files("rsd.analysis.report").joinpath("static", name).read_text(encoding="utf-8")

@@ -16,10 +16,10 @@ from itertools import chain
 from typing import Any
 
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.naming import natural
 from rsd.analysis.outcomes import Outcome, outcome
 from rsd.analysis.pairs import by_asked
-from rsd.analysis.present import has_rewards, labels, run_name
+from rsd.analysis.tables.accuracy import has_rewards, labels, run_name
+from rsd.analysis.tables.labels import natural
 from rsd.records import GradeRecord, Key, TrajectoryRecord
 
 CHUNK = 400_000

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from textwrap import fill
 
 from rsd.analysis.by_samples import by_samples
-from rsd.analysis.details import as_published
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.paper import against_paper
-from rsd.analysis.present import (
+from rsd.analysis.paper.comparison import against_paper
+from rsd.analysis.paper.published import Published
+from rsd.analysis.tables.accuracy import (
     Block,
     Column,
     accuracy_and_cost,
@@ -18,7 +18,7 @@ from rsd.analysis.present import (
     paired,
     tokens_and_speed,
 )
-from rsd.analysis.published import Published
+from rsd.analysis.tables.servers import as_published
 from rsd.errors import printable
 
 WIDTH = 110

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from rsd.analysis.caveats import UNCOUNTED, failures
-from rsd.analysis.cells import UNKNOWN, accuracy, figure, percent
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.present import Block, Column, drafts_kept, labels, run_name, speed_notes
+from rsd.analysis.tables.accuracy import Block, Column, drafts_kept, labels, run_name, speed_notes
+from rsd.analysis.tables.cells import UNKNOWN, accuracy, figure, percent
+from rsd.analysis.tables.warnings import UNCOUNTED, failures
 from rsd.analysis.timing import most_at_once
 from rsd.costs import total_speculation
 from rsd.types import ROLES

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rsd.analysis.cells import UNKNOWN, accuracy, percent, signed
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, outcome, outcome_paper
+from rsd.analysis.paper.published import AVERAGED, Figure, Published, Row, row_of, why_none
 from rsd.analysis.patience import after_patience
-from rsd.analysis.present import Block, Column, run_name
-from rsd.analysis.published import AVERAGED, Figure, Published, Row, row_of, why_none
 from rsd.analysis.statistics import Interval, mean_interval, wilson_interval
+from rsd.analysis.tables.accuracy import Block, Column, run_name
+from rsd.analysis.tables.cells import UNKNOWN, accuracy, percent, signed
 from rsd.records import GradeRecord, RunRecord, TrajectoryRecord
 
 TITLE = "Against the paper"

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rsd.analysis.caveats import UNCOUNTED, disturbance, labelled, left_out, void_speed
-from rsd.analysis.cells import (
+from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
+from rsd.analysis.metrics import AnalyzedRun
+from rsd.analysis.outcomes import failed
+from rsd.analysis.summary import Conventions, Summary
+from rsd.analysis.tables.cells import (
     UNKNOWN,
     accuracy,
     figure,
@@ -18,12 +21,9 @@ from rsd.analysis.cells import (
     percent,
     points,
 )
-from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
-from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.naming import JUDGING
-from rsd.analysis.outcomes import failed
-from rsd.analysis.settings import settings_in_doubt
-from rsd.analysis.summary import Conventions, Summary
+from rsd.analysis.tables.labels import JUDGING
+from rsd.analysis.tables.settings import settings_in_doubt
+from rsd.analysis.tables.warnings import UNCOUNTED, disturbance, labelled, left_out, void_speed
 from rsd.costs import total
 
 TASKS_PER_BLOCK = 6

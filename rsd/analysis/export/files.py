@@ -15,15 +15,15 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from rsd import __version__
-from rsd.analysis.caveats import labelled
 from rsd.analysis.compare import Comparison
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import outcome
 from rsd.analysis.pareto import pareto_front
 from rsd.analysis.plots import NAMES, Plot
 from rsd.analysis.plots_data import CostPoint, by_flops, by_latency
-from rsd.analysis.present import compare_all, run_name
 from rsd.analysis.summary import Conventions, Metrics, Summary, Tokens
+from rsd.analysis.tables.accuracy import compare_all, run_name
+from rsd.analysis.tables.warnings import labelled
 from rsd.costs import flops, speculation_cost
 from rsd.errors import StoreError
 from rsd.records import write_atomically

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rsd.analysis.cells import percent
-from rsd.analysis.naming import in_words
 from rsd.analysis.outcomes import failed
 from rsd.analysis.summary import Summary
+from rsd.analysis.tables.cells import percent
+from rsd.analysis.tables.labels import in_words
 from rsd.records import RunRecord
 
 UNCOUNTED = (

@@ -1,7 +1,7 @@
 """The columns of `trajectories.jsonl` and `grades.jsonl` for the library `datasets`.
 
     from datasets import load_dataset
-    from rsd.analysis.dataset import features
+    from rsd.analysis.export.dataset import features
     from rsd.records import TrajectoryRecord
 
     solutions = load_dataset(

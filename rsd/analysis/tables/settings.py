@@ -6,10 +6,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from rsd.analysis.cells import percent
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.naming import JUDGING, delta
 from rsd.analysis.summary import Summary
+from rsd.analysis.tables.cells import percent
+from rsd.analysis.tables.labels import JUDGING, delta
 from rsd.config import DecodingConfig
 from rsd.records import StepRecord
 from rsd.types import StopReason
