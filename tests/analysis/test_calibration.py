@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from rsd.analysis.calibration import calibrate
-from rsd.analysis.calibration_budget import budget, readable, share_below, threshold_for
-from rsd.analysis.calibration_data import Floats, Rewards, read_rewards
-from rsd.analysis.calibration_separation import (
+from rsd.analysis.calibration.budget import budget, readable, share_below, threshold_for
+from rsd.analysis.calibration.recorded import Floats, Rewards, read_rewards
+from rsd.analysis.calibration.separation import (
     Labelled,
     clustered_auc,
     kept_steps,
     lowest_of_solutions,
     reliability,
 )
-from rsd.analysis.calibration_table import render_calibration
+from rsd.analysis.calibration.table import render_calibration
 from rsd.errors import ConfigError
 
 SHARES = st.floats(0, 1)

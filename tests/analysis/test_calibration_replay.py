@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsd.analysis.calibration import calibrate
-from rsd.analysis.calibration_data import read_rewards
-from rsd.analysis.calibration_replay import replay, stands
-from rsd.analysis.calibration_table import render_calibration
+from rsd.analysis.calibration.recorded import read_rewards
+from rsd.analysis.calibration.replay import replay, stands
+from rsd.analysis.calibration.table import render_calibration
 from rsd.analysis.metrics import compute
 from rsd.records import RunRecord
 

@@ -18,9 +18,9 @@ from rsd import __version__
 from rsd.analysis.compare import Comparison
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import outcome
-from rsd.analysis.pareto import pareto_front
 from rsd.analysis.plots import NAMES, Plot
-from rsd.analysis.plots_data import CostPoint, by_flops, by_latency
+from rsd.analysis.plots.data import CostPoint, by_flops, by_latency
+from rsd.analysis.statistics.comparisons import pareto_front
 from rsd.analysis.summary import Conventions, Metrics, Summary, Tokens
 from rsd.analysis.tables.accuracy import compare_all, run_name
 from rsd.analysis.tables.warnings import labelled

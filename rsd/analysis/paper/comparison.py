@@ -12,7 +12,7 @@ from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, outcome, outcome_paper
 from rsd.analysis.paper.published import AVERAGED, Figure, Published, Row, row_of, why_none
 from rsd.analysis.patience import after_patience
-from rsd.analysis.statistics import Interval, mean_interval, wilson_interval
+from rsd.analysis.statistics.intervals import Interval, mean_interval, wilson_interval
 from rsd.analysis.tables.accuracy import Block, Column, run_name
 from rsd.analysis.tables.cells import UNKNOWN, accuracy, percent, signed
 from rsd.records import GradeRecord, RunRecord, TrajectoryRecord

@@ -18,7 +18,6 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from rsd import __version__
-from rsd.analysis.by_samples import by_samples
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.paper.comparison import against_paper
 from rsd.analysis.paper.published import Published, read_published
@@ -33,6 +32,7 @@ from rsd.analysis.tables.accuracy import (
     paired,
     tokens_and_speed,
 )
+from rsd.analysis.tables.samples import by_samples
 from rsd.analysis.tables.servers import (
     as_published,
     models,

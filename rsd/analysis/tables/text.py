@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import fill
 
-from rsd.analysis.by_samples import by_samples
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.paper.comparison import against_paper
 from rsd.analysis.paper.published import Published
@@ -18,6 +17,7 @@ from rsd.analysis.tables.accuracy import (
     paired,
     tokens_and_speed,
 )
+from rsd.analysis.tables.samples import by_samples
 from rsd.analysis.tables.servers import as_published
 from rsd.errors import printable
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import inf
 from textwrap import fill
 
-from rsd.analysis.calibration import Calibration
-from rsd.analysis.calibration_budget import Budget
-from rsd.analysis.calibration_separation import EDGES, Auc
+from rsd.analysis.calibration.budget import Budget
+from rsd.analysis.calibration.result import Calibration
+from rsd.analysis.calibration.separation import EDGES, Auc
 from rsd.analysis.tables.accuracy import Block, Column
 from rsd.analysis.tables.cells import UNKNOWN, accuracy, percent
 from rsd.analysis.tables.labels import delta

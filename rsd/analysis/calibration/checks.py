@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from rsd.analysis.calibration_data import STRATEGIES, Rewards, own_threshold, read_rewards
-from rsd.analysis.calibration_replay import stands
+from rsd.analysis.calibration.recorded import STRATEGIES, Rewards, own_threshold, read_rewards
+from rsd.analysis.calibration.replay import stands
 from rsd.analysis.outcomes import decided, failed
 from rsd.analysis.pairs import partners
 from rsd.analysis.tables.warnings import shortfall

@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 from rsd.analysis.compare import is_target_alone
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, decided, disturbed, failed, outcome, verdicts
-from rsd.analysis.statistics import Interval, clustered_interval
+from rsd.analysis.statistics.intervals import Interval, clustered_interval
 from rsd.analysis.tables.accuracy import labels, run_name
 from rsd.analysis.tables.labels import natural
 from rsd.config import DecodingConfig

@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import BaseModel, Field
 from scipy.special import stdtrit
 
-from rsd.analysis.calibration_data import Bools, Floats, Ints, Rewards
-from rsd.analysis.statistics import grouped_interval, score_interval
+from rsd.analysis.calibration.recorded import Bools, Floats, Ints, Rewards
+from rsd.analysis.statistics.intervals import grouped_interval, score_interval
 
 BINS = 10
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -1,7 +1,7 @@
 """Which threshold suits a reward model and a budget, from the rewards that a run recorded.
 
     calibration = calibrate(read_run(directory), target_share=0.3)
-    render_calibration(calibration)                 text (`rsd.analysis.calibration_table`)
+    render_calibration(calibration)                 text (`rsd.analysis.calibration.table`)
     calibration.model_dump_json()                   for machines
 
 Nothing is decoded. docs/calibration.md says what may be concluded from it and what may not.
@@ -14,11 +14,11 @@ from math import inf
 import numpy as np
 from pydantic import BaseModel, Field
 
-from rsd.analysis.calibration_budget import Budget, budget, rounded, threshold_for
-from rsd.analysis.calibration_check import Check, check, differences
-from rsd.analysis.calibration_data import Rewards, own_threshold, read_rewards
-from rsd.analysis.calibration_replay import AtThreshold, replay
-from rsd.analysis.calibration_separation import (
+from rsd.analysis.calibration.budget import Budget, budget, rounded, threshold_for
+from rsd.analysis.calibration.checks import Check, check, differences
+from rsd.analysis.calibration.recorded import Rewards, own_threshold, read_rewards
+from rsd.analysis.calibration.replay import AtThreshold, replay
+from rsd.analysis.calibration.separation import (
     Auc,
     Group,
     Reliability,

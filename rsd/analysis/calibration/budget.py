@@ -12,8 +12,8 @@ from math import inf
 import numpy as np
 from pydantic import BaseModel, Field
 
-from rsd.analysis.calibration_data import Floats, Rewards
-from rsd.analysis.statistics import Interval, grouped_interval
+from rsd.analysis.calibration.recorded import Floats, Rewards
+from rsd.analysis.statistics.intervals import Interval, grouped_interval
 
 
 class Budget(BaseModel, ser_json_inf_nan="strings"):

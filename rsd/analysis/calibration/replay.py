@@ -13,9 +13,9 @@ from math import isnan
 import numpy as np
 from pydantic import BaseModel, Field
 
-from rsd.analysis.calibration_budget import share_below
-from rsd.analysis.calibration_data import Bools, Floats, Ints, Rewards
-from rsd.analysis.statistics import Interval, grouped_interval, wilson_interval
+from rsd.analysis.calibration.budget import share_below
+from rsd.analysis.calibration.recorded import Bools, Floats, Ints, Rewards
+from rsd.analysis.statistics.intervals import Interval, grouped_interval, wilson_interval
 
 
 class AtThreshold(BaseModel, ser_json_inf_nan="strings"):
