@@ -75,7 +75,7 @@ def test_files_of_an_earlier_report_do_not_stay(runs, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(runs, tmp_path):
     (tmp_path / "tables").write_text("in the way")
-    with pytest.raises(StoreError, match="tables: cannot be made"):
+    with pytest.raises(StoreError, match="tables: cannot be created"):
         write_tables(runs, tmp_path / "tables")
 
 

@@ -121,7 +121,7 @@ def test_a_run_of_the_paper_profile_is_taken_as_patience_leaves_it(make_run) -> 
     it = comparison(directory)
     (gpqa,) = it.sets
     assert (it.cut, gpqa.right, gpqa.n, gpqa.default) == (1, 3, 3, (1, 3))
-    assert "as the paper's patience leaves them; it cut 1." in " ".join(paper_part(directory))
+    assert "Solutions cut by the paper's patience: 1." in " ".join(paper_part(directory))
     change_config(directory, {"decoding": {"profile": "default"}})
     it = comparison(directory)
     (gpqa,) = it.sets

@@ -256,7 +256,7 @@ def test_table_and_page_show_powers_of_two_and_n(tmp_path):
     rows = [line.split() for line in block.splitlines() if line.startswith("RSD")]
     assert [row[2] for row in rows] == ["1", "2", "4", "6"]
     assert max(map(len, block.splitlines())) <= 110
-    assert "6 samples of each problem" in render_table([run])
+    assert "6 samples per problem" in render_table([run])
     assert "Several samples of a problem" in render_page([run])
     single = analyze(read_run(run_of(tmp_path / "s", {"1": [(True, None, ())]})))
     assert "samples" not in render_table([single])

@@ -40,8 +40,8 @@ def test_solutions_that_a_rule_cut_are_said(tmp_path):
     tokens, loop = StopReason.MAX_TOKENS, StopReason.REPETITION
     run = write_run(tmp_path / "r", ended(EOS, EOS, EOS, EOS, EOS, tokens, tokens, loop), [])
     expected = (
-        "RSD δ=0.7: 37.5% of the solutions were cut before the model ended them: "
-        "25.0% at max_tokens, 12.5% in a loop of equal steps."
+        "RSD δ=0.7: 37.5% of solutions were cut off before their end: "
+        "25.0% at max_tokens, 12.5% for repeating a step."
     )
     assert expected in table(analyzed(run))
     page = tmp_path / "page.html"
@@ -55,9 +55,9 @@ def test_solutions_that_a_rule_cut_are_said(tmp_path):
 
 def test_one_solution_in_a_hundred_may_be_cut(tmp_path):
     one, two = [EOS] * 99 + [StopReason.CONTEXT], [EOS] * 98 + [StopReason.MAX_STEPS] * 2
-    assert "were cut" not in table(analyzed(write_run(tmp_path / "one", ended(*one), [])))
+    assert "were cut off" not in table(analyzed(write_run(tmp_path / "one", ended(*one), [])))
     text = table(analyzed(write_run(tmp_path / "two", ended(*two), [])))
-    assert "2.0% of the solutions were cut before the model ended them: 2.0% at max_steps." in text
+    assert "2.0% of solutions were cut off before their end: 2.0% at max_steps." in text
 
 
 def test_failed_solutions_are_not_cut_ones(tmp_path):
@@ -66,7 +66,7 @@ def test_failed_solutions_are_not_cut_ones(tmp_path):
     assert analyzed(write_run(tmp_path / "none", ended(ERROR), [])).metrics.overall.cut == {}
 
 
-KEPT, REJECTED = "all draft steps were kept.", "all draft steps were rejected."
+KEPT, REJECTED = "all draft steps were accepted.", "all draft steps were rejected."
 
 
 def judged(*kept: bool) -> list[StepRecord]:

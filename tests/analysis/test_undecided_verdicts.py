@@ -12,7 +12,7 @@ from rsd.analysis import analyze, render_page, render_table
 from rsd.analysis.export import write_tables
 from rsd.analysis.metrics import AnalyzedRun, compute
 from rsd.analysis.outcomes import Outcome, outcome, outcome_paper
-from rsd.analysis.tables.accuracy import labels
+from rsd.analysis.tables.labels import labels
 from rsd.records import read_run
 
 GRADES = [
@@ -44,7 +44,7 @@ def test_they_count_as_not_right_and_are_counted_apart(run: AnalyzedRun) -> None
 def test_every_table_says_so(run: AnalyzedRun, tmp_path: Path) -> None:
     assert labels([run]) == ["RSD δ=0.7 (3 undecided)"]
     table = " ".join(render_table([run]).split())
-    why = "grading timed out or crashed (counted as wrong; rsd grade tries again)"
+    why = "grading timed out or crashed (counted as wrong; rsd grade retries them)"
     assert f"2 undecided: {why}" in table
     assert f"2 undecided by the paper's grader: {why}" in table
     page = render_page([run])
@@ -61,4 +61,4 @@ def test_every_table_says_so(run: AnalyzedRun, tmp_path: Path) -> None:
 def test_nothing_is_said_where_there_are_none(rsd_run: Path) -> None:
     run = analyze(read_run(rsd_run))
     assert "undecided" not in render_table([run])
-    assert "undecided\nours" not in render_page([run])
+    assert "undecided by" not in render_page([run])

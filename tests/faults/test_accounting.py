@@ -41,7 +41,7 @@ def test_accuracy_is_given_with_and_without_failed_problems(tmp_path: Path) -> N
     assert (overall.n, overall.errors) == (4, 1)
     assert overall.accuracy == pytest.approx(2 / 4)
     assert overall.accuracy_without_errors == pytest.approx(2 / 3)
-    assert "1 failed (counted as wrong; 66.7% right without them)" in table(directory)
+    assert "1 failed (counted as wrong; accuracy without them 66.7%)" in table(directory)
 
 
 def test_without_a_finished_problem_there_is_no_accuracy_without_errors(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_latency_leaves_out_what_servers_delayed_and_says_so(tmp_path: Path) -> 
     undisturbed = compute(read_run(written(tmp_path / "other"))).overall
     assert overall.latency_s == undisturbed.latency_s
     assert (overall.disturbed, overall.retries, overall.lost_s) == (2, 3, 870)
-    assert "servers delayed 2 problems, by 3 requests that were asked again" in table(directory)
+    assert "servers delayed 2 problems, through 3 retried requests" in table(directory)
     assert "servers delayed" not in table(tmp_path / "other" / "run")
 
 
@@ -73,7 +73,7 @@ def test_a_partial_run_is_labelled_in_every_table(tmp_path: Path) -> None:
     blocks = render_table([analyze(read_run(directory))]).split("\n\n")
     assert len(blocks) == 2
     assert all("(4 of 200, 1 failed)" in block for block in blocks)
-    assert "196 of 200 still owed (the same command solves them)" in " ".join(blocks[0].split())
+    assert "196 of 200 not yet run (rerun the command to finish)" in " ".join(blocks[0].split())
 
 
 def test_a_partial_run_is_labelled_on_the_page(tmp_path: Path) -> None:

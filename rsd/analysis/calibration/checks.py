@@ -15,7 +15,7 @@ from rsd.analysis.calibration.recorded import STRATEGIES, Rewards, own_threshold
 from rsd.analysis.calibration.replay import stands
 from rsd.analysis.outcomes import decided, failed
 from rsd.analysis.pairs import partners
-from rsd.analysis.tables.warnings import shortfall
+from rsd.analysis.tables.labels import shortfall
 from rsd.config import Config, differing_keys
 from rsd.records import Key, RunRecord
 

@@ -30,7 +30,7 @@ from rsd.analysis.calibration.separation import (
     reliability,
 )
 from rsd.analysis.tables.cells import percent
-from rsd.analysis.tables.warnings import labelled
+from rsd.analysis.tables.labels import labelled
 from rsd.records import RunRecord
 
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75)

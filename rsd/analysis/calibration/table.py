@@ -8,7 +8,7 @@ from textwrap import fill
 from rsd.analysis.calibration.budget import Budget
 from rsd.analysis.calibration.result import Calibration
 from rsd.analysis.calibration.separation import EDGES, Auc
-from rsd.analysis.tables.accuracy import Block, Column
+from rsd.analysis.tables.block import Block, Column
 from rsd.analysis.tables.cells import UNKNOWN, accuracy, percent
 from rsd.analysis.tables.labels import delta
 from rsd.analysis.tables.text import render_block

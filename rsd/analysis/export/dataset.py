@@ -9,11 +9,11 @@
         split="train",
     )
 
-A solution that failed and was tried again has a line for each attempt: the last one without an
-`error` counts (`rsd.records.read_current`).
+A solution that failed and was retried has a line for each attempt; the last one without an `error`
+counts (`rsd.records.read_current`).
 
-Without `features` the types are guessed from the first 10 MB: a column that is null until then,
-such as `error`, then breaks the rest, and so does a model that the first run did not use.
+Without `features`, `datasets` infers the types from the first 10 MB: a column that is null until
+then, such as `error`, or a model that the first run did not use breaks loading the rest.
 """
 
 from __future__ import annotations

@@ -26,8 +26,7 @@ from rsd.analysis.plots.style import (
     printable,
     which,
 )
-from rsd.analysis.tables.accuracy import has_rewards, labels, sampled
-from rsd.analysis.tables.labels import natural
+from rsd.analysis.tables.labels import has_rewards, labels, natural, sampled
 from rsd.costs import total
 
 INTERVALS = "Bars are 95% intervals, by problem"

@@ -19,7 +19,7 @@ from rsd.analysis.plots.style import (
     printable,
     which,
 )
-from rsd.analysis.tables.accuracy import has_rewards, labels
+from rsd.analysis.tables.labels import has_rewards, labels
 
 
 def rewards(runs: list[AnalyzedRun]) -> Drawn | None:

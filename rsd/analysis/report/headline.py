@@ -10,8 +10,8 @@ from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, failed, outcome
 from rsd.analysis.statistics.comparisons import problems_needed
 from rsd.analysis.summary import Conventions
-from rsd.analysis.tables.accuracy import has_rewards, labels
 from rsd.analysis.tables.cells import accuracy, figure, fixed, p_value, percent, points
+from rsd.analysis.tables.labels import has_rewards, labels
 from rsd.analysis.timing import most_at_once
 
 SIGNIFICANT = 0.05

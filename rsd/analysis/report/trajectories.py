@@ -18,8 +18,7 @@ from typing import Any
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, outcome
 from rsd.analysis.pairs import by_asked
-from rsd.analysis.tables.accuracy import has_rewards, labels, run_name
-from rsd.analysis.tables.labels import natural
+from rsd.analysis.tables.labels import has_rewards, labels, natural, run_name
 from rsd.records import GradeRecord, Key, TrajectoryRecord
 
 CHUNK = 400_000

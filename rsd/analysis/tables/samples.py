@@ -5,8 +5,9 @@ from __future__ import annotations
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.samples import AGGREGATES
 from rsd.analysis.statistics.several_samples import MOST_VOTES
-from rsd.analysis.tables.accuracy import Block, Column, labels
+from rsd.analysis.tables.block import Block, Column
 from rsd.analysis.tables.cells import UNKNOWN, accuracy, percent
+from rsd.analysis.tables.labels import labels
 
 
 def by_samples(runs: list[AnalyzedRun]) -> list[Block]:

@@ -1,42 +1,51 @@
-"""What keeps a run from being whole, or its figures from being what they seem, in words."""
+"""Every warning and footnote of the tables that depends on the results.
+
+`about_run` gives the warnings that stand below the first table; the notes on speed follow.
+Footnotes that explain a column stand where the column is defined.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterator
 
-from rsd.analysis.outcomes import failed
+from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.summary import Summary
 from rsd.analysis.tables.cells import percent
-from rsd.analysis.tables.labels import in_words
-from rsd.records import RunRecord
+from rsd.analysis.tables.labels import JUDGING, delta, labels, sampled
+from rsd.config import DecodingConfig
+from rsd.records import StepRecord
+from rsd.types import StopReason
 
 UNCOUNTED = (
-    "Not counted, because no server reports them: tokens of requests that were cancelled, "
-    "interrupted, retried or answered unusably."
+    "Not counted, because servers do not report them: tokens of requests that were cancelled, "
+    "interrupted or retried, or whose answers were unusable."
+)
+UNDECIDED = (
+    "Undecided: grading timed out or crashed; counts as wrong until rsd grade has retried it."
 )
 
+CUT_SHOWN = 0.01
+"""Cut solutions are reported if their share, in [0, 1], is larger than this."""
 
-def labelled(run: RunRecord) -> str:
-    """The strategy in words, and what keeps the run from being whole: `RSD δ=0.7 (150 of 200, 3
-    failed)`."""
-    lacking = shortfall(run)
-    words = in_words(run.config, run.manifest.models)
-    return f"{words} ({', '.join(lacking)})" if lacking else words
+_CUT_BY = {
+    StopReason.MAX_TOKENS: "at max_tokens",
+    StopReason.MAX_STEPS: "at max_steps",
+    StopReason.CONTEXT: "at the end of a model's context",
+    StopReason.REPETITION: "for repeating a step",
+}
+_WEIGHTED = ("rsd", "oracle")
+"""Strategies that accept by `decoding.weighting`."""
 
 
-def shortfall(run: RunRecord) -> list[str]:
-    """What keeps a run from being whole: problems still owed, failed ones, and those on which a
-    grader came to no verdict."""
-    n, asked = len(run.trajectories), sum(run.manifest.asked.values())
-    errors = sum(map(failed, run.trajectories.values()))
-    undecided = {
-        grade.key
-        for grade in (*run.grades.values(), *run.cut_grades.values())
-        if grade.undecided or grade.undecided_paper
-    }
-    owing = [f"{n} of {asked}"] if n < asked else []
-    counts = ((errors, "failed"), (len(undecided), "undecided"))
-    return owing + [f"{count} {what}" for count, what in counts if count]
+def about_run(run: AnalyzedRun, label: str) -> list[str]:
+    """The warnings about one run, which they call `label`."""
+    overall, samples = run.metrics.overall, run.run.config.decoding.samples
+    warnings = [left_out(overall)]
+    if samples > 1:
+        warnings.append(f"{samples} samples per problem; the interval is clustered by problem.")
+    warnings += [cut_short(overall), one_verdict(run), hindsight(overall)]
+    return [f"{label}: {it}" for it in warnings if it]
 
 
 def failures(it: Summary) -> str:
@@ -44,46 +53,117 @@ def failures(it: Summary) -> str:
     return f"{it.errors} ({percent(it.accuracy_without_errors, 1)})" if it.errors else "0"
 
 
-def left_out(summary: Summary, label: str) -> list[str]:
-    """One note on the problems that did not go the usual way, if there are any."""
+def left_out(it: Summary) -> str:
+    """Which problems failed, are undecided, excluded from accuracy, or not yet run."""
     parts = []
-    if summary.errors:
-        without = summary.accuracy_without_errors
-        apart = "" if without is None else f"; {percent(without, 1)} right without them"
-        unless = " unless ungradable" if summary.ungradable else ""
-        parts.append(f"{summary.errors} failed (counted as wrong{unless}{apart})")
-    for count, by in (
-        (summary.undecided, ""),
-        (summary.undecided_paper, " by the paper's grader"),
-    ):
+    if it.errors:
+        without = it.accuracy_without_errors
+        apart = "" if without is None else f"; accuracy without them {percent(without, 1)}"
+        unless = " unless ungradable" if it.ungradable else ""
+        parts.append(f"{it.errors} failed (counted as wrong{unless}{apart})")
+    for count, grader in ((it.undecided, ""), (it.undecided_paper, " by the paper's grader")):
         if count:
-            parts.append(
-                f"{count} undecided{by}: grading timed out or crashed (counted as wrong; rsd grade "
-                f"tries again)"
-            )
-    if summary.ungradable:
-        parts.append(f"{summary.ungradable} with an ungradable gold answer (left out)")
-    if summary.ungraded:
-        parts.append(f"{summary.ungraded} not graded (left out; see rsd grade)")
-    if summary.asked is not None and summary.n < summary.asked:
-        owed = summary.asked - summary.n
-        parts.append(f"{owed} of {summary.asked} still owed (the same command solves them)")
-    return [f"{label}: {', '.join(parts)}."] if parts else []
+            why = "grading timed out or crashed (counted as wrong; rsd grade retries them)"
+            parts.append(f"{count} undecided{grader}: {why}")
+    if it.ungradable:
+        parts.append(f"{it.ungradable} with an ungradable gold answer (excluded)")
+    if it.ungraded:
+        parts.append(f"{it.ungraded} not graded (excluded; run rsd grade)")
+    if it.asked is not None and it.n < it.asked:
+        pending = f"{it.asked - it.n} of {it.asked} not yet run"
+        parts.append(f"{pending} (rerun the command to finish)")
+    return f"{', '.join(parts)}." if parts else ""
 
 
-def disturbance(summary: Summary, label: str) -> list[str]:
-    """One note on what latency leaves out, and throughput does not, if there is anything."""
-    if not summary.disturbed:
-        return []
-    return [
-        f"{label}: servers delayed {summary.disturbed} problems, by {summary.retries} requests "
-        f"that were asked again or by waiting. Latency leaves these problems out; problems and "
-        f"tokens per s do not."
+def cut_short(it: Summary) -> str:
+    """How many solutions a limit ended, if more than `CUT_SHOWN`."""
+    total = sum(it.cut.values())
+    if total <= CUT_SHOWN:
+        return ""
+    rules = [f"{percent(it.cut[r], 1)} {where}" for r, where in _CUT_BY.items() if it.cut.get(r)]
+    return f"{percent(total, 1)} of solutions were cut off before their end: {', '.join(rules)}."
+
+
+def hindsight(it: Summary) -> str:
+    """How often a decision was wrong, where the rewards of both models' steps are known."""
+    found = [
+        f"{percent(share)} of {what}"
+        for share, what in (
+            (it.mistaken_acceptances, "the accepted draft steps were worse than the target's"),
+            (it.wasted_regenerations, "the target's steps were no better than the draft's"),
+        )
+        if share is not None
     ]
+    return f"by the rewards of both models' steps, {' and '.join(found)}." if found else ""
 
 
-def void_speed(summaries: Iterable[Summary]) -> list[str]:
-    """Why some of several runs have no figures of speed; nothing if all have them."""
-    voids = [summary.speed_void is not None for summary in summaries]
-    why = "the step cache gave answers that no server was asked for (run.cache)"
-    return [f"Speed is void in {sum(voids)} of {len(voids)} runs: {why}."] if any(voids) else []
+def one_verdict(run: AnalyzedRun) -> str:
+    """That the rule accepted all draft steps, or none, although it could do both: such a run
+    tests no rule. Names the range that the threshold lies outside of."""
+    rate, decoding = run.metrics.overall.acceptance_rate, run.run.config.decoding
+    if rate not in (0.0, 1.0) or not _decides(decoding):
+        return ""
+    threshold, values = decoding.threshold, list(_compared(run))
+    why = ""
+    if values and not min(values) <= threshold <= max(values):
+        where = "above" if threshold > max(values) else "below"
+        what = "mean log-probability" if decoding.strategy == "confidence" else "reward"
+        seen = f"{min(values):.3g} to {max(values):.3g}"
+        why = f"threshold {delta(threshold)} is {where} every {what} seen ({seen}): "
+    return f"{why}all draft steps were {'accepted' if rate else 'rejected'}."
+
+
+def _decides(it: DecodingConfig) -> bool:
+    """Whether the strategy has a rule, and its settings allow both verdicts."""
+    if it.strategy not in JUDGING:
+        return False
+    if it.strategy == "random" or (it.weighting == "constant" and it.strategy in _WEIGHTED):
+        return 0 < it.probability < 1
+    return math.isfinite(it.threshold)
+
+
+def _compared(run: AnalyzedRun) -> Iterator[float]:
+    """The values of draft steps that were compared with the threshold, if any were."""
+    decoding = run.run.config.decoding
+    weighted = decoding.strategy in _WEIGHTED and decoding.weighting == "step"
+    if not weighted and decoding.strategy not in ("guided", "confidence"):
+        return
+    for trajectory in run.run.trajectories.values():
+        for step in trajectory.steps:
+            if step.source == "draft" and (value := _value(step, decoding)) is not None:
+                yield value
+
+
+def _value(step: StepRecord, decoding: DecodingConfig) -> float | None:
+    if decoding.strategy == "confidence":
+        return None if step.logprob is None else step.logprob / step.tokens
+    if decoding.strategy != "guided" or step.reward is None:
+        return step.reward
+    if step.likelihood is None or step.logprob is None:
+        return None
+    return step.reward + (step.likelihood - step.logprob) / decoding.tilt
+
+
+def about_speed(runs: list[AnalyzedRun]) -> list[str]:
+    """What the figures of speed exclude."""
+    summaries = [run.metrics.overall for run in runs]
+    notes = [
+        f"{label}: servers delayed {it.disturbed} problems, through {it.retries} retried requests "
+        "or by being unavailable. Latency excludes these problems; problems and tokens per s "
+        "include them."
+        for it, label in zip(summaries, labels(runs), strict=True)
+        if it.disturbed
+    ]
+    cached = sum(it.speed_void is not None for it in summaries)
+    if cached:
+        notes.append(
+            f"No speed is given for {cached} of {len(runs)} runs: the step cache (run.cache) "
+            "answered some of their requests."
+        )
+    return notes
+
+
+def each_sample(runs: list[AnalyzedRun]) -> list[str]:
+    """How several samples of a problem count in tables per problem."""
+    note = "With several samples per problem, each sample counts as a problem here."
+    return [note] if sampled(runs) else []

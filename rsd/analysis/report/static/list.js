@@ -102,7 +102,7 @@ class List {
     const last = Math.min(this.found.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / ROW) + 4);
     const drawn = [];
     for (let at = first; at < last; at++) drawn.push(this.row(at));
-    if (!this.found.length) drawn.push(element("p", { class: "none" }, "No problem fits."));
+    if (!this.found.length) drawn.push(element("p", { class: "none" }, "No matching problems."));
     this.rows.replaceChildren(...drawn);
     if (this.found.length) this.box.setAttribute("aria-activedescendant", `row-${this.at}`);
     else this.box.removeAttribute("aria-activedescendant");

@@ -52,9 +52,9 @@ class Browser {
     this.choice("run", several ? index.runs.map((run) => run.label) : [], "any run");
     this.choice("task", index.tasks.length > 1 ? index.tasks : [], "all tasks");
     this.choice("level", index.levels.length > 1 ? index.levels.map((level) => level || "none") : [], "all levels");
-    const outcomes = [["all", "all"], ["r", "✓ right"], ["w", "✗ wrong"], ["f", "! failed"], ["u", "? without verdict"]];
+    const outcomes = [["all", "all"], ["r", "✓ right"], ["w", "✗ wrong"], ["f", "! failed"], ["u", "? no verdict"]];
     for (const [value, label] of outcomes) this.chip("outcomes", value, label, () => { this.asked.outcome = value; });
-    const toggles = [["routed", "◆ with steps of the target"], ["differ", "graders differ"],
+    const toggles = [["routed", "◆ with target steps"], ["differ", "graders differ"],
       ...(several ? [["disagreed", "runs disagree"]] : [])];
     for (const [value, label] of toggles) {
       this.chip("only", value, label, () => this.asked.only.delete(value) || this.asked.only.add(value));
@@ -159,7 +159,7 @@ class Browser {
     $("browser").classList.add("opened");
     if (!problem) {
       $("problem").replaceChildren(head, element("p", {},
-        "The steps of this problem did not fit into the page; its run's trajectories.jsonl has them."));
+        "This page omits the steps of this problem; trajectories.jsonl in the run directory has them."));
       return;
     }
     const letters = index.letters(i);
@@ -184,18 +184,18 @@ class Browser {
       return it;
     });
     const beside = element("select", {}, ...[-1, ...solved.filter((r) => r !== this.run)].map((r) =>
-      element("option", { value: r }, r < 0 ? "nothing" : runs[r].label)));
+      element("option", { value: r }, r < 0 ? "none" : runs[r].label)));
     beside.value = solved.includes(this.beside) && this.beside !== this.run ? this.beside : -1;
     beside.addEventListener("change", () => { this.beside = Number(beside.value); redraw(); });
-    const source = element("button", { type: "button", "aria-pressed": this.source }, "as written");
+    const source = element("button", { type: "button", "aria-pressed": this.source }, "show source");
     source.addEventListener("click", () => { this.source = !this.source; redraw(); });
-    const unfold = element("button", { type: "button" }, "unfold all");
+    const unfold = element("button", { type: "button" }, "expand all");
     unfold.addEventListener("click", () => this.unfold());
     const several = solved.length > 1;
     return [
       ...(several ? [element("div", { class: "chips", role: "group", "aria-label": "Run" }, ...tabs)] : []),
       element("div", { class: "chips tools" }, source, unfold,
-        ...(several ? [element("label", {}, "beside it ", beside)] : [])),
+        ...(several ? [element("label", {}, "compare with ", beside)] : [])),
     ];
   }
 
@@ -260,5 +260,5 @@ class Browser {
 themed();
 printed();
 if (typeof DecompressionStream === "undefined") {
-  $("problems").append(element("p", { class: "note" }, "This browser is too old for the problems' browser."));
+  $("problems").append(element("p", { class: "note" }, "This web browser is too old to show the problems."));
 } else unpack("index").then((packed) => new Browser(new Index(packed)));

@@ -70,8 +70,8 @@ function stepsOf(solution, run, source) {
 function verdictOf(solution, letter) {
   const it = element("p", { class: "verdict" }, badge(letter)), grade = solution.grade;
   if (grade && grade.prediction !== null) {
-    it.append(" Answer read: ", shown(grade.prediction, true, "b"), ` (${grade.how}).`);
-  } else if (grade) it.append(` No answer read (${grade.how}).`);
+    it.append(" Extracted answer: ", shown(grade.prediction, true, "b"), ` (${grade.how}).`);
+  } else if (grade) it.append(` No answer extracted (${grade.how}).`);
   if (grade && grade.correct !== null && grade.paper !== null && grade.correct !== grade.paper) {
     it.append(" ", element("em", {}, `The paper's grader says ${grade.paper ? "right" : "wrong"}.`));
   }
@@ -79,11 +79,11 @@ function verdictOf(solution, letter) {
 }
 
 function endOf(solution) {
-  const time = solution.seconds === null ? "; the step cache answered, so its time says nothing"
+  const time = solution.seconds === null ? "; no time, because the step cache answered"
     : ` after ${solution.seconds} s`;
-  const it = element("p", { class: "note" }, `Ended by ${solution.stop}${time}.`);
+  const it = element("p", { class: "note" }, `Stopped by ${solution.stop}${time}.`);
   if (solution.lost || solution.retries) {
-    it.append(` Requests asked again: ${solution.retries}; ${solution.lost} s were spent waiting for servers.`);
+    it.append(` Retried requests: ${solution.retries}; ${solution.lost} s lost to failed requests and waiting.`);
   }
   if (solution.error !== null) it.append(" Error: ", shown(solution.error, true, "span"));
   return it;
