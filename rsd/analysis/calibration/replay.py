@@ -1,20 +1,17 @@
 """What a run tells about other thresholds, without decoding anything.
 
-At another δ a solution is the same up to the first place whose verdict changes, or where the
-models wrote different steps and the other one is kept now. So it stands for all δ above the
-highest reward that was rejected and up to the lowest that was kept. What comes after a change was
-never written: its outcome is unknown, and only bounds are given for it.
+At another δ a solution is the same up to the first place where another step is kept and the models
+wrote different steps. So it is unchanged for all δ above the highest rejected reward and up to the
+lowest kept one. What comes after a change was never written, so only bounds are given for it.
 """
 
 from __future__ import annotations
 
-from math import isnan
-
 import numpy as np
 from pydantic import BaseModel, Field
 
-from rsd.analysis.calibration.budget import share_below
-from rsd.analysis.calibration.recorded import Bools, Floats, Ints, Rewards
+from rsd.analysis.calibration.budget import share_below, share_interval
+from rsd.analysis.calibration.recorded import Bools, Ints, Rewards
 from rsd.analysis.statistics.intervals import Interval, grouped_interval, wilson_interval
 
 
@@ -26,76 +23,54 @@ class AtThreshold(BaseModel, ser_json_inf_nan="strings"):
     target_share_ci95: tuple[float, float] = Field(description="clustered by problem")
     solutions: int = Field(description="recorded solutions with a verdict")
     unchanged: int = Field(description="of these, those that would be written again as they are")
-    right_unchanged: int = Field(description="of the unchanged, those that are right")
     accuracy_unchanged: float | None
     accuracy_least: float | None = Field(description="if all changed solutions were wrong")
     accuracy_most: float | None = Field(description="if all changed solutions were right")
     ci95: tuple[float, float] | None = Field(
-        description="the bounds, each with its sampling error: lower end of the interval of the "
-        "least accuracy, upper end of that of the most"
+        description="lower end of the interval of accuracy_least, upper end of that of "
+        "accuracy_most"
     )
-    first_change: float | None = Field(
-        description="of the changed solutions, the median share of their steps that come before "
-        "the first change"
+    wasted: float | None = Field(
+        description="share of the rejected draft steps where the target's step has no better "
+        "reward; of runs that scored both models' steps (oracle)"
+    )
+    mistaken: float | None = Field(
+        description="share of the kept draft steps where the target's step has a better reward; "
+        "likewise"
     )
 
 
 def replay(rewards: Rewards, threshold: float) -> AtThreshold:
     """What `rewards` tell of decoding with the step function at `threshold`."""
-    counted = ~np.isnan(rewards.right)
-    same = stands(rewards, threshold)
-    right, known = rewards.right == 1, counted & same
-    n, unchanged = int(counted.sum()), int(known.sum())
-    least, most = right & known, (right & known) | (counted & ~same)
-    problem = rewards.problem[counted]
-    low, high = _interval(least[counted], problem), _interval(most[counted], problem)
+    counted, same = ~np.isnan(rewards.right), unchanged(rewards, threshold)
+    least = ((rewards.right == 1) & same)[counted]
+    most = least | ~same[counted]
+    n, known, problem = len(least), int((counted & same).sum()), rewards.problem[counted]
+    low, high = _interval(least, problem), _interval(most, problem)
+    scored = ~np.isnan(rewards.alternative)
+    better = (rewards.alternative > rewards.reward)[scored]
+    kept = (rewards.reward >= threshold)[scored]
     return AtThreshold(
         threshold=threshold,
         target_share=share_below(rewards.reward, threshold),
-        target_share_ci95=_share_interval(rewards, threshold),
+        target_share_ci95=share_interval(rewards, threshold),
         solutions=n,
-        unchanged=unchanged,
-        right_unchanged=int(least.sum()),
-        accuracy_unchanged=float(least.sum() / unchanged) if unchanged else None,
-        accuracy_least=float(least.sum() / n) if n else None,
-        accuracy_most=float(most.sum() / n) if n else None,
+        unchanged=known,
+        accuracy_unchanged=float(least.sum() / known) if known else None,
+        accuracy_least=float(least.mean()) if n else None,
+        accuracy_most=float(most.mean()) if n else None,
         ci95=(low[0], high[1]) if low and high else None,
-        first_change=_first_change(rewards, threshold, counted & ~same),
+        wasted=float(np.mean(~better[~kept])) if not kept.all() else None,
+        mistaken=float(np.mean(better[kept])) if kept.any() else None,
     )
 
 
-def stands(rewards: Rewards, threshold: float) -> Bools:
+def unchanged(rewards: Rewards, threshold: float) -> Bools:
     """For each solution, whether it would be written again as it is at `threshold`."""
+    changes = ((rewards.reward >= threshold) != rewards.kept) & ~rewards.repeated
     same = np.ones(len(rewards.keys), dtype=np.bool_)
-    same[rewards.solution[_changes(rewards, threshold)]] = False
+    same[rewards.solution[changes]] = False
     return same
-
-
-def _changes(rewards: Rewards, threshold: float) -> Bools:
-    """For each place, whether another step would be kept there."""
-    other = (rewards.reward >= threshold) != rewards.kept
-    return np.asarray(other & ~rewards.repeated, dtype=np.bool_)
-
-
-def _first_change(rewards: Rewards, threshold: float, which: Bools) -> float | None:
-    changes = _changes(rewards, threshold)
-    places = np.bincount(rewards.solution, minlength=len(rewards.keys))
-    first = np.full(len(rewards.keys), np.inf)
-    position = _position(rewards.solution)
-    np.minimum.at(first, rewards.solution[changes], position[changes])
-    median = float(np.median(first[which] / places[which])) if which.any() else np.nan
-    return None if isnan(median) else median
-
-
-def _position(solution: Ints) -> Floats:
-    """The number of each place within its solution, from 0; `solution` is in order."""
-    starts = np.searchsorted(solution, solution, side="left")
-    return (np.arange(len(solution)) - starts).astype(np.float64)
-
-
-def _share_interval(rewards: Rewards, threshold: float) -> Interval:
-    below = (rewards.reward < threshold).astype(np.float64)
-    return grouped_interval(below, rewards.problem[rewards.solution])
 
 
 def _interval(values: Bools, problem: Ints) -> Interval | None:
