@@ -40,8 +40,8 @@ def test_the_cheapest_that_is_as_good_is_best(made):
     assert it.best is not None
     assert it.best.run.directory.name == "rsd"
     worse, gain, _, slower, *_ = it.evidence
-    assert worse.startswith("draft alone, at ")
-    assert "is worse: −74.0 [" in worse
+    assert worse.startswith("Cheaper but worse: draft alone, with ")
+    assert ": −74.0 [" in worse
     assert gain.startswith("Against draft alone: +74.0 ")
     assert slower == "It is as fast as the target alone: a median of 10.0 s per problem."
 
@@ -63,8 +63,9 @@ def test_too_few_problems_crown_nobody(tmp_path, made):
         "Most accurate: target alone, 80.0% [62.7, 90.5]. There are too few problems to tell "
         "whether RSD δ=0.7, which costs less, is as good."
     )
-    assert it.evidence[0].startswith("RSD δ=0.7, at 0.")
-    assert "may be as good within 2 points or worse: −20.0 [" in it.evidence[0]
+    assert it.evidence[0].startswith("Cheaper but undecided: RSD δ=0.7, with 0.")
+    assert ": −20.0 [" in it.evidence[0]
+    assert "on 30 problems, so it may be as good within 2 points or worse." in it.evidence[0]
     # (1.95996 + 0.84162)^2 = 7.8489 times a variance of 0.55859 over the 0.2 that they differ by.
     assert it.evidence[0].endswith(
         "about 110 problems would show, with a chance of 80%, that it is worse."
@@ -88,8 +89,8 @@ def test_a_still_cheaper_run_that_is_undecided_stands_in_the_claim(tmp_path, mad
 def test_a_clear_loss_makes_the_target_best(made):
     it = of(made("draft", 20), made("rsd", 30), made("target", 59))
     assert it.claim == "Best for its cost: target alone, 98.3% [91.1, 99.7]."
-    assert it.evidence[0].startswith("RSD δ=0.7, at 0.")
-    assert "is worse: −48.3 " in it.evidence[0]
+    assert it.evidence[0].startswith("Cheaper but worse: RSD δ=0.7, with 0.")
+    assert ": −48.3 " in it.evidence[0]
     assert it.evidence[1].startswith("Against draft alone: +65.0 ")
 
 

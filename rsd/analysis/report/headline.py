@@ -108,18 +108,17 @@ def _of_one(run: AnalyzedRun) -> Headline:
 
 def _about_rival(it: Comparison, names: dict[int, str]) -> str:
     """A run that costs less than the best one and is not shown to be as good."""
-    about = (
-        f"{names[id(it.first)]}, at {fixed(_cost(it))} times the FLOPs of {names[id(it.second)]}"
-    )
+    about = f"{names[id(it.first)]}, with {fixed(_cost(it))} times the FLOPs of "
+    about += f"{names[id(it.second)]}: {_difference(it)}"
     if _worse(it):
-        return f"{about}, is worse: {_difference(it)}."
+        return f"Cheaper but worse: {about}."
     assert it.difference is not None
     assert it.variance is not None
     gap, shown = max((it.difference + MARGIN, "as good"), (-it.difference, "worse"))
     return (
-        f"{about}, may be as good {WITHIN} or worse: {_difference(it)} on {it.pairs:,} problems. "
-        f"If that difference holds, about {problems_needed(it.variance, gap):,} problems would "
-        f"show, with a chance of 80%, that it is {shown}."
+        f"Cheaper but undecided: {about} on {it.pairs:,} problems, so it may be as good {WITHIN} "
+        f"or worse. If that difference holds, about {problems_needed(it.variance, gap):,} problems "
+        f"would show, with a chance of 80%, that it is {shown}."
     )
 
 
