@@ -9,7 +9,8 @@ from statistics import fmean
 from rsd.analysis.metrics import AnalyzedRun, token_totals
 from rsd.analysis.outcomes import failed, verdicts
 from rsd.analysis.pairs import Question, questions
-from rsd.analysis.statistics import Interval, paired_difference
+from rsd.analysis.statistics.comparisons import paired_difference
+from rsd.analysis.statistics.intervals import Interval
 from rsd.analysis.summary import Tokens
 from rsd.costs import Flops, flops, speculation_cost, total
 from rsd.records import Key

@@ -16,10 +16,9 @@ from rsd.analysis.outcomes import (
 )
 from rsd.analysis.patience import PaperFigures, after_patience
 from rsd.analysis.samples import sampled
-from rsd.analysis.statistics import (
+from rsd.analysis.statistics.intervals import (
     Interval,
     clustered_interval,
-    percentiles,
     wilson_interval,
 )
 from rsd.analysis.summary import Average, Conventions, Latency, Metrics, Steps, Summary, Tokens
@@ -166,7 +165,7 @@ def _summarize(
         tokens=token_totals(trajectories),
         flops_per_problem=Conventions.of(spent / len(finished)),
         flops_ratio_vs_target_only=Conventions.of(spent / reference_flops(work, counts)),
-        latency_s=Latency.of(percentiles([t.seconds for t in finished if not disturbed(t)])),
+        latency_s=Latency.of([t.seconds for t in finished if not disturbed(t)]),
         disturbed=sum(map(disturbed, trajectories)),
         retries=sum(t.retries for t in trajectories),
         lost_s=sum(t.lost_seconds for t in trajectories),

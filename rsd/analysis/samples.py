@@ -12,17 +12,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import groupby
-from math import comb
 from statistics import fmean
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from rsd.analysis.outcomes import Outcome, failed, outcome
-from rsd.analysis.statistics import clustered_interval
+from rsd.analysis.statistics.intervals import clustered_interval
+from rsd.analysis.statistics.several_samples import MOST_VOTES, best_of_k, majority_at_k, pass_at_k
 from rsd.records import GradeRecord, RunRecord, TrajectoryRecord
 
 AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
@@ -32,9 +28,6 @@ AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
     "prod": math.prod,
 }
 """What makes one reward of those of a solution's steps, in order."""
-
-MOST_VOTES = 1000
-"""Samples of a problem up to which maj@k is computed: beyond, its counts leave a float's range."""
 
 
 class AtK(BaseModel):
@@ -102,81 +95,6 @@ def sampled(run: RunRecord, trajectories: Iterable[TrajectoryRecord]) -> Samples
         maj_at_k=_over([_votes(it) for it in problems]) if grouped and n <= MOST_VOTES else None,
         best_of_k=_best(problems, everything, run.config.models.prm.aggregation),
     )
-
-
-def pass_at_k(n: int, right: int) -> list[float]:
-    """The chance that one of k samples is right, for k = 1 .. n, if `right` of n are.
-
-    1 - C(n - right, k) / C(n, k), unbiased. Source: Chen et al., arXiv 2107.03374, eq. 1.
-    """
-    return [1 - comb(n - right, k) / comb(n, k) for k in range(1, n + 1)]
-
-
-def best_of_k(samples: Sequence[tuple[float, bool]]) -> list[float]:
-    """The chance that the best of k samples is right, for k = 1 .. n; a sample is its reward and
-    whether it is right. Of equally good ones each is taken with the same chance.
-
-    The best of k is in a level of m equal rewards, below g better ones, for
-    C(n - g, k) - C(n - g - m, k) of the C(n, k) subsets.
-    """
-    n, better = len(samples), 0
-    chances = np.zeros(n)
-    ranked = sorted(samples, key=lambda sample: -sample[0])
-    for _, level in groupby(ranked, key=lambda sample: sample[0]):
-        rights = [right for _, right in level]
-        chances += fmean(rights) * _best_in_level(n, better, len(rights))
-        better += len(rights)
-    return [float(chance) for chance in chances]
-
-
-@lru_cache(maxsize=4096)
-def _best_in_level(n: int, better: int, level: int) -> NDArray[np.float64]:
-    above, below = n - better, n - better - level
-    chances = [(comb(above, k) - comb(below, k)) / comb(n, k) for k in range(1, n + 1)]
-    return np.array(chances)
-
-
-@lru_cache(maxsize=4096)
-def majority_at_k(groups: tuple[tuple[int, float], ...], silent: int) -> tuple[float, ...]:
-    """The chance that the answer most frequent among k samples is right, for k = 1 .. n.
-
-    A group of equivalent answers is its size and the share of it that was graded right; `silent`
-    samples give no answer and no vote, and k of them alone are wrong. Of equally frequent answers
-    each wins with the same chance. n is at most `MOST_VOTES`.
-    """
-    n = sum(size for size, _ in groups) + silent
-    right = np.zeros(n + 1)
-    for most in range(1, max((size for size, _ in groups), default=0) + 1):
-        right += _won_with(most, groups, n)
-    return tuple(float(right[k] / comb(n, k)) for k in range(1, n + 1))
-
-
-def _won_with(most: int, groups: Sequence[tuple[int, float]], n: int) -> NDArray[np.float64]:
-    """By size, the subsets in which `most` votes win, each counted as its chance to be right.
-
-    Rows of `ways` and `shares` are polynomials in the size of a subset of the groups so far.
-    `ways[t]` counts those in which t groups have `most` votes and the others fewer, `shares[t]`
-    counts each with the sum of the right shares of these t.
-    """
-    able = [(size, share) for size, share in groups if size >= most]
-    others = n - sum(size for size, _ in able)  # too few to win or to tie, like silent ones
-    ways, shares = np.zeros((len(able) + 1, n + 1)), np.zeros((len(able) + 1, n + 1))
-    ways[0, : others + 1] = [comb(others, i) for i in range(others + 1)]
-    for done, (size, share) in enumerate(able):
-        fewer = np.array([float(comb(size, votes)) for votes in range(most)])
-        top, kept = float(comb(size, most)), n + 1 - most
-        next_ways, next_shares = np.zeros_like(ways), np.zeros_like(shares)
-        for ties in range(done + 1):
-            next_ways[ties] += np.convolve(ways[ties], fewer)[: n + 1]
-            next_shares[ties] += np.convolve(shares[ties], fewer)[: n + 1]
-            won = shares[ties] + share * ways[ties]
-            next_ways[ties + 1, most:] += top * ways[ties, :kept]
-            next_shares[ties + 1, most:] += top * won[:kept]
-        ways, shares = next_ways, next_shares
-    total: NDArray[np.float64] = sum(
-        (row / ties for ties, row in enumerate(shares[1:], start=1)), np.zeros(n + 1)
-    )
-    return total
 
 
 def _complete(

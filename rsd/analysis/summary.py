@@ -10,11 +10,13 @@ says nothing and is null; tokens and FLOPs are those of asking the servers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from pydantic import BaseModel, Field
 
 from rsd.analysis.patience import PaperFigures
 from rsd.analysis.samples import Samples
-from rsd.analysis.statistics import Percentiles
 from rsd.costs import Flops
 from rsd.types import Role, StopReason
 
@@ -60,8 +62,12 @@ class Latency(BaseModel):
     p99: float
 
     @classmethod
-    def of(cls, values: Percentiles | None) -> Latency | None:
-        return None if values is None else cls(**values._asdict())
+    def of(cls, seconds: Sequence[float]) -> Latency | None:
+        """The percentiles of `seconds`, linearly interpolated; None without any."""
+        if not seconds:
+            return None
+        p50, p90, p95, p99 = np.percentile(seconds, [50, 90, 95, 99])
+        return cls(p50=p50, p90=p90, p95=p95, p99=p99)
 
 
 class Summary(BaseModel):

@@ -13,7 +13,7 @@ from analysis.made_up_runs import grade, solution, target, write_run
 from rsd.analysis import analyze, read_published, render_page, render_table
 from rsd.analysis.paper.comparison import compare_with_paper
 from rsd.analysis.paper.published import AVERAGED, Row, find_published, row_of
-from rsd.analysis.statistics import mean_interval, wilson_interval
+from rsd.analysis.statistics.intervals import mean_interval, wilson_interval
 from rsd.cli.report import report
 from rsd.config import load, parse
 from rsd.errors import ConfigError

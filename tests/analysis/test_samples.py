@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsd.analysis import analyze, compute, render_page, render_table, summarize
-from rsd.analysis.samples import best_of_k, majority_at_k, pass_at_k, sampled
+from rsd.analysis.samples import sampled
+from rsd.analysis.statistics.several_samples import best_of_k, majority_at_k, pass_at_k
 from rsd.records import read_run
 from rsd.types import StopReason
 

@@ -9,9 +9,9 @@ from analysis.made_up_runs import grade, solution, three_solutions, write_run
 
 from rsd.analysis import analyze, compute, render_table, write_page
 from rsd.analysis.calibration import calibrate
-from rsd.analysis.calibration_table import render_calibration
+from rsd.analysis.calibration.table import render_calibration
 from rsd.analysis.export import results, write_tables
-from rsd.analysis.plots_data import by_latency, latencies
+from rsd.analysis.plots.data import by_latency, latencies
 from rsd.records import MANIFEST, Manifest, TrajectoryRecord, read_run
 from rsd.types import StopReason
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from rsd import __version__
 from rsd.analysis.compare import Comparison
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.pareto import pareto_front
-from rsd.analysis.plots_data import CostPoint, by_flops, by_latency
+from rsd.analysis.plots.data import CostPoint, by_flops, by_latency
+from rsd.analysis.statistics.comparisons import pareto_front
 from rsd.analysis.summary import Conventions, Metrics, Tokens
 from rsd.analysis.tables.accuracy import compare_all
 from rsd.analysis.tables.labels import labelled, run_name

@@ -12,7 +12,7 @@ from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, outcome, outcome_paper
 from rsd.analysis.paper.published import Figure, Published, Row, row_of
 from rsd.analysis.patience import after_patience
-from rsd.analysis.statistics import Interval, wilson_interval
+from rsd.analysis.statistics.intervals import Interval, wilson_interval
 from rsd.records import GradeRecord, RunRecord, TrajectoryRecord
 
 Tally = tuple[int, int]

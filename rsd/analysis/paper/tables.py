@@ -7,7 +7,7 @@ from __future__ import annotations
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.paper.comparison import PaperComparison, SetComparison, compare_with_paper
 from rsd.analysis.paper.published import AVERAGED, Published, why_none
-from rsd.analysis.statistics import Interval, mean_interval
+from rsd.analysis.statistics.intervals import Interval, mean_interval
 from rsd.analysis.tables.accuracy import accepted
 from rsd.analysis.tables.block import Block
 from rsd.analysis.tables.cells import accuracy, figure, percent, signed

@@ -8,7 +8,7 @@ from math import inf
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, failed, outcome
-from rsd.analysis.statistics import problems_needed
+from rsd.analysis.statistics.comparisons import problems_needed
 from rsd.analysis.summary import Conventions
 from rsd.analysis.tables.cells import accuracy, figure, fixed, p_value, percent, points
 from rsd.analysis.tables.labels import has_rewards, labels

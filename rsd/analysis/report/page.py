@@ -16,7 +16,6 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from rsd import __version__
-from rsd.analysis.by_samples import by_samples
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.paper.published import Published, read_published
 from rsd.analysis.paper.tables import against_paper, as_published
@@ -27,6 +26,7 @@ from rsd.analysis.tables.accuracy import accuracy_and_cost, compare_all, paired,
 from rsd.analysis.tables.block import Block
 from rsd.analysis.tables.labels import labels
 from rsd.analysis.tables.provenance import models, provenance
+from rsd.analysis.tables.samples import by_samples
 from rsd.analysis.tables.speed import (
     request_tokens,
     server_tokens,

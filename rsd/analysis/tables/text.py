@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import fill
 
-from rsd.analysis.by_samples import by_samples
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.paper.published import Published
 from rsd.analysis.paper.tables import against_paper, as_published
 from rsd.analysis.tables.accuracy import accuracy_and_cost, accuracy_by_task, compare_all, paired
 from rsd.analysis.tables.block import Block
+from rsd.analysis.tables.samples import by_samples
 from rsd.analysis.tables.speed import tokens_and_speed
 from rsd.errors import printable
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.samples import AGGREGATES, MOST_VOTES
+from rsd.analysis.samples import AGGREGATES
+from rsd.analysis.statistics.several_samples import MOST_VOTES
 from rsd.analysis.tables.block import Block, Column
 from rsd.analysis.tables.cells import UNKNOWN, accuracy, percent
 from rsd.analysis.tables.labels import labels

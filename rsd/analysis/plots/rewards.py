@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from rsd.analysis import plots_data as data
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.plots_style import (
+from rsd.analysis.plots import data
+from rsd.analysis.plots.style import (
     BLUE,
     INK,
     ORANGE,

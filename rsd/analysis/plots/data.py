@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 from rsd.analysis.compare import is_target_alone
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, decided, disturbed, failed, outcome, verdicts
-from rsd.analysis.statistics import Interval, clustered_interval
+from rsd.analysis.statistics.intervals import Interval, clustered_interval
 from rsd.analysis.tables.labels import labels, natural, run_name
 from rsd.config import DecodingConfig
 from rsd.costs import flops, share, speculation_cost

@@ -10,9 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Bbox
 
-from rsd.analysis.pareto import pareto_front
-from rsd.analysis.plots_data import CostPoint
-from rsd.analysis.plots_style import (
+from rsd.analysis.plots.data import CostPoint
+from rsd.analysis.plots.style import (
     BLUE,
     GREEN,
     INK,
@@ -23,6 +22,7 @@ from rsd.analysis.plots_style import (
     printable,
     settle,
 )
+from rsd.analysis.statistics.comparisons import pareto_front
 
 KINDS = {
     "draft": (BLUE, "^"),

@@ -1,6 +1,6 @@
 """How well rewards tell draft steps of right solutions from those of wrong ones.
 
-Only kept draft steps have an answer that they led to: after a rejected one the target went on.
+Only kept draft steps led to an answer; after a rejected one the target went on.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import numpy as np
 from pydantic import BaseModel, Field
 from scipy.special import stdtrit
 
-from rsd.analysis.calibration_data import Bools, Floats, Ints, Rewards
-from rsd.analysis.statistics import grouped_interval, score_interval
+from rsd.analysis.calibration.recorded import Bools, Floats, Ints, Rewards
+from rsd.analysis.statistics.intervals import grouped_interval, score_interval
 
 BINS = 10
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-EDGES = tuple(round(i / 20, 2) for i in range(21))
 
 
 class Auc(BaseModel):
@@ -28,19 +27,16 @@ class Auc(BaseModel):
     wrong: int
 
 
-class Group(BaseModel):
+class RewardGroup(BaseModel):
     """Rewards of one kind of draft steps."""
 
     name: str
     steps: int
     quantiles: dict[str, float] = Field(description="of the rewards, by share")
-    histogram: list[int] = Field(
-        description="steps in 20 equal bins of [0, 1]; the outer ones hold what lies beyond"
-    )
 
 
-class Bin(BaseModel):
-    """Kept draft steps of similar reward."""
+class RewardBin(BaseModel):
+    """Kept draft steps of similar reward: how often their answers are right."""
 
     low: float
     high: float
@@ -49,15 +45,6 @@ class Bin(BaseModel):
     mean_reward: float
     share_right: float
     ci95: tuple[float, float] = Field(description="of share_right, clustered by problem")
-
-
-class Reliability(BaseModel):
-    """Rewards read as the probability that the answer will be right."""
-
-    bins: list[Bin] = Field(description="of about equal numbers of steps; equal rewards together")
-    brier: float | None = Field(description="mean squared error; None for rewards out of [0, 1]")
-    brier_constant: float | None = Field(description="the same of always saying the share right")
-    ece: float | None = Field(description="expected calibration error, over the bins")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +72,7 @@ def lowest_of_solutions(rewards: Rewards) -> Labelled:
     return Labelled(lowest[which], rewards.right[which] == 1, rewards.problem[which])
 
 
-def groups(rewards: Rewards) -> list[Group]:
+def groups(rewards: Rewards) -> list[RewardGroup]:
     """Rewards of kept and of replaced draft steps, by whether the solution's answer is right."""
     right = rewards.right[rewards.solution]
     found = []
@@ -93,7 +80,9 @@ def groups(rewards: Rewards) -> list[Group]:
         for verdict, answer in ((1, "right"), (0, "wrong")):
             some = rewards.reward[(rewards.kept == kept) & (right == verdict)]
             if len(some):
-                found.append(_group(f"{what}, answer {answer}", some))
+                quantiles = {f"{q:g}": float(np.quantile(some, q)) for q in QUANTILES}
+                name = f"{what}, answer {answer}"
+                found.append(RewardGroup(name=name, steps=len(some), quantiles=quantiles))
     return found
 
 
@@ -101,8 +90,9 @@ def clustered_auc(it: Labelled) -> Auc | None:
     """The area under the ROC curve; None unless there are right and wrong ones.
 
     The variance v is Obuchowski's for clustered data (Biometrics 53 (1997) 567). The interval is
-    Wilson's for AUC (1 - AUC) / v cases, with the t distribution of the class with fewer problems;
-    the number of these takes the place of the cases at 0 and 1, where v is 0.
+    Wilson's with AUC (1 - AUC) / v for the number of cases and the t distribution with as many
+    degrees of freedom as the class with fewer problems has, less one. Where v is 0, or the AUC is
+    0 or 1, the number of these problems is the number of cases.
     """
     positive, negative = it.reward[it.right], it.reward[~it.right]
     if not len(positive) or not len(negative):
@@ -121,20 +111,12 @@ def clustered_auc(it: Labelled) -> Auc | None:
     return Auc(value=value, ci95=(low, high), right=len(positive), wrong=len(negative))
 
 
-def reliability(it: Labelled, bins: int = BINS) -> Reliability | None:
-    """How far rewards may be read as probabilities; None without steps."""
-    if not len(it.reward):
-        return None
+def reliability(it: Labelled, bins: int = BINS) -> list[RewardBin]:
+    """How often steps of similar reward led to a right answer, in up to `bins` bins of about equal
+    numbers of steps; equal rewards share a bin."""
     ranks = np.searchsorted(np.sort(it.reward), it.reward, side="left")
-    number = ranks * bins // len(it.reward)
-    made = [_bin(it, number == i) for i in np.unique(number)]
-    brier = constant = ece = None
-    if it.reward.min() >= 0 and it.reward.max() <= 1:
-        rate = float(it.right.mean())
-        brier, constant = float(np.mean((it.reward - it.right) ** 2)), rate * (1 - rate)
-        gaps = [bin.steps * abs(bin.mean_reward - bin.share_right) for bin in made]
-        ece = sum(gaps) / len(it.reward)
-    return Reliability(bins=made, brier=brier, brier_constant=constant, ece=ece)
+    number = ranks * bins // max(1, len(it.reward))
+    return [_bin(it, number == i) for i in np.unique(number)]
 
 
 def commonest_share(rewards: Rewards) -> float:
@@ -143,16 +125,9 @@ def commonest_share(rewards: Rewards) -> float:
     return float(counts.max() / counts.sum())
 
 
-def _group(name: str, some: Floats) -> Group:
-    histogram, _ = np.histogram(np.clip(some, 0, 1), bins=EDGES)
-    quantiles = {f"{q:g}": float(np.quantile(some, q)) for q in QUANTILES}
-    counts = [int(count) for count in histogram]
-    return Group(name=name, steps=len(some), quantiles=quantiles, histogram=counts)
-
-
-def _bin(it: Labelled, which: Bools) -> Bin:
+def _bin(it: Labelled, which: Bools) -> RewardBin:
     some, right, problem = it.reward[which], it.right[which], it.problem[which]
-    return Bin(
+    return RewardBin(
         low=float(some.min()),
         high=float(some.max()),
         steps=len(some),

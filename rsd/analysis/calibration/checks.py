@@ -1,6 +1,6 @@
-"""Predictions of one run held against what runs at other thresholds did.
+"""Predictions of one run, compared with runs at other thresholds.
 
-The draft alone is what RSD comes to at δ = -inf, the target alone at δ = inf.
+RSD at δ = -inf writes what the draft alone writes, at δ = inf what the target alone writes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from rsd.analysis.calibration_data import STRATEGIES, Rewards, own_threshold, read_rewards
-from rsd.analysis.calibration_replay import stands
+from rsd.analysis.calibration.recorded import STRATEGIES, Rewards, own_threshold, read_rewards
+from rsd.analysis.calibration.replay import unchanged as unchanged_at
 from rsd.analysis.outcomes import decided, failed
 from rsd.analysis.pairs import partners
 from rsd.analysis.tables.labels import shortfall
@@ -23,9 +23,9 @@ ALONE = {"draft": -inf, "target": inf}
 """Strategies of one model, with the threshold at which RSD writes the same."""
 
 
-class Check(BaseModel, ser_json_inf_nan="strings"):
-    """One run at another threshold, over the solutions, paired by question, that both finished and
-    have a verdict on: of a failed one nobody knows what it would have come to."""
+class PredictionCheck(BaseModel, ser_json_inf_nan="strings"):
+    """A prediction and what one run at another threshold did, over the solutions to the same
+    questions that finished and have a verdict in both runs."""
 
     run: str
     lacking: list[str] = Field(description="what it lacks of a whole run; empty: nothing")
@@ -42,46 +42,48 @@ class Check(BaseModel, ser_json_inf_nan="strings"):
     same_verdict: int = Field(description="of the unchanged, those with the same verdict")
 
 
-def check(run: RunRecord, rewards: Rewards, other: RunRecord) -> Check:
-    """What `rewards`, of `run`, predict for the threshold of `other`, which has no `differences`,
-    and what it did. Raises `ConfigError` where `other` should have rewards and has none yet."""
-    config, partner = other.config, partners(run, other)
-    graded = decided(other)
-    theirs = {key: graded[same] for key, same in partner.items() if same in graded}
-    threshold = ALONE.get(config.decoding.strategy, config.decoding.threshold)
-    pairs = zip(rewards.keys, rewards.right, stands(rewards, threshold), strict=True)
-    ours = {key: (right == 1, same) for key, right, same in pairs if not np.isnan(right)}
-    common = [key for key in ours if key in theirs]
-    lost = [
-        key
-        for key, same in partner.items()
-        if failed(run.trajectories[key]) or failed(other.trajectories[same])
-    ]
-    unchanged = [key for key in common if ours[key][1]]
-    n, right = len(common), sum(bool(ours[key][0]) for key in unchanged)
-    return Check(
+def check(run: RunRecord, rewards: Rewards, other: RunRecord) -> PredictionCheck:
+    """Compare what `rewards`, of `run`, predict for the threshold of `other` with what `other`
+    did, which must have no `differences`. Raises `ConfigError` if `other` should have rewards and
+    has none yet."""
+    alone = ALONE.get(other.config.decoding.strategy)
+    threshold = other.config.decoding.threshold if alone is None else alone
+    partner = partners(run, other)
+    ours, theirs = decided(run), decided(other)
+    common = [key for key in rewards.keys if key in ours and partner.get(key) in theirs]
+    stands = dict(zip(rewards.keys, unchanged_at(rewards, threshold), strict=True))
+    unchanged = [key for key in common if stands[key]]
+    n, right = len(common), sum(ours[key] for key in unchanged)
+    if alone is None:
+        measured = _share(read_rewards(other), {partner[key] for key in common}, threshold)
+    else:
+        measured = float(alone == inf) if common else None
+    return PredictionCheck(
         run=other.directory.resolve().name,
         lacking=shortfall(other),
         threshold=threshold,
         solutions=n,
-        failed=len(lost),
+        failed=sum(
+            failed(run.trajectories[key]) or failed(other.trajectories[same])
+            for key, same in partner.items()
+        ),
         predicted_target_share=_share(rewards, set(common), threshold),
-        target_share=_measured(other, {partner[key] for key in common}, threshold),
+        target_share=measured,
         accuracy_least=right / n if n else None,
-        accuracy=sum(theirs[key] for key in common) / n if n else None,
+        accuracy=sum(theirs[partner[key]] for key in common) / n if n else None,
         accuracy_most=(right + n - len(unchanged)) / n if n else None,
         unchanged=len(unchanged),
         same_response=sum(
             run.trajectories[key].response == other.trajectories[partner[key]].response
             for key in unchanged
         ),
-        same_verdict=sum(bool(ours[key][0]) == theirs[key] for key in unchanged),
+        same_verdict=sum(ours[key] == theirs[partner[key]] for key in unchanged),
     )
 
 
 def differences(run: RunRecord, other: RunRecord) -> list[str]:
-    """The keys, but the threshold and which problems were asked, in which `other` differs from
-    `run`; without any, it can check a calibration on it."""
+    """The keys in which `other` differs from `run`, other than the threshold and the problems
+    asked. Without any, it can check a calibration on `run`."""
     strategy = other.config.decoding.strategy
     if strategy not in (*STRATEGIES, *ALONE):
         return ["decoding.strategy"]
@@ -101,12 +103,6 @@ def _apart_from_threshold(config: Config) -> dict[str, dict[str, Any]]:
     # The oracle and a model alone write the responses of rsd with one candidate.
     decoding |= {"candidates": decoding.get("candidates", 1), "strategy": None, "threshold": None}
     return {"models": config.determinants()["models"], "decoding": decoding}
-
-
-def _measured(other: RunRecord, keys: set[Key], threshold: float) -> float | None:
-    if other.config.decoding.strategy in ALONE:
-        return float(threshold == inf) if keys else None
-    return _share(read_rewards(other), keys, threshold)
 
 
 def _share(rewards: Rewards, keys: set[Key], threshold: float) -> float | None:

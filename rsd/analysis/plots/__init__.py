@@ -46,10 +46,10 @@ class Plot:
     @property
     def png(self) -> bytes:
         """A PNG file, drawn anew each time."""
-        from rsd.analysis import plots_style
+        from rsd.analysis.plots import style
 
-        with plots_style.style():
-            return plots_style.png(self._figure)
+        with style.style():
+            return style.png(self._figure)
 
 
 def missing() -> str | None:
@@ -67,14 +67,14 @@ def plots(runs: list[AnalyzedRun]) -> list[Plot]:
     that says nothing about these runs, such as δ where there is no sweep, is left out."""
     if missing() is not None:
         return []
-    from rsd.analysis import plots_figures, plots_style
+    from rsd.analysis.plots import figures, style
 
     drawn = []
-    with plots_style.style():
+    with style.style():
         for name in NAMES:
-            it = plots_figures.FIGURES[name](runs)
+            it = figures.FIGURES[name](runs)
             if it is not None:
-                plots_style.settle(it.figure)
-                svg = plots_style.svg(it.figure, name, f"{it.title}. {it.caption}")
+                style.settle(it.figure)
+                svg = style.svg(it.figure, name, f"{it.title}. {it.caption}")
                 drawn.append(Plot(name, it.title, it.caption, svg, it.figure))
     return drawn

@@ -1,27 +1,17 @@
-"""Intervals, paired tests and percentiles; pure functions of numbers."""
+"""95% intervals of proportions and of means of values in [0, 1], also of values in clusters."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, sqrt
+from math import sqrt
 from statistics import NormalDist
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit  # scipy.stats would add a second to every command
+from scipy.special import stdtrit  # scipy.stats would add a second to every command
 
 Interval = tuple[float, float]
 """(lower, upper) bound."""
-
-
-class Percentiles(NamedTuple):
-    """Percentiles of a sample, in its unit."""
-
-    p50: float
-    p90: float
-    p95: float
-    p99: float
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
@@ -100,60 +90,6 @@ def mean_interval(tallies: Sequence[tuple[int, int]], confidence: float = 0.95) 
     above = sqrt(sum((high - p) ** 2 for p, (_, high) in pairs))
     k = len(tallies)
     return (sum(values) - below) / k, (sum(values) + above) / k
-
-
-class PairedDifference(NamedTuple):
-    """mean(first) - mean(second) over pairs, in [-1, 1], with its 95% interval and two-sided p.
-
-    `p_value` is below 0.05 exactly where 0 lies outside `ci95`: the interval inverts the test.
-    `variance` is that of a single pair's difference, as interval and test take it.
-    """
-
-    mean: float
-    ci95: Interval
-    p_value: float
-    variance: float
-
-
-def paired_difference(first: Sequence[float], second: Sequence[float]) -> PairedDifference:
-    """The difference of two means over pairs of values in [0, 1].
-
-    Pairs are independent; where each is a problem and its values are means over samples, that is
-    clustering by problem. Interval and p are those of one test, the t test of the mean difference
-    with two more pairs, a half for each way that two verdicts can fall: Agresti and Min, Stat. Med.
-    24 (2005) 729, who take the normal distribution, with which few pairs are told apart too often.
-    So the interval keeps a width where few pairs differ, or none. Two equally good
-    methods that differ on at most half of 5 to 200 pairs are told apart at p < 0.05 in at most 5.1%
-    of comparisons; where they differ on more, in at most 7.8%, and with four pairs in 12.5%. Means
-    over samples differ by less than single verdicts; for few pairs of them the interval is wider
-    than it need be. Raises `ValueError` for different lengths or no pairs.
-    """
-    if len(first) != len(second) or not first:
-        raise ValueError(f"{len(first)} and {len(second)} values are no pairs")
-    differences = [a - b for a, b in zip(first, second, strict=True)]
-    n = len(differences) + 2
-    centre = sum(differences) / n
-    variance = (sum(d * d for d in differences) + 1) / n - centre * centre
-    error = sqrt(variance / n)
-    half = float(stdtrit(n - 1, 0.975)) * error
-    mean = sum(differences) / len(differences)
-    interval = max(-1.0, min(mean, centre - half)), min(1.0, max(mean, centre + half))
-    return PairedDifference(mean, interval, 2 * float(stdtr(n - 1, -abs(centre) / error)), variance)
-
-
-def problems_needed(variance: float, gap: float) -> int:
-    """How many pairs show, with a chance of 80%, that a mean difference lies `gap` (> 0) away from
-    a bound, at the 95% level: (z_0.975 + z_0.8)^2 `variance` / `gap`^2, rounded up. `variance` is
-    that of one pair's difference. Source: Julious, Stat. Med. 23 (2004) 1921."""
-    z = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)
-    return ceil(z * z * variance / (gap * gap))
-
-
-def percentiles(values: Sequence[float]) -> Percentiles | None:
-    """The 50th to 99th percentiles, linearly interpolated; None without values."""
-    if not values:
-        return None
-    return Percentiles(*(float(p) for p in np.percentile(values, [50, 90, 95, 99])))
 
 
 def score_interval(p: float, n: float, quantile: float) -> Interval:

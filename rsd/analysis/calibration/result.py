@@ -1,11 +1,4 @@
-"""Which threshold suits a reward model and a budget, from the rewards that a run recorded.
-
-    calibration = calibrate(read_run(directory), target_share=0.3)
-    render_calibration(calibration)                 text (`rsd.analysis.calibration_table`)
-    calibration.model_dump_json()                   for machines
-
-Nothing is decoded. docs/calibration.md says what may be concluded from it and what may not.
-"""
+"""A calibration: everything that the recorded rewards of one run tell about the threshold."""
 
 from __future__ import annotations
 
@@ -14,14 +7,14 @@ from math import inf
 import numpy as np
 from pydantic import BaseModel, Field
 
-from rsd.analysis.calibration_budget import Budget, budget, rounded, threshold_for
-from rsd.analysis.calibration_check import Check, check, differences
-from rsd.analysis.calibration_data import Rewards, own_threshold, read_rewards
-from rsd.analysis.calibration_replay import AtThreshold, replay
-from rsd.analysis.calibration_separation import (
+from rsd.analysis.calibration.budget import Budget, budget, rounded, threshold_for
+from rsd.analysis.calibration.checks import PredictionCheck, check, differences
+from rsd.analysis.calibration.recorded import Rewards, own_threshold, read_rewards
+from rsd.analysis.calibration.replay import AtThreshold, replay
+from rsd.analysis.calibration.separation import (
     Auc,
-    Group,
-    Reliability,
+    RewardBin,
+    RewardGroup,
     clustered_auc,
     commonest_share,
     groups,
@@ -37,24 +30,13 @@ SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75)
 """Shares of steps by the target whose thresholds are listed."""
 
 SEPARATES = 0.55
-"""An AUC whose interval reaches below this is near a coin's 0.5."""
+"""An AUC whose interval reaches below this may be no better than a coin's 0.5."""
 
 EQUAL = 0.95
-"""A share of equal rewards beyond which no threshold divides them."""
+"""The share of equal rewards above which no threshold divides them."""
 
 REPLACED = 0.02
-"""A share of replaced steps from which the kept ones do not show the whole reward model."""
-
-
-class Hindsight(BaseModel, ser_json_inf_nan="strings"):
-    """Of a run that scored both models' steps (oracle): the verdicts of `threshold` by the
-    reward model's own judgement."""
-
-    threshold: float
-    wasted: float | None = Field(
-        description="of the draft steps rejected, the share where the target's step is no better"
-    )
-    mistaken: float | None = Field(description="of those kept, the share where it is better")
+"""The share of replaced steps above which the kept ones do not show the whole reward model."""
 
 
 class Calibration(BaseModel, ser_json_inf_nan="strings"):
@@ -67,14 +49,13 @@ class Calibration(BaseModel, ser_json_inf_nan="strings"):
     problems: int
     solutions: int
     steps: int = Field(description="places where the draft tried and was scored")
-    rewards: list[Group]
+    rewards: list[RewardGroup]
     auc_steps: Auc | None = Field(description="of the kept draft steps")
     auc_solutions: Auc | None = Field(description="of each solution's lowest kept reward")
-    reliability: Reliability | None
+    reliability: list[RewardBin]
     budget: Budget
     thresholds: list[AtThreshold] = Field(description="ascending")
-    hindsight: list[Hindsight] = Field(description="empty unless both models' steps were scored")
-    checks: list[Check] = Field(description="predictions against runs at other thresholds")
+    checks: list[PredictionCheck] = Field(description="of runs at other thresholds")
     not_checked: dict[str, list[str]] = Field(
         description="runs that differ in more than the threshold, with the keys"
     )
@@ -84,7 +65,7 @@ class Calibration(BaseModel, ser_json_inf_nan="strings"):
 def calibrate(
     run: RunRecord, target_share: float = 0.3, others: tuple[RunRecord, ...] = ()
 ) -> Calibration:
-    """Calibrate on `run`, and hold what it predicts against those of `others` that have the same
+    """Calibrate on `run`, and check its predictions against those of `others` that have the same
     configuration but for the threshold.
 
     Raises `ConfigError` for a run without rewards; `ValueError` for a share outside [0, 1].
@@ -93,7 +74,6 @@ def calibrate(
     rewards = read_rewards(run)
     own = own_threshold(run.config)
     chosen = budget(rewards, target_share)
-    thresholds = _thresholds(rewards, own, chosen)
     steps = clustered_auc(kept_steps(rewards))
     solutions = clustered_auc(lowest_of_solutions(rewards))
     return Calibration(
@@ -108,11 +88,10 @@ def calibrate(
         auc_solutions=solutions,
         reliability=reliability(kept_steps(rewards)),
         budget=chosen,
-        thresholds=[replay(rewards, threshold) for threshold in thresholds],
-        hindsight=_hindsight(rewards, thresholds),
+        thresholds=[replay(rewards, it) for it in _thresholds(rewards, own, chosen)],
         checks=sorted(
             (check(run, rewards, it) for it in others if not differing[it.directory]),
-            key=lambda made: made.threshold,
+            key=lambda it: it.threshold,
         ),
         not_checked={path.resolve().name: keys for path, keys in differing.items() if keys},
         warnings=_warnings(rewards, steps, solutions),
@@ -120,41 +99,20 @@ def calibrate(
 
 
 def _thresholds(rewards: Rewards, own: float | None, chosen: Budget) -> list[float]:
-    """Accepting all, the quantiles at `SHARES` in few digits, the run's own and the chosen one."""
-    found = {-inf, chosen.threshold}
-    distinct = np.unique(rewards.reward)
-    for share in SHARES:
-        found.add(rounded(distinct, threshold_for(rewards.reward, share)))
+    """Accepting all, the quantiles at `SHARES`, the threshold of the run and the chosen one."""
+    quantiles = (threshold_for(rewards.reward, share) for share in SHARES)
+    found = {-inf, chosen.threshold, *(rounded(rewards.reward, it) for it in quantiles)}
     return sorted(found if own is None else found | {own})
-
-
-def _hindsight(rewards: Rewards, thresholds: list[float]) -> list[Hindsight]:
-    both = ~np.isnan(rewards.alternative)
-    draft, target = rewards.reward[both], rewards.alternative[both]
-    if not len(draft):
-        return []
-    better, found = target > draft, []
-    for threshold in thresholds:
-        kept = draft >= threshold
-        found.append(
-            Hindsight(
-                threshold=threshold,
-                wasted=float(np.mean(~better[~kept])) if not kept.all() else None,
-                mistaken=float(np.mean(better[kept])) if kept.any() else None,
-            )
-        )
-    return found
 
 
 def _warnings(rewards: Rewards, steps: Auc | None, solutions: Auc | None) -> list[str]:
     found = []
-    equal = commonest_share(rewards)
+    equal, replaced = commonest_share(rewards), float(np.mean(~rewards.kept))
     if equal > EQUAL:
         found.append(
             f"{percent(equal)} of the rewards are equal: no threshold divides them. Check the "
             "reward model's kind and template with rsd doctor."
         )
-    replaced = float(np.mean(~rewards.kept))
     complete = (
         "To measure the reward model over all rewards, calibrate a run with -o "
         "decoding.threshold=-.inf: it keeps every draft step and costs no target step."
@@ -163,14 +121,12 @@ def _warnings(rewards: Rewards, steps: Auc | None, solutions: Auc | None) -> lis
         found.append(
             f"No AUC: it takes right and wrong solutions with kept draft steps. {complete}"
         )
-    elif max(steps.ci95[0], solutions.ci95[0]) < SEPARATES and replaced > REPLACED:
-        found.append(
-            "Among the steps that were kept, the reward hardly tells right answers from wrong "
-            f"ones; the {percent(replaced)} that were replaced led to none. {complete}"
-        )
     elif max(steps.ci95[0], solutions.ci95[0]) < SEPARATES:
         found.append(
-            "The reward model hardly separates right from wrong: a coin may do as well. The "
+            "Among the kept steps, the reward hardly separates right answers from wrong ones; "
+            f"the {percent(replaced)} that were replaced led to no answer. {complete}"
+            if replaced > REPLACED
+            else "The reward model hardly separates right from wrong: a coin may do as well. The "
             "strategy random is such a coin; compare with it."
         )
     return found

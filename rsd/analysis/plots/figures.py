@@ -8,12 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from rsd.analysis import plots_data as data
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.plots_cost import KINDS, cost_figure
-from rsd.analysis.plots_data import CostPoint
-from rsd.analysis.plots_rewards import rewards
-from rsd.analysis.plots_style import (
+from rsd.analysis.plots import data
+from rsd.analysis.plots.cost import KINDS, cost_figure
+from rsd.analysis.plots.data import CostPoint
+from rsd.analysis.plots.rewards import rewards
+from rsd.analysis.plots.style import (
     BLUE,
     GREY,
     ORANGE,
