@@ -32,7 +32,7 @@ def test_the_page_fetches_nothing(rsd_run, target_run):
     html, parsed = page(rsd_run, target_run)
     assert not {tag for tag, _ in parsed.tags} & {"link", "img", "iframe", "base", "object"}
     assert parsed.values("src") == set()
-    assert parsed.values("href") == {"#plots", "#tables", "#problems", "#provenance"}
+    assert parsed.values("href") == {"#plots", "#tables", "#problems", "#details"}
     assert not re.search(r"url\(|@import|import\(|fetch\(|XMLHttpRequest", html)
 
 
@@ -86,7 +86,7 @@ def test_a_title_of_many_runs_is_short(tmp_path):
         runs.append(write_run(tmp_path / "many" / name, [], []))
         manifest = runs[-1] / "manifest.json"
         manifest.write_text(manifest.read_text().replace('"made-up"', f'"{name}"'))
-    assert "4 runs in many · rsd report" in page(*runs)[1].text
+    assert "4 runs in many/ · rsd report" in page(*runs)[1].text
     assert "a, b, c · rsd report" in page(*runs[:3])[1].text
 
 

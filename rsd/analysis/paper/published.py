@@ -1,6 +1,6 @@
-"""The paper's figures, and the row of them that a run stands beside.
+"""The paper's figures, and which of them a run is compared with.
 
-They are in `data/paper/accuracy.csv` of the repository: one line a figure, with its table.
+They are in `data/paper/accuracy.csv` of the repository: one line per figure, with its table.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ AVERAGED = ("math500", "gsm8k", "gaokao2023en", "olympiadbench", "gpqa", "mmlu_s
 
 
 class Row(NamedTuple):
-    """What a published row is known by: sizes such as `7B`, `*` marking a merged model; empty
-    where the method has no such model or setting."""
+    """What identifies a published row: sizes such as `7B`, with `*` for a merged model; empty where
+    the method has no such model or setting."""
 
     family: str
     method: str
-    target: str
-    draft: str
-    prm: str
-    setting: str
+    target: str = ""
+    draft: str = ""
+    prm: str = ""
+    setting: str = ""
 
     @property
     def models(self) -> str:
@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A published accuracy, in [0, 1], over `problems` problems, and where it stands."""
+    """A published accuracy, in [0, 1], over `problems` problems, and its source."""
 
     accuracy: float
     problems: int
@@ -57,7 +57,7 @@ Published = dict[Row, dict[str, Figure]]
 def find_published() -> Path:
     """`data/paper/accuracy.csv` of the checkout that rsd runs from, or of the current directory.
 
-    An rsd that was installed without its repository has no such file; then raises `ConfigError`.
+    Raises `ConfigError` if there is none, as when rsd is installed without its repository.
     """
     for root in (Path(rsd.__file__).parents[1], Path()):
         if (root / FILE).is_file():
@@ -91,7 +91,7 @@ def read_published(path: Path | None = None) -> Published:
 
 
 def row_of(config: Config) -> Row | None:
-    """The row whose way of decoding and models `config` has; it need not be a published one.
+    """The row with the method and models of `config`, whether it is published or not.
 
     `paper_row` names the models, as `family/target/draft/prm`; method and setting follow from
     `decoding`, so that a sweep over thresholds and a target-only baseline each find their own.
@@ -101,27 +101,24 @@ def row_of(config: Config) -> Row | None:
     if len(sizes) != 3:
         return None
     target, draft, prm = sizes
-    decoding = config.decoding
-    writer = draft if decoding.writer == "draft" else target
-    n = decoding.candidates
-    if decoding.strategy == "rsd" and (decoding.weighting != "step" or n > 1):
-        return None
-    alone = Row(family, "single", target, "", "", "")
-    if config.models.target.serve.speculative is not None:
-        alone = Row(family, "sd", target, draft, "", "")
+    it = config.decoding
+    n, writer = it.candidates, draft if it.writer == "draft" else target
     rows = {
-        "rsd": Row(family, "rsd", target, draft, prm, f"{decoding.threshold:g}"),
-        "target": alone,
-        "draft": Row(family, "single", "", draft, "", ""),
-        "majority": Row(family, "majority", "", writer, "", f"maj@{n}"),
+        "target": Row(family, "single", target),
+        "draft": Row(family, "single", draft=draft),
+        "majority": Row(family, "majority", draft=writer, setting=f"maj@{n}"),
         "best_of_n": Row(family, "best_of_n", "", writer, prm, f"N={n}"),
         "process_best_of_n": Row(family, "process_best_of_n", "", writer, prm, f"N={n}"),
     }
-    return rows.get(decoding.strategy)
+    if config.models.target.serve.speculative is not None:
+        rows["target"] = Row(family, "sd", target, draft)
+    if it.weighting == "step" and n == 1:
+        rows["rsd"] = Row(family, "rsd", target, draft, prm, f"{it.threshold:g}")
+    return rows.get(it.strategy)
 
 
 def why_none(config: Config, published: Published) -> str:
-    """In one sentence, why `config` has no published row, and which rows there are."""
+    """Why `config` has no published row, and which rows there are, in one sentence."""
     known = list(dict.fromkeys(row.models for row in published if row.method == "rsd"))
     if config.paper_row is None:
         return f"its configuration names no paper_row; published are {', '.join(known)}"

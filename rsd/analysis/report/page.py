@@ -99,7 +99,7 @@ def _title(runs: list[AnalyzedRun]) -> str:
     names = list(dict.fromkeys(run.run.manifest.name for run in runs))
     if len(names) <= NAMED:
         return ", ".join(names)
-    return f"{len(runs)} runs in {runs[0].run.directory.resolve().parent.name}"
+    return f"{len(runs)} runs in {runs[0].run.directory.resolve().parent.name}/"
 
 
 def _tables(runs: list[AnalyzedRun], published: Published | None) -> list[Block]:

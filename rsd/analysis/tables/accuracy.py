@@ -42,7 +42,7 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
                 "problems": str(overall.n),
                 ACCURACY: accuracy(overall.accuracy, overall.ci95),
                 "steps by\ntarget": percent(overall.target_step_share),
-                "drafts\naccepted": accepted(run, overall.acceptance_rate),
+                "accept.\nrate": accepted(run, overall.acceptance_rate),
                 "FLOPs ratio\nPRM once": fixed(ratio.prm_once) + mark,
                 "FLOPs ratio\nper step": fixed(ratio.prm_per_step) + mark,
             }
@@ -50,7 +50,8 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
         warnings += about_run(run, label)
     notes = [
         *warnings,
-        "Steps by target: share of the solutions' steps. Drafts accepted: share of draft steps.",
+        "Steps by target: share of the solutions' steps. Acceptance rate: share of draft steps "
+        "accepted.",
         "FLOPs ratio: 2 x parameters x tokens processed, summed over the models, relative to the "
         "target alone on the same problems; the PRM reads a prefix once (cached) or again at every "
         "step." + _unit(runs),
