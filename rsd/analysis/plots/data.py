@@ -50,7 +50,7 @@ def by_flops(runs: list[AnalyzedRun]) -> list[CostPoint]:
 
     def spent(run: AnalyzedRun, key: Key) -> float:
         manifest = run.run.manifest
-        cost = flops(run.folds[key], manifest.parameters, speculation_cost(manifest)).prm_once
+        cost = flops(run.costs[key], manifest.parameters, speculation_cost(manifest)).prm_once
         return nan if cost is None else cost
 
     return _points(runs, finished, spent)

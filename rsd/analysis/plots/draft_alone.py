@@ -54,7 +54,7 @@ def alone_by_level(run: AnalyzedRun) -> dict[str, Estimate]:
     for key, right in decided(run.run).items():
         task, level = key[0], run.run.trajectories[key].level
         name = f"{task} {level}" if several and level else level or task
-        alone = right and not run.folds[key].target_steps_kept
+        alone = right and not run.costs[key].target_steps_kept
         levels.setdefault(name, []).append((key, alone, 1))
     shares = {name: data.share_of(levels[name]) for name in sorted(levels, key=natural)}
     return {name: share for name, share in shares.items() if share is not None}

@@ -82,8 +82,8 @@ def _name(it: DecodingConfig) -> str:
 
 def _acceptance(run: AnalyzedRun) -> Estimate | None:
     """The share of draft steps kept, in finished solutions."""
-    folds = [(key, run.folds[key]) for key in data.finished(run)]
+    costs = [(key, run.costs[key]) for key in data.finished(run)]
     return data.share_of(
         (key, it.draft_steps_kept, it.draft_steps_kept + it.draft_steps_rejected)
-        for key, it in folds
+        for key, it in costs
     )

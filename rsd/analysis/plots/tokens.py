@@ -22,7 +22,7 @@ def tokens(runs: list[AnalyzedRun]) -> Drawn | None:
     rows, names, sizes = [], [], []
     for run, label in zip(runs, labels(runs), strict=True):
         if keys := data.finished(run):
-            work = total(run.folds[key] for key in keys)
+            work = total(run.costs[key] for key in keys)
             parts = (
                 work.draft_tokens_kept,
                 work.draft_tokens_rejected,
