@@ -1,11 +1,10 @@
 """What `metrics.json` holds, per task and overall; `rsd.analysis.metrics` computes it.
 
 Accuracy counts every problem whose gold answer can be graded; failed and undecided ones are not
-right. Shares of
-steps, FLOPs and latency describe solutions that were finished; latency leaves out those whose
-requests were asked again or waited for a lost server. Token totals and busy shares
-count all recorded work, that of failed problems included. Where the step cache gave answers, speed
-says nothing and is null; tokens and FLOPs are those of asking the servers.
+right. Shares of steps, FLOPs and latency describe finished solutions; latency excludes those with
+retried requests or waiting for a lost server. Token totals and busy shares count all recorded work,
+including that of failed problems. If the step cache gave answers, the figures of speed are null;
+tokens and FLOPs are what they would be without the cache.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from rsd.types import Role, StopReason
 
 class Tokens(BaseModel):
     """Tokens of one model as its server counted them. `prompt` counts the whole prompt of each
-    request, `cached` the part of it that came from the prefix cache. `wasted` came beside
-    `generated`, drafted ahead and discarded."""
+    request, `cached` the part of it that came from the prefix cache. `wasted` tokens were drafted
+    ahead and discarded; `generated` does not include them."""
 
     requests: int = 0
     generated: int = 0
@@ -39,18 +38,6 @@ class Steps(BaseModel):
     draft_accepted: int
     draft_rejected: int
     target: int
-
-
-class Conventions(BaseModel):
-    """A figure under the two conventions for the reward model's FLOPs (`rsd.costs`);
-    None where a parameter count is unknown."""
-
-    prm_once: float | None
-    prm_per_step: float | None
-
-    @classmethod
-    def of(cls, flops: Flops) -> Conventions:
-        return cls(prm_once=flops.prm_once, prm_per_step=flops.prm_per_step)
 
 
 class Latency(BaseModel):
@@ -74,22 +61,22 @@ class Summary(BaseModel):
     """Metrics of a set of problems. Shares and accuracies are in [0, 1]; None means that there
     was nothing to measure."""
 
-    n: int = Field(description="problems decoded, each sample by itself, failed ones included")
+    n: int = Field(description="problems decoded, one per sample, failed ones included")
     asked: int | None = Field(
-        None, description="problems asked for; more than n while some are owed. None: unknown"
+        None, description="problems asked for; more than n if some are not yet run. None: unknown"
     )
     errors: int = Field(
         description="of n, those whose decoding failed; wrong in accuracy, unless also ungradable"
     )
     ungradable: int = Field(
-        description="of n, those found to have a gold answer that cannot be graded; not in "
-        "accuracy, even if they failed"
+        description="of n, those whose gold answer cannot be graded; not in accuracy, even if they "
+        "failed"
     )
     ungraded: int = Field(description="finished but not graded yet; not in accuracy")
     undecided: int = Field(
         0, description="of n, those whose grading timed out or crashed; not right in accuracy"
     )
-    undecided_paper: int = Field(0, description="likewise of accuracy_paper")
+    undecided_paper: int = Field(0, description="the same for accuracy_paper")
     accuracy: float | None
     ci95: tuple[float, float] | None = Field(
         description="Wilson interval of accuracy; with several samples, clustered by problem"
@@ -114,25 +101,25 @@ class Summary(BaseModel):
         None, description="share of the draft's kept steps worse than the target's (oracle)"
     )
     tokens: dict[Role, Tokens]
-    flops_per_problem: Conventions = Field(
-        description="of a finished solution: each sample of a problem by itself"
-    )
-    flops_ratio_vs_target_only: Conventions = Field(
-        description="against the target writing the same responses alone, an estimate from "
-        "this run; rsd report compares with a real target-only run"
+    flops_per_problem: Flops = Field(description="per finished solution, one per sample")
+    flops_ratio_vs_target_only: Flops = Field(
+        description="relative to the target writing the same responses alone, estimated from this "
+        "run; rsd report compares with a run of the target alone"
     )
     speed_void: str | None = Field(
         None, description="why latency_s, problems_per_s, tokens_per_s and busy are null"
     )
-    latency_s: Latency | None = Field(description="of finished problems that are not disturbed")
+    latency_s: Latency | None = Field(description="of finished problems that servers did not delay")
     disturbed: int = Field(
-        0, description="of n, those with requests asked again or waiting for a lost server"
+        0, description="of n, those with retried requests or waiting for a lost server"
     )
-    retries: int = Field(0, description="requests asked again")
-    lost_s: float = Field(0.0, description="seconds of requests without an answer and of waiting")
+    retries: int = Field(0, description="retried requests")
+    lost_s: float = Field(
+        0.0, description="seconds lost to requests without an answer and to waiting"
+    )
     seconds: float = Field(
-        description="overall: of the sessions that did work; of a task: with "
-        "at least one of its problems in work"
+        description="overall: of the sessions that did work; of a task: while at least one of its "
+        "problems was being decoded"
     )
     problems_per_s: float | None = Field(description="finished problems")
     tokens_per_s: float | None = Field(description="tokens of finished responses")

@@ -11,9 +11,10 @@ from rsd.analysis.compare import Comparison
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.plots.data import CostPoint, by_flops, by_latency
 from rsd.analysis.statistics.comparisons import pareto_front
-from rsd.analysis.summary import Conventions, Metrics, Tokens
+from rsd.analysis.summary import Metrics, Tokens
 from rsd.analysis.tables.accuracy import compare_all
 from rsd.analysis.tables.labels import labelled, run_name
+from rsd.costs import Flops
 from rsd.types import Role
 
 
@@ -45,7 +46,7 @@ class Difference(BaseModel):
     ci95: tuple[float, float] | None
     p_value: float | None = Field(description="two-sided, of the test that ci95 inverts")
     finished: int
-    flops_ratio: Conventions
+    flops_ratio: Flops
     tokens_first: dict[Role, Tokens]
     tokens_second: dict[Role, Tokens]
 
@@ -64,7 +65,7 @@ class Difference(BaseModel):
             ci95=it.ci95,
             p_value=it.p_value,
             finished=it.finished,
-            flops_ratio=Conventions.of(it.flops_ratio),
+            flops_ratio=it.flops_ratio,
             tokens_first=it.tokens_first,
             tokens_second=it.tokens_second,
         )
