@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from rsd import __version__
 from rsd.analysis.compare import Comparison
@@ -21,13 +21,11 @@ from rsd.types import Role
 class RunResult(BaseModel, ser_json_inf_nan="strings"):
     """One run with its `metrics.json`."""
 
-    run: str = Field(description="the name of its directory")
+    run: str  # the name of its directory
     name: str
     digest: str
-    strategy: str = Field(
-        description="in words, with what the run lacks, as in the table: `RSD δ=0.7 (3 failed)`"
-    )
-    decoding: dict[str, Any] = Field(description="the keys of decoding that decide its answers")
+    strategy: str  # in words, with what the run lacks: `RSD δ=0.7 (3 failed)`
+    decoding: dict[str, Any]  # the keys of decoding that determine its answers
     metrics: Metrics
 
 
@@ -36,15 +34,15 @@ class Difference(BaseModel):
 
     first: str
     second: str
-    first_strategy: str = Field(description="as in the table, with what the run lacks")
+    first_strategy: str  # in words, with what the run lacks
     second_strategy: str
     pairs: int
     unpaired: int
     first_better: int
     second_better: int
-    accuracy_difference: float | None = Field(description="first minus second, in [-1, 1]")
+    accuracy_difference: float | None  # first minus second, in [-1, 1]
     ci95: tuple[float, float] | None
-    p_value: float | None = Field(description="two-sided, of the test that ci95 inverts")
+    p_value: float | None  # two-sided, of the test that ci95 inverts
     finished: int
     flops_ratio: Flops
     tokens_first: dict[Role, Tokens]
@@ -79,23 +77,17 @@ class Point(BaseModel):
     cost_ci95: tuple[float, float]
     accuracy: float
     accuracy_ci95: tuple[float, float]
-    pareto: bool = Field(
-        description="no other run is as accurate for less, or more accurate at no more cost"
-    )
+    pareto: bool  # no other run is as accurate for less, or more accurate at no more cost
 
 
 class Results(BaseModel, ser_json_inf_nan="strings"):
     """What `rsd report --json` prints."""
 
-    rsd: str = Field(description="version")
+    rsd: str  # version
     runs: list[RunResult]
-    differences: list[Difference] = Field(
-        description="from the target alone, or from the first run if there is none"
-    )
-    by_flops: list[Point] = Field(description="cost: FLOPs per solution, the PRM reading once")
-    by_latency: list[Point] = Field(
-        description="cost: mean seconds per solution, without those that servers delayed"
-    )
+    differences: list[Difference]  # from the target alone, or from the first run
+    by_flops: list[Point]  # cost: FLOPs per solution, the PRM reading once
+    by_latency: list[Point]  # cost: mean seconds per solution, without those that servers delayed
 
 
 def results(runs: list[AnalyzedRun]) -> Results:
