@@ -22,7 +22,7 @@ from rsd.analysis.statistics.intervals import (
     clustered_interval,
     wilson_interval,
 )
-from rsd.analysis.summary import Average, Conventions, Latency, Metrics, Steps, Summary, Tokens
+from rsd.analysis.summary import Average, Latency, Metrics, Steps, Summary, Tokens
 from rsd.analysis.timing import (
     active_seconds,
     busy_shares,
@@ -143,8 +143,8 @@ def _summarize(
         wasted_regenerations=work.wasted_regenerations,
         mistaken_acceptances=work.mistaken_acceptances,
         tokens=token_totals(trajectories),
-        flops_per_problem=Conventions.of(spent / len(finished)),
-        flops_ratio_vs_target_only=Conventions.of(spent / reference_flops(work, counts)),
+        flops_per_problem=spent / len(finished),
+        flops_ratio_vs_target_only=spent / reference_flops(work, counts),
         latency_s=Latency.of([t.seconds for t in finished if not disturbed(t)]),
         disturbed=sum(map(disturbed, trajectories)),
         retries=sum(t.retries for t in trajectories),

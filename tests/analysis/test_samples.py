@@ -212,7 +212,7 @@ def test_only_problems_with_all_samples_count_and_a_failed_sample_is_one(tmp_pat
     assert it.maj_at_k[2].value == pytest.approx((1 / 2 + 1 / 2) / 2)
     assert it.best_of_k["last"][2].value == 0
     text = render_table([analyze(run)])
-    assert "over the 2 of 3 problems whose 3 samples are all decoded and graded" in text
+    assert "only the 2 of 3 problems whose 3 samples are all decoded and graded" in text
     assert sampled(run, [run.trajectories["demo", "3", 0]]) is None
 
 
@@ -221,7 +221,7 @@ def test_without_groups_there_is_no_vote(tmp_path):
     key = ("demo", "2", 2)
     run.grades[key] = run.grades[key].model_copy(update={"group": None})
     assert sampled(run, run.trajectories.values()).maj_at_k is None
-    assert "answers are not grouped" in " ".join(render_table([analyze(run)]).split())
+    assert "answers are not grouped yet" in " ".join(render_table([analyze(run)]).split())
 
 
 def test_aggregated_rewards_are_not_aggregated_again_nor_negative_ones_multiplied(tmp_path):

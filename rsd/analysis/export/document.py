@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from rsd import __version__
 from rsd.analysis.compare import Comparison
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.plots.data import CostPoint, by_flops, by_latency
 from rsd.analysis.statistics.comparisons import pareto_front
-from rsd.analysis.summary import Conventions, Metrics, Tokens
+from rsd.analysis.summary import Metrics, Tokens
 from rsd.analysis.tables.accuracy import compare_all
 from rsd.analysis.tables.labels import labelled, run_name
+from rsd.costs import Flops
 from rsd.types import Role
 
 
 class RunResult(BaseModel, ser_json_inf_nan="strings"):
     """One run with its `metrics.json`."""
 
-    run: str = Field(description="the name of its directory")
+    run: str  # the name of its directory
     name: str
     digest: str
-    strategy: str = Field(
-        description="in words, with what the run lacks, as in the table: `RSD δ=0.7 (3 failed)`"
-    )
-    decoding: dict[str, Any] = Field(description="the keys of decoding that decide its answers")
+    strategy: str  # in words, with what the run lacks: `RSD δ=0.7 (3 failed)`
+    decoding: dict[str, Any]  # the keys of decoding that determine its answers
     metrics: Metrics
 
 
@@ -35,17 +34,17 @@ class Difference(BaseModel):
 
     first: str
     second: str
-    first_strategy: str = Field(description="as in the table, with what the run lacks")
+    first_strategy: str  # in words, with what the run lacks
     second_strategy: str
     pairs: int
     unpaired: int
     first_better: int
     second_better: int
-    accuracy_difference: float | None = Field(description="first minus second, in [-1, 1]")
+    accuracy_difference: float | None  # first minus second, in [-1, 1]
     ci95: tuple[float, float] | None
-    p_value: float | None = Field(description="two-sided, of the test that ci95 inverts")
+    p_value: float | None  # two-sided, of the test that ci95 inverts
     finished: int
-    flops_ratio: Conventions
+    flops_ratio: Flops
     tokens_first: dict[Role, Tokens]
     tokens_second: dict[Role, Tokens]
 
@@ -64,7 +63,7 @@ class Difference(BaseModel):
             ci95=it.ci95,
             p_value=it.p_value,
             finished=it.finished,
-            flops_ratio=Conventions.of(it.flops_ratio),
+            flops_ratio=it.flops_ratio,
             tokens_first=it.tokens_first,
             tokens_second=it.tokens_second,
         )
@@ -78,23 +77,17 @@ class Point(BaseModel):
     cost_ci95: tuple[float, float]
     accuracy: float
     accuracy_ci95: tuple[float, float]
-    pareto: bool = Field(
-        description="no other run is as accurate for less, or more accurate at no more cost"
-    )
+    pareto: bool  # no other run is as accurate for less, or more accurate at no more cost
 
 
 class Results(BaseModel, ser_json_inf_nan="strings"):
     """What `rsd report --json` prints."""
 
-    rsd: str = Field(description="version")
+    rsd: str  # version
     runs: list[RunResult]
-    differences: list[Difference] = Field(
-        description="from the target alone, or from the first run if there is none"
-    )
-    by_flops: list[Point] = Field(description="cost: FLOPs per solution, the PRM reading once")
-    by_latency: list[Point] = Field(
-        description="cost: mean seconds per solution, without those that servers delayed"
-    )
+    differences: list[Difference]  # from the target alone, or from the first run
+    by_flops: list[Point]  # cost: FLOPs per solution, the PRM reading once
+    by_latency: list[Point]  # cost: mean seconds per solution, without those that servers delayed
 
 
 def results(runs: list[AnalyzedRun]) -> Results:

@@ -9,10 +9,10 @@ from rsd.analysis.compare import Comparison, compare, is_target_alone, target_on
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, failed, outcome
 from rsd.analysis.statistics.comparisons import problems_needed
-from rsd.analysis.summary import Conventions
 from rsd.analysis.tables.cells import accuracy, figure, fixed, p_value, percent, points
 from rsd.analysis.tables.labels import has_rewards, labels
 from rsd.analysis.timing import most_at_once
+from rsd.costs import Flops
 
 SIGNIFICANT = 0.05
 MARGIN = 0.02
@@ -67,7 +67,7 @@ def headline(runs: list[AnalyzedRun]) -> Headline:
     claim, evidence = f"Best for its cost: {names[id(best)]}, {_accuracy(best)}", []
     reference = target_only(best, runs)
     if reference is not None and not is_target_alone(best):
-        ratio = Conventions.of(compare(best, reference).flops_ratio)
+        ratio = compare(best, reference).flops_ratio
         claim += f", for {fixed(ratio.prm_once)} times the FLOPs of the target alone"
         claim += _per_step(ratio)
     claim += "."
@@ -216,7 +216,7 @@ def _accuracy(run: AnalyzedRun) -> str:
     return f"{share}% {interval}".rstrip() + lost
 
 
-def _per_step(ratio: Conventions) -> str:
+def _per_step(ratio: Flops) -> str:
     if ratio.prm_per_step is None or fixed(ratio.prm_once) == fixed(ratio.prm_per_step):
         return ""
     return f" ({fixed(ratio.prm_per_step)} if the PRM reads its whole input at every step)"

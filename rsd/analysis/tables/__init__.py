@@ -1,7 +1,7 @@
 """The tables of a report, for the terminal and the page.
 
-Each table is a function from runs to a `Block`, which names every column where it fills its cells:
-`accuracy` (answers and FLOPs), `servers` (tokens, speed, servers, provenance). `labels` names runs,
-`cells` formats numbers, `warnings` holds every warning and footnote that depends on the results,
-and `text` renders blocks in the terminal.
+Each table is a function from runs to a `Block` and names its columns where it fills their cells:
+`accuracy` (also cost and differences), `speed` (also tokens and servers), `samples`, `provenance`
+(also models). `labels` names runs, `cells` formats numbers, `warnings` words every warning that
+depends on the results, and `text` puts the tables in order for the terminal.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.summary import Conventions, Summary
+from rsd.analysis.summary import Summary
 from rsd.analysis.tables.block import Block, Column
 from rsd.analysis.tables.cells import (
     UNKNOWN,
@@ -32,7 +32,7 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
         reference = target_only(run, runs)
         ratio, mark = overall.flops_ratio_vs_target_only, ""
         if reference is not None:
-            ratio = Conventions.of(compare(run, reference).flops_ratio)
+            ratio = compare(run, reference).flops_ratio
         elif ratio.prm_once is not None:
             estimated, mark = True, "*"
         rows.append(

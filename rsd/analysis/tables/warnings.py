@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator
 
 from rsd.analysis.metrics import AnalyzedRun
+from rsd.analysis.samples import Samples
+from rsd.analysis.statistics.several_samples import MOST_VOTES
 from rsd.analysis.summary import Summary
 from rsd.analysis.tables.cells import percent
 from rsd.analysis.tables.labels import JUDGING, delta, labels, sampled
@@ -161,6 +163,25 @@ def about_speed(runs: list[AnalyzedRun]) -> list[str]:
             "answered some of their requests."
         )
     return notes
+
+
+def about_samples(run: AnalyzedRun, it: Samples, label: str) -> list[str]:
+    """What the figures of several samples exclude."""
+    notes = []
+    problems = len({key[:2] for key in run.run.trajectories})
+    if it.problems < problems:
+        notes.append(
+            f"only the {it.problems} of {problems} problems whose {it.n} samples are all decoded "
+            "and graded."
+        )
+    if it.maj_at_k is None and it.n <= MOST_VOTES:
+        notes.append("no majority vote, because answers are not grouped yet; run rsd grade.")
+    if it.best_of_k and it.unrewarded:
+        notes.append(
+            f"{it.unrewarded} of {it.n * it.problems} samples failed or have no accepted step with "
+            "a reward; they rank last in best-of-k."
+        )
+    return [f"{label}: {note}" for note in notes]
 
 
 def each_sample(runs: list[AnalyzedRun]) -> list[str]:

@@ -1,4 +1,4 @@
-// The problems: what of the index fits the filters, and as many of its rows as can be seen.
+// The list of problems: applies the filters to the index and draws only the visible rows.
 
 const ROW = 58;  // pixels; page.css gives rows the same height
 
@@ -22,7 +22,7 @@ class Index {
     return `${this.tasks[this.task[i]]} ${this.id[i]}${this.sample[i] ? ` #${this.sample[i]}` : ""}`;
   }
 
-  /** What a URL calls problem `i`. */
+  /** The URL fragment of problem `i`. */
   fragment(i) {
     const parts = ["problem", this.tasks[this.task[i]], this.id[i], ...(this.sample[i] ? [this.sample[i]] : [])];
     return `#${parts.map((part) => encodeURIComponent(String(part).toWellFormed())).join("/")}`;
@@ -38,7 +38,7 @@ class Index {
     return letters.includes("r") && letters.some((letter) => letter === "w" || letter === "f");
   }
 
-  /** Whether problem `i` fits all that is asked but the outcome; and then the outcomes it has. */
+  /** The outcomes of problem `i` if it passes all filters but that on outcomes; else empty. */
   found(i, asked) {
     if (asked.task >= 0 && this.task[i] !== asked.task) return "";
     if (asked.level >= 0 && this.level[i] !== asked.level) return "";
@@ -54,7 +54,7 @@ class Index {
     return letters;
   }
 
-  /** The problems that fit, and how many would fit each outcome. */
+  /** The problems that pass all filters, and how many each outcome would leave. */
   select(asked) {
     const found = [], counts = { all: 0, r: 0, w: 0, f: 0, u: 0 };
     for (let i = 0; i < this.length; i++) {
@@ -79,7 +79,7 @@ class List {
     });
   }
 
-  /** Show `found`, at the problem that was selected where it is still there. */
+  /** Show `found`; the selected problem stays selected if it is among them. */
   show(found) {
     const selected = this.found[this.at];
     this.found = found;

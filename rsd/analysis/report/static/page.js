@@ -5,7 +5,7 @@ const $ = (id) => document.getElementById(id);
 function themed() {
   const button = $("theme"), names = ["system", "light", "dark"];
   let theme = "system";
-  try { theme = localStorage.getItem("rsd-theme") || theme; } catch { /* a page of a file may have no storage */ }
+  try { theme = localStorage.getItem("rsd-theme") || theme; } catch { /* pages opened from a file may have no storage */ }
   const apply = () => {
     if (theme === "system") document.documentElement.removeAttribute("data-theme");
     else document.documentElement.dataset.theme = theme;
@@ -34,9 +34,9 @@ class Browser {
     this.index = index;
     this.asked = { words: [], run: -1, task: -1, level: -1, outcome: "all", only: new Set() };
     this.open = null;      // the opened problem
-    this.run = Number($("browser").dataset.run);  // whose solution is shown, and another beside it
+    this.run = Number($("browser").dataset.run);  // shown; `beside` is compared with it
     this.beside = -1;
-    this.source = false;   // whether mathematics is shown as it was written
+    this.source = false;   // whether mathematics is shown as its source
     this.chunks = new Map();
     this.list = new List(index, $("list"), $("rows"), (i) => this.go(i));
     this.filters();
@@ -98,7 +98,7 @@ class Browser {
     this.list.show(found);
   }
 
-  /** The steps of problem `i`; null where the page does not have them. */
+  /** The steps of problem `i`; null if the page omits them. */
   async read(i) {
     const chunk = this.index.chunk[i];
     if (chunk === null) return null;
@@ -118,7 +118,7 @@ class Browser {
     this.follow();
   }
 
-  /** Open what the URL names, or nothing. */
+  /** Open the problem that the URL names, if any. */
   async follow() {
     const i = this.index.places.get(location.hash);
     if (i === undefined) {
@@ -172,7 +172,7 @@ class Browser {
       element("div", { class: "solutions", id: "solutions" }, ...solutions));
   }
 
-  /** Which run is shown, which one beside it, and the switches. */
+  /** Buttons for the run shown, the run to compare it with, and the options. */
   tools(problem, letters) {
     const { runs } = this.index, redraw = () => this.draw();
     const solved = runs.map((run, r) => r).filter((r) => problem.solutions[r]);

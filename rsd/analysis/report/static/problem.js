@@ -10,7 +10,7 @@ function badge(letter) {
   return element("span", { class: `outcome ${letter}` }, `${mark} ${word}`);
 }
 
-/** A reward and, where a threshold decided, on which side of it. */
+/** A reward, and its side of the threshold if one decided. */
 function rewardOf(step, run) {
   const value = Number(step.reward), threshold = run.threshold === null ? NaN : Number(run.threshold);
   let side = "";
@@ -37,13 +37,13 @@ function card(step, run, source) {
     shown(step.text, source, step.kept ? "div" : "del"));
 }
 
-/** The candidates that lost a place in the response, folded. */
+/** The rejected candidates of one step, folded. */
 function losers(steps, run, source, open) {
   const word = run.judged ? "rejected" : "not chosen", one = steps[0];
   const summary = steps.length > 1 ? `${steps.length} candidates ${word}`
     : `${SIGNS[one.source]} ${one.source} ${word}${one.reward === null ? "" : `, reward ${one.reward}`}`;
   const it = element("details", { class: "losers" }, element("summary", {}, summary));
-  // Filled when unfolded: beams leave many.
+  // Filled when expanded, because beam search leaves many.
   const fill = () => it.childElementCount > 1 || it.append(...steps.map((step) => card(step, run, source)));
   it.addEventListener("toggle", fill);
   if (open) {

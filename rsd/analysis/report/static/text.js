@@ -27,7 +27,7 @@ function element(name, attributes = {}, ...children) {
   return it;
 }
 
-/** Text nodes of `text`, with what cannot be seen named. */
+/** Text nodes of `text`, with invisible characters shown by code point. */
 function plain(text) {
   const nodes = [];
   let from = 0;
@@ -46,7 +46,7 @@ function boxed(inside) {
   return element("span", { class: "boxed" }, ...(math ? [math] : typeset(inside)));
 }
 
-/** Nodes of `text`, its mathematics set; what cannot be set stays as its source, in code. */
+/** Nodes of `text`, with its mathematics rendered, or as code where it cannot be. */
 function typeset(text) {
   if (text.length > SET) return plain(text);
   const nodes = [];
@@ -69,7 +69,7 @@ function typeset(text) {
   return nodes;
 }
 
-/** An element that shows `text`; of a very long one the beginning, and a button for the rest. */
+/** An element that shows `text`; a very long one is cut, with a button for the rest. */
 function shown(text, source, name = "div") {
   const it = element(name, { class: "text", dir: "auto" });
   const make = source ? plain : typeset;
