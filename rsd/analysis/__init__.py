@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rsd.analysis.compare import compare
-from rsd.analysis.metrics import AnalyzedRun, analyze, compute, save_metrics, write_metrics
+from rsd.analysis.metrics import AnalyzedRun, analyze, save_metrics
 from rsd.analysis.paper.published import read_published
 from rsd.analysis.report import render_page, write_page
 from rsd.analysis.summary import Metrics
@@ -27,13 +27,11 @@ __all__ = [
     "Metrics",
     "analyze",
     "compare",
-    "compute",
     "read_published",
     "render_page",
     "render_table",
     "save_metrics",
     "summarize",
-    "write_metrics",
     "write_page",
 ]
 

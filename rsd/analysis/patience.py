@@ -1,5 +1,5 @@
-"""A run of the profile `paper` as the published program would have counted it: solutions cut by
-its patience, and the tokens of each step encoded again."""
+"""A run of the profile `paper` as the published program would have counted it: with solutions cut
+by its patience rule, and with the tokens of each step encoded again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
-from rsd.analysis.outcomes import Outcome, failed, outcome, outcome_paper
+from rsd.analysis.outcomes import failed, outcome, outcome_paper, share_right
 from rsd.costs import share
 from rsd.patience import cut, cuts
 from rsd.records import GradeRecord, Key, RunRecord, TrajectoryRecord
@@ -60,16 +60,16 @@ class PaperFigures(BaseModel):
         return cls(
             cut=len(shortened),
             ungraded=sum(t.key not in patient.grades for t in shortened),
-            accuracy=_share_right(outcome(*pair) for pair in graded),
-            accuracy_paper=_share_right(outcome_paper(*pair) for pair in graded),
+            accuracy=share_right(outcome(*pair) for pair in graded),
+            accuracy_paper=share_right(outcome_paper(*pair) for pair in graded),
             tokens=PaperTokens.of(left),
             tokens_without_patience=PaperTokens.of(whole),
         )
 
 
 def after_patience(run: RunRecord) -> RunRecord:
-    """`run` with the solutions that patience cuts shortened, and their grades as such; one that
-    has not been graded since has none. A run of another profile is returned as it is."""
+    """`run` with the solutions that the patience rule cuts, and the grades of what is left of
+    them; those not graded since have none. A run of another profile is returned as it is."""
     if run.config.decoding.profile != "paper":
         return run
     found = cuts(run.trajectories.values())
@@ -80,8 +80,3 @@ def after_patience(run: RunRecord) -> RunRecord:
         if grade is not None and grade.steps == steps:
             grades[key] = grade
     return replace(run, trajectories=run.trajectories | shortened, grades=grades)
-
-
-def _share_right(outcomes: Iterable[Outcome]) -> float | None:
-    counted = [it is Outcome.RIGHT for it in outcomes if it.counts]
-    return sum(counted) / len(counted) if counted else None

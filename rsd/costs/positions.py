@@ -14,10 +14,10 @@ from rsd.types import Source
 
 
 def generator_positions(steps: Sequence[StepRecord], source: Source) -> int:
-    """Positions that the model of `source` processed to write steps, also ahead and in vain, to
-    grade them, and to tell how likely they are. The last it reads in full each time: vLLM leaves
-    its prefix cache unread for requests that want the log-probabilities of their prompt. A reward
-    over all steps so far brings the question about each that was not graded yet."""
+    """Positions that the model of `source` processed to write steps (discarded ones included), to
+    grade them, and to tell how likely they are. For the last it reads its whole input each time,
+    as vLLM does not use its prefix cache for requests that want log-probabilities of the prompt.
+    A reward over all steps so far adds the question about each step that was not graded yet."""
     processed, tree = 0, _Tree(steps)
     graded: set[int] = set()
     for at, step in enumerate(steps):

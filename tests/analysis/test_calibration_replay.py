@@ -13,7 +13,7 @@ from rsd.analysis.calibration import calibrate
 from rsd.analysis.calibration.recorded import read_rewards
 from rsd.analysis.calibration.replay import replay, unchanged
 from rsd.analysis.calibration.table import render_calibration
-from rsd.analysis.metrics import compute
+from rsd.analysis.metrics import analyze
 from rsd.records import RunRecord
 
 THRESHOLDS = st.sampled_from([-inf, 0.0, 0.25, 0.4, 0.5, 0.65, 0.9, 1.0, inf])
@@ -26,7 +26,7 @@ def accuracy(run: RunRecord) -> float:
 @given(st.integers(0, 500), THRESHOLDS, st.booleans())
 def test_at_its_own_threshold_a_run_is_predicted_exactly(seed, threshold, oracle):
     run = World(seed).run(threshold, oracle)
-    found, metrics = replay(read_rewards(run), threshold), compute(run).overall
+    found, metrics = replay(read_rewards(run), threshold), analyze(run).metrics.overall
     assert found.unchanged == found.solutions == metrics.n
     assert found.accuracy_least == found.accuracy_most == metrics.accuracy
     assert found.ci95 == pytest.approx(metrics.ci95)
@@ -106,7 +106,7 @@ def test_predictions_are_checked_against_runs_at_other_thresholds():
     assert [made.threshold for made in found.checks] == [-inf, 0.3, 0.7]
     for made, other in zip(found.checks, (others[1], others[2], others[0]), strict=True):
         assert made.accuracy == accuracy(other)
-        assert made.target_share == pytest.approx(compute(other).overall.target_step_share)
+        assert made.target_share == pytest.approx(analyze(other).metrics.overall.target_step_share)
         assert made.same_response == made.same_verdict == made.unchanged
     assert found.not_checked == {}
 

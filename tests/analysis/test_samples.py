@@ -13,7 +13,7 @@ from analysis.made_up_runs import draft, grade, solution, target, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd.analysis import analyze, compute, render_page, render_table, summarize
+from rsd.analysis import analyze, render_page, render_table, summarize
 from rsd.analysis.samples import sampled
 from rsd.analysis.statistics.several_samples import best_of_k, majority_at_k, pass_at_k
 from rsd.records import read_run
@@ -170,7 +170,7 @@ def test_the_block_by_hand(tmp_path):
 
 
 def test_figures_for_one_sample_are_the_accuracy_with_its_interval(tmp_path):
-    overall = compute(read_run(run_of(tmp_path / "r", BY_HAND))).overall
+    overall = analyze(read_run(run_of(tmp_path / "r", BY_HAND))).metrics.overall
     it = overall.samples
     for figures in (it.pass_at_k, it.maj_at_k, *it.best_of_k.values()):
         assert figures[0].value == pytest.approx(overall.accuracy)
@@ -180,7 +180,7 @@ def test_figures_for_one_sample_are_the_accuracy_with_its_interval(tmp_path):
 def test_samples_in_another_order_give_the_same_block(tmp_path):
     turned = {problem_id: its[::-1] for problem_id, its in reversed(BY_HAND.items())}
     blocks = [
-        compute(read_run(run_of(tmp_path / name, samples))).overall.samples.model_dump()
+        analyze(read_run(run_of(tmp_path / name, samples))).metrics.overall.samples.model_dump()
         for name, samples in (("a", BY_HAND), ("b", turned))
     ]
     assert json.dumps(blocks[0]) == json.dumps(blocks[1])
@@ -188,9 +188,9 @@ def test_samples_in_another_order_give_the_same_block(tmp_path):
 
 def test_the_interval_of_the_accuracy_is_by_problem(tmp_path):
     alike = {str(i): [(i < 6, 0, ())] * 8 for i in range(10)}
-    many = compute(read_run(run_of(tmp_path / "a", alike))).overall
+    many = analyze(read_run(run_of(tmp_path / "a", alike))).metrics.overall
     single = {problem_id: its[:1] for problem_id, its in alike.items()}
-    one = compute(read_run(run_of(tmp_path / "b", single))).overall
+    one = analyze(read_run(run_of(tmp_path / "b", single))).metrics.overall
     assert many.accuracy == one.accuracy
     assert many.ci95[1] - many.ci95[0] > one.ci95[1] - one.ci95[0]
     assert one.ci95 == pytest.approx((0.3127, 0.8318), abs=1e-4)  # Wilson for 6 of 10
@@ -245,7 +245,9 @@ def test_rejected_steps_have_no_say_in_the_best(tmp_path):
         solution("1", [better], sample=1),
     ]
     grades = [grade("1", right, sample=i, group=i) for i, right in enumerate([False, True])]
-    it = compute(read_run(write_run(tmp_path / "r", solutions, grades, samples=2))).overall.samples
+    it = analyze(
+        read_run(write_run(tmp_path / "r", solutions, grades, samples=2))
+    ).metrics.overall.samples
     assert it.best_of_k["last"][1].value == 1
 
 

@@ -10,7 +10,7 @@ from analysis.made_up_runs import grade, three_solutions, write_run
 
 from rsd.analysis import analyze, render_page, render_table
 from rsd.analysis.export import write_tables
-from rsd.analysis.metrics import AnalyzedRun, compute
+from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, outcome, outcome_paper
 from rsd.analysis.tables.labels import labels
 from rsd.records import read_run
@@ -36,7 +36,7 @@ def test_each_grader_has_its_own() -> None:
 
 
 def test_they_count_as_not_right_and_are_counted_apart(run: AnalyzedRun) -> None:
-    overall = compute(run.run).overall
+    overall = analyze(run.run).metrics.overall
     assert overall.accuracy == overall.accuracy_paper == pytest.approx(1 / 3)
     assert (overall.undecided, overall.undecided_paper, overall.ungraded) == (2, 2, 0)
 

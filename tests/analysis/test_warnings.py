@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from analysis.made_up_runs import draft, solution, target, write_run
 
-from rsd.analysis import analyze, render_table, write_metrics, write_page
+from rsd.analysis import analyze, render_table, summarize, write_page
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.records import StepRecord, read_run
 from rsd.types import StopReason
@@ -47,7 +47,7 @@ def test_solutions_that_a_rule_cut_are_said(tmp_path):
     page = tmp_path / "page.html"
     write_page([analyzed(run)], page)
     assert expected in page.read_text()
-    write_metrics(run)
+    summarize(run)
     metrics = json.loads((run / "metrics.json").read_text())
     shares = {"max_tokens": 0.25, "max_steps": 0, "context": 0, "repetition": 0.125}
     assert metrics["overall"]["cut"] == metrics["tasks"]["demo"]["cut"] == shares

@@ -34,7 +34,7 @@ _WORK = (
     "draft_tokens_rejected",
     "target_tokens_kept",
 )
-"""Columns of `problems.csv` that are fields of a problem's fold (`rsd.costs.Fold`)."""
+"""Columns of `problems.csv` that are fields of the costs of a problem (`rsd.costs.CostTotals`)."""
 
 
 def write_tables(runs: list[AnalyzedRun], directory: Path) -> list[Path]:
@@ -128,7 +128,7 @@ def _problems(run: AnalyzedRun) -> list[Row]:
     manifest = run.run.manifest
     rows = []
     for key, it in run.run.trajectories.items():
-        grade, work = run.run.grades.get(key), run.folds[key]
+        grade, work = run.run.grades.get(key), run.costs[key]
         cost = flops(work, manifest.parameters, speculation_cost(manifest))
         rows.append(
             {

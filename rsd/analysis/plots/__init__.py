@@ -1,10 +1,12 @@
-"""The report's pictures: one function, each picture as inline SVG and as PNG.
+"""The plots of a report, each as inline SVG and as PNG.
 
     drawn = plots(runs)        [] where matplotlib is not installed; `missing()` says so
 
-The SVG takes its ink from the text around it (`currentColor`), has no background, no script, no
-reference to anything outside itself, and ids of its own, so that several can stand in one page,
-light or dark. The PNG is the same figure in dark ink on white.
+One file draws one plot, with the numbers that only it needs: `cost`, `sweep`, `rewards`, `tokens`,
+`draft_alone` and `latency`. `data` holds the numbers that several share and needs no matplotlib,
+`captions` their sentences, `style` the look. The SVG takes its ink from the text around it
+(`currentColor`), has no background, no script, no reference to anything outside itself, and ids of
+its own, so that several can stand in one page, light or dark. The PNG is in dark ink on white.
 """
 
 from __future__ import annotations
@@ -27,15 +29,15 @@ NAMES = (
     "draft-alone",
     "latency",
 )
-"""The pictures, in the order of a report."""
+"""The plots, in the order of a report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One picture. `name` is a file stem and an HTML id, of [a-z-] only, one of `NAMES`. `title`
-    and `caption` are plain text, not escaped; the caption says n, what the intervals are, and how
-    to read the picture. `svg` is an `<svg>` element to be put into a page as it is: it fills the
-    width of its container (at most about 36 rem looks well) and names itself to screen readers."""
+    """One plot. `name` is one of `NAMES`, a file stem and an HTML id. `title` and `caption` are
+    plain text, not escaped; the caption says n, what the intervals are, and how to read the plot.
+    `svg` is an `<svg>` element that fills the width of its container (at most about 36 rem looks
+    well) and has a label for screen readers."""
 
     name: str
     title: str
@@ -53,7 +55,7 @@ class Plot:
 
 
 def missing() -> str | None:
-    """One line to show in place of the pictures where there can be none; None where they can."""
+    """One line to show in place of the plots if matplotlib is missing; None if it is there."""
     if find_spec("matplotlib") is not None:
         return None
     return (
@@ -63,16 +65,25 @@ def missing() -> str | None:
 
 
 def plots(runs: list[AnalyzedRun]) -> list[Plot]:
-    """The pictures that `runs` (at least one) have data for, in the order of a report. A picture
-    that says nothing about these runs, such as δ where there is no sweep, is left out."""
+    """The plots of `runs` (at least one), in the order of a report. A plot that says nothing about
+    these runs, such as δ without a sweep, is left out."""
     if missing() is not None:
         return []
-    from rsd.analysis.plots import figures, style
+    from rsd.analysis.plots import cost, draft_alone, latency, rewards, style, sweep, tokens
 
+    draws = (
+        cost.accuracy_flops,
+        cost.accuracy_latency,
+        sweep.threshold,
+        rewards.rewards,
+        tokens.tokens,
+        draft_alone.draft_alone,
+        latency.latency,
+    )
     drawn = []
     with style.style():
-        for name in NAMES:
-            it = figures.FIGURES[name](runs)
+        for name, draw in zip(NAMES, draws, strict=True):
+            it = draw(runs)
             if it is not None:
                 style.settle(it.figure)
                 svg = style.svg(it.figure, name, f"{it.title}. {it.caption}")

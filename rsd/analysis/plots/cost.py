@@ -1,4 +1,4 @@
-"""The picture of accuracy against a cost: numbered points, their intervals, the Pareto front."""
+"""Accuracy against a cost: numbered points, their intervals, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Bbox
 
+from rsd.analysis.metrics import AnalyzedRun
+from rsd.analysis.plots import captions, data
 from rsd.analysis.plots.data import CostPoint
 from rsd.analysis.plots.style import (
     BLUE,
@@ -17,6 +19,7 @@ from rsd.analysis.plots.style import (
     INK,
     ORANGE,
     PURPLE,
+    Drawn,
     figure,
     logarithmic,
     printable,
@@ -37,7 +40,38 @@ OFFSETS = ((7, 7), (-7, 7), (7, -7), (-7, -7), (0, 12), (0, -12), (14, 0), (-14,
 """Where a point's number may stand, in points from it; the first free place is taken."""
 
 
-def cost_figure(points: list[CostPoint], what: str) -> Figure:
+def accuracy_flops(runs: list[AnalyzedRun]) -> Drawn | None:
+    """Accuracy against FLOPs per problem."""
+    about = (
+        "FLOPs are 2 x parameters x tokens processed by all models, the PRM reading each token "
+        f"once, as with a prefix cache. {captions.each_sample(runs)}"
+    )
+    return _drawn("Accuracy against FLOPs", "FLOPs per problem", data.by_flops(runs), about)
+
+
+def accuracy_latency(runs: list[AnalyzedRun]) -> Drawn | None:
+    """Accuracy against mean latency."""
+    about = (
+        f"Latency is of one problem while {captions.concurrency(runs)} were in flight; it depends "
+        f"on that number and on the machine. {captions.untimed(runs)}"
+    )
+    what = "mean latency of a problem, s"
+    return _drawn("Accuracy against latency", what, data.by_latency(runs), about)
+
+
+def _drawn(title: str, what: str, points: list[CostPoint], about: str) -> Drawn | None:
+    if not points:
+        return None
+    caption = (
+        f"{captions.count([it.accuracy.n for it in points])} problems a run. "
+        f"{captions.INTERVALS}, in both directions. The dotted line is the Pareto front: no run "
+        "beats those on it, whose markers are filled, in accuracy without costing more. "
+        f"{about}".strip()
+    )
+    return Drawn(title, caption, _figure(points, what))
+
+
+def _figure(points: list[CostPoint], what: str) -> Figure:
     """The figure of `points` (at least one); `what` names the cost and its unit."""
     rows = len(points) if _wide(points) else (len(points) + 1) // 2
     made, (axes,) = figure(3.4 + 0.19 * rows)

@@ -1,46 +1,52 @@
-"""The picture of the rewards of draft steps, by the answer that their solutions came to."""
+"""Histograms of the rewards of draft steps, by the answer that their solutions came to."""
 
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from rsd.analysis.calibration.recorded import STRATEGIES, own_threshold
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.plots import data
+from rsd.analysis.outcomes import decided
+from rsd.analysis.plots import captions
 from rsd.analysis.plots.style import (
     BLUE,
     INK,
     ORANGE,
-    PANELS,
     Drawn,
     figure,
     legend,
     printable,
-    which,
+    some,
 )
 from rsd.analysis.tables.labels import has_rewards, labels
 
 
 def rewards(runs: list[AnalyzedRun]) -> Drawn | None:
-    """Histograms of the rewards of draft steps, by the solution's answer."""
+    """One panel for each run; None without rewards."""
     pairs = zip(runs, labels(runs), strict=True)
-    scored = [(run, label) for run, label in pairs if any(data.rewards_by_answer(run))]
+    scored = [(run, label) for run, label in pairs if any(rewards_by_answer(run))]
     judged = [it for it in scored if has_rewards(it[0])] or scored
-    shown = data.some(judged, PANELS)
+    shown = some(judged)
     if not shown:
         return None
     made, panels = figure(0.7 + 1.5 * len(shown), rows=len(shown))
     for axes, (run, label) in zip(panels, shown, strict=True):
-        right, wrong = data.rewards_by_answer(run)
+        right, wrong = rewards_by_answer(run)
         low, high = min(0.0, *right, *wrong), max(1.0, *right, *wrong)
         edges = np.linspace(low, high, 21)
-        _histogram(axes, right, edges, "right", BLUE, "-", None)
-        _histogram(axes, wrong, edges, "wrong", ORANGE, "--", "////")
-        if run.run.config.decoding.strategy in ("rsd", "oracle"):
-            at = run.run.config.decoding.threshold
-            if run.run.config.decoding.weighting == "step" and low <= at <= high:
-                axes.axvline(at, color=INK, linewidth=1, linestyle=":")
+        looks = (("right", right, BLUE, "-", None), ("wrong", wrong, ORANGE, "--", "////"))
+        for name, values, color, dash, hatch in looks:
+            if values:
+                shares = np.histogram(values, edges)[0] / len(values)
+                axes.stairs(shares, edges, color=color, linestyle=dash, linewidth=1.6,
+                            label=f"answer {name}, n = {len(values):,}")  # fmt: skip
+                axes.stairs(shares, edges, color=color, edgecolor=color, alpha=0.2,
+                            fill=True, hatch=hatch, linewidth=0)  # fmt: skip
+        delta = own_threshold(run.run.config)
+        by_reward = run.run.config.decoding.strategy in STRATEGIES
+        if by_reward and delta is not None and low <= delta <= high:
+            axes.axvline(delta, color=INK, linewidth=1, linestyle=":")
         axes.set_title(printable(label, 48))
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g}%"))
@@ -50,23 +56,18 @@ def rewards(runs: list[AnalyzedRun]) -> Drawn | None:
     caption = (
         "Share of the draft steps of right and of wrong solutions, kept or not, in 20 bins of "
         "the reward, on a logarithmic scale; n in the legend, no intervals. The dotted line is δ. "
-        f"{which(len(shown), len(judged))}"
+        f"{captions.shown(len(shown), len(judged))}"
     )
     return Drawn("Rewards by correctness of the answer", caption.strip(), made)
 
 
-def _histogram(
-    axes: Axes,
-    values: list[float],
-    edges: np.ndarray[tuple[int], np.dtype[np.float64]],
-    name: str,
-    color: str,
-    dash: str,
-    hatch: str | None,
-) -> None:
-    if values:
-        counts, _ = np.histogram(values, edges)
-        axes.stairs(counts / len(values), edges, color=color, linestyle=dash, linewidth=1.6,
-                    label=f"answer {name}, n = {len(values):,}")  # fmt: skip
-        axes.stairs(counts / len(values), edges, color=color, edgecolor=color, alpha=0.2,
-                    fill=True, hatch=hatch, linewidth=0)  # fmt: skip
+def rewards_by_answer(run: AnalyzedRun) -> tuple[list[float], list[float]]:
+    """Rewards of all scored draft steps, kept or not, of right and of wrong solutions. Failed and
+    undecided ones are neither."""
+    right: list[float] = []
+    wrong: list[float] = []
+    for key, verdict in decided(run.run).items():
+        steps = run.run.trajectories[key].steps
+        its = [s.reward for s in steps if s.source == "draft" and s.reward is not None]
+        (right if verdict else wrong).extend(its)
+    return right, wrong

@@ -1,24 +1,29 @@
-"""How the pictures look, and how a figure becomes inline SVG and PNG.
+"""How the plots look, and how a figure becomes inline SVG and PNG. Needs matplotlib.
 
-Needs matplotlib. Colours keep a contrast of at least 3 to white and to the page's dark ground, so
-one SVG serves both; every series has a marker, a dash or a hatch of its own besides. Figures are
-as narrow as a phone, so that their text stays readable there.
+Colours have a contrast of at least 3 to white and to the page's dark ground, so that one SVG serves
+both; each series also has its own marker, dash or hatch. Figures are as narrow as a phone.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from typing import TypeVar
 from warnings import catch_warnings, filterwarnings
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from rsd.analysis.plots.data import Estimate
+
+T = TypeVar("T")
 
 WIDTH = 4.8  # inches; 346 units of the SVG, about the pixels of a phone
 INK = "#1d2129"  # becomes currentColor
@@ -31,7 +36,7 @@ BLUE, ORANGE, GREEN, PURPLE, PINK, GREY = (
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """How one series is told from the others."""
+    """The look of one of several series."""
 
     color: str
     marker: str
@@ -48,7 +53,7 @@ SERIES = (
 )
 
 PANELS = len(SERIES)
-"""Runs shown in a picture that has a panel or a line for each."""
+"""The most runs shown in a plot that has a panel or a line for each."""
 
 _STYLE = {
     "font.family": "sans-serif",
@@ -88,9 +93,29 @@ class Drawn:
     figure: Figure
 
 
+def some(items: Sequence[T]) -> list[T]:
+    """At most `PANELS` of `items`, evenly spread, the first and the last among them."""
+    if len(items) <= PANELS:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (PANELS - 1))] for i in range(PANELS)]
+
+
+def estimates(
+    axes: Axes, points: Sequence[tuple[float, Estimate]], look: Series, label: str, line: bool
+) -> None:
+    """Draw (x, estimate) points (at least one) with their intervals, joined by a `line` or not."""
+    axes.errorbar(
+        [x for x, _ in points],
+        [it.value for _, it in points],
+        yerr=np.hstack([it.errors for _, it in points]),
+        color=look.color, marker=look.marker, linestyle=look.dash if line else "none",
+        markersize=5, elinewidth=1, capsize=2, label=label,
+    )  # fmt: skip
+
+
 @contextmanager
 def style() -> Iterator[None]:
-    """Within it, figures are made and written in the report's look."""
+    """Make and write figures in the report's look."""
     with rc_context(_STYLE), catch_warnings():  # type: ignore[arg-type]
         filterwarnings("ignore", "Glyph .* missing from font")  # the reader's fonts may have it
         yield
@@ -151,11 +176,6 @@ def svg(figure: Figure, name: str, description: str) -> str:
 
 
 def printable(label: str, most: int = 34) -> str:
-    """`label` without characters that a picture cannot show, at most `most` long."""
+    """`label` without characters that a plot cannot show, at most `most` long."""
     clean = "".join(it if it.isprintable() else "\N{REPLACEMENT CHARACTER}" for it in label)
     return clean if len(clean) <= most else f"{clean[: most - 1]}…"
-
-
-def which(shown: int, known: int, what: str = "runs") -> str:
-    """A sentence for the caption, if not all are shown."""
-    return "" if shown == known else f"{shown} of {known} {what} are shown."

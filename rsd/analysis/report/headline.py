@@ -191,7 +191,7 @@ def _without_target(run: AnalyzedRun) -> list[str]:
         return []
     record = run.run
     done = [key for key, it in record.trajectories.items() if not failed(it)]
-    alone = [key for key in done if not run.folds[key].target_steps_kept]
+    alone = [key for key in done if not run.costs[key].target_steps_kept]
     if not alone:
         return []
     outcomes = [outcome(record.trajectories[key], record.grades.get(key)) for key in alone]

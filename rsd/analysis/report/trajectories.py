@@ -71,7 +71,7 @@ def pack(runs: list[AnalyzedRun], most: int = MOST) -> Packed:
             asked: _Solution(
                 run.run.trajectories[key],
                 run.run.grades.get(key),
-                run.folds[key].target_steps_kept > 0,
+                run.costs[key].target_steps_kept > 0,
             )
             for asked, key in by_asked(run.run).items()
         }

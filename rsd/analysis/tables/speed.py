@@ -20,7 +20,7 @@ def tokens_and_speed(runs: list[AnalyzedRun]) -> Block:
     for run in runs:
         overall, latency = run.metrics.overall, run.metrics.overall.latency_s
         finished = [key for key, it in run.run.trajectories.items() if not failed(it)]
-        work, n = total(run.folds[key] for key in finished), len(finished)
+        work, n = total(run.costs[key] for key in finished), len(finished)
         row = {
             "run": run_name(run),
             "strategy": labelled(run.run),

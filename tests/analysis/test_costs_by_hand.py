@@ -24,20 +24,20 @@ from analysis.made_up_runs import PARAMETERS, draft, target, three_solutions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd.costs import Flops, flops, fold, reference_flops, total
+from rsd.costs import Flops, cost_totals, flops, reference_flops, total
 
 
 def test_processed_tokens_of_each_problem():
-    folds = [fold(trajectory.steps) for trajectory in three_solutions()]
-    assert [f.processed_draft for f in folds] == [38, 25, 36]
-    assert [f.processed_target for f in folds] == [31, 0, 35]
-    assert [f.processed_prm_once for f in folds] == [34, 18, 31]
-    assert [f.processed_prm_per_step for f in folds] == [70, 18, 43]
-    assert [f.reference for f in folds] == [34, 25, 35]
+    costs = [cost_totals(trajectory.steps) for trajectory in three_solutions()]
+    assert [f.processed_draft for f in costs] == [38, 25, 36]
+    assert [f.processed_target for f in costs] == [31, 0, 35]
+    assert [f.processed_prm_once for f in costs] == [34, 18, 31]
+    assert [f.processed_prm_per_step for f in costs] == [70, 18, 43]
+    assert [f.reference for f in costs] == [34, 25, 35]
 
 
 def test_shares_are_pooled_over_problems():
-    work = total(fold(trajectory.steps) for trajectory in three_solutions())
+    work = total(cost_totals(trajectory.steps) for trajectory in three_solutions())
     # Kept 2 + 1 + 0 of 3 + 1 + 2 draft steps; target steps 1 + 0 + 2 of 3 + 1 + 2 kept steps.
     assert work.trajectories == 3
     assert work.acceptance_rate == pytest.approx(3 / 6)
@@ -48,7 +48,7 @@ def test_shares_are_pooled_over_problems():
 
 
 def test_flops_are_twice_parameters_times_tokens():
-    work = total(fold(trajectory.steps) for trajectory in three_solutions())
+    work = total(cost_totals(trajectory.steps) for trajectory in three_solutions())
     # Draft 99 tokens, target 66, PRM 83 or 131, at 10, 100 and 20 parameters.
     spent = flops(work, PARAMETERS)
     assert spent == Flops(2 * (990 + 6600 + 1660), 2 * (990 + 6600 + 2620))
@@ -69,7 +69,7 @@ def test_a_target_that_grades_pays_for_the_steps_that_it_reads():
         step.model_copy(update={"score_role": "target"}) if step.score_tokens else step
         for step in steps
     ]
-    work = fold(judged)
+    work = cost_totals(judged)
     assert work.processed_target == 33 + 12 + 6 + 11
     assert work.processed_prm_once == work.processed_prm_per_step == 0
     assert flops(work, PARAMETERS | {"prm": None}).prm_once is not None
@@ -84,25 +84,25 @@ def test_requests_for_the_rewards_of_earlier_steps_count_once_per_request():
     )
     again = last.model_copy(update={"score_extra_tokens": 25})  # the target's step, scored apart
     steps = [first, rejected, written]
-    alone, both = (fold([*steps, step]) for step in (last, again))
+    alone, both = (cost_totals([*steps, step]) for step in (last, again))
     assert both.processed_prm_per_step == alone.processed_prm_per_step + 25
     assert both.processed_prm_once == alone.processed_prm_once
 
 
 def test_flops_without_a_needed_parameter_count_are_unknown_not_zero():
-    work = fold(three_solutions()[0].steps)
+    work = cost_totals(three_solutions()[0].steps)
     assert flops(work, PARAMETERS | {"prm": None}) == Flops(None, None)
     assert reference_flops(work, PARAMETERS | {"target": None}) == Flops(None, None)
 
 
 def test_a_model_that_did_nothing_costs_nothing_whatever_its_size():
-    alone = fold([target(0, 20, 10), target(1, 30, 5)])
+    alone = cost_totals([target(0, 20, 10), target(1, 30, 5)])
     spent = flops(alone, {"draft": None, "target": 100, "prm": None})
     assert spent == reference_flops(alone, PARAMETERS) == Flops(7000, 7000)
 
 
-def test_no_steps_fold_to_nothing():
-    empty = fold([])
+def test_no_steps_cost_nothing():
+    empty = cost_totals([])
     assert empty.acceptance_rate is empty.acceptance_rate_tokens is empty.target_step_share is None
     assert flops(empty, PARAMETERS) == Flops(0, 0)
     assert total([]).trajectories == 0
@@ -119,7 +119,7 @@ def test_once_never_exceeds_per_step_and_covers_what_was_kept(plan):
             steps.append(target(index, prompt, written))
         tokens = drafted if kept else written
         prompt, read = prompt + tokens, read + tokens
-    it = fold(steps)
+    it = cost_totals(steps)
     assert it.processed_prm_once <= it.processed_prm_per_step
     rejected = it.draft_tokens_rejected
     if plan:
@@ -140,7 +140,7 @@ def test_samples_share_their_prompt_and_nothing_else():
     """Two solutions of one problem, the second kept: prompt 20 once, 5 + 4 and 6 + 3 tokens."""
     lost = [sampled(0, 0, False, 20, 5), sampled(1, 0, False, 25, 4, continues=0)]
     won = [sampled(0, 1, True, 20, 6), sampled(1, 1, True, 26, 3)]
-    it = fold(lost + won)
+    it = cost_totals(lost + won)
     assert it.processed_draft == 20 + 5 + 4 + 6 + 3
     assert it.reference == 20 + 6 + 3
     assert (it.draft_steps_kept, it.draft_steps_rejected) == (2, 0)
@@ -158,7 +158,7 @@ def test_a_beam_is_charged_for_what_it_does_not_share():
         sampled(0, 1, True, 20, 6),
         sampled(1, 3, True, 26, 3),
     ]
-    assert fold(steps).processed_draft == 20 + 5 + 6 + 4 + 7 + 2 + 3
+    assert cost_totals(steps).processed_draft == 20 + 5 + 6 + 4 + 7 + 2 + 3
 
 
 def test_of_several_draft_candidates_one_is_put_to_the_rule():
@@ -172,7 +172,7 @@ def test_of_several_draft_candidates_one_is_put_to_the_rule():
         target(1, 25, 6),
         sampled(2, 0, True, 31, 1),
     ]
-    it = fold(steps)
+    it = cost_totals(steps)
     assert it.processed_draft == 29 + 5 + 7
     assert (it.draft_steps_kept, it.draft_steps_rejected) == (2, 1)
     assert it.acceptance_rate == pytest.approx(2 / 3)
@@ -187,13 +187,13 @@ def test_a_likelihood_costs_the_target_its_whole_input_each_time():
         sampled(0, 1, False, 20, 4, likelihood=-3.0, likelihood_tokens=24),
         target(0, 20, 6),
     ]
-    assert fold(steps).processed_target == 25 + 24 + 6
+    assert cost_totals(steps).processed_target == 25 + 24 + 6
 
 
 def test_a_target_that_grades_its_own_step_pays_for_the_question_alone():
     """It wrote 6 tokens after 20; the grade reads 20 + 6 + a question of 9."""
     own = {"score_tokens": 35, "score_step_tokens": 15, "score_role": "target", "reward": 0.5}
-    assert fold([target(0, 20, 6).model_copy(update=own)]).processed_target == 35
+    assert cost_totals([target(0, 20, 6).model_copy(update=own)]).processed_target == 35
 
 
 def test_a_target_that_grades_pays_once_for_the_question_about_each_earlier_step():
@@ -207,7 +207,7 @@ def test_a_target_that_grades_pays_once_for_the_question_about_each_earlier_step
         draft(2, True, 31, 3, 42, 11).model_copy(update=own | {"score_extra_tokens": 34 + 39}),
         draft(3, True, 34, 3, 45, 11).model_copy(update=own),
     ]
-    assert fold(steps).processed_target == 20 + 6 + 5 + (3 + 8) + 2 * 8 + (3 + 8)
+    assert cost_totals(steps).processed_target == 20 + 6 + 5 + (3 + 8) + 2 * 8 + (3 + 8)
 
 
 def test_what_was_drafted_after_an_undecided_step_continues_it_and_not_its_successor():
@@ -220,14 +220,14 @@ def test_what_was_drafted_after_an_undecided_step_continues_it_and_not_its_succe
         target(1, 25, 7),
         target(2, 32, 3),
     ]
-    it = fold(steps)
+    it = cost_totals(steps)
     assert (it.processed_draft, it.processed_target) == (20 + 5 + 4 + 6, 25 + 7 + 3)
     assert it.wasted_tokens == 6
 
 
 def test_a_candidate_that_nobody_decided_about_is_no_rejection():
     """The solution ended at its second draft step: it is in the tokens, but at no place."""
-    it = fold([sampled(0, 0, True, 20, 5), sampled(1, 0, False, 25, 4)])
+    it = cost_totals([sampled(0, 0, True, 20, 5), sampled(1, 0, False, 25, 4)])
     assert (it.draft_steps_kept, it.draft_steps_rejected, it.acceptance_rate) == (1, 0, 1.0)
     assert it.draft_tokens_rejected == 4
 
@@ -252,12 +252,12 @@ def test_hindsight_compares_both_models_steps():
         judged(4, "draft", False, 0.3),
         judged(4, "target", True, None),  # as in RSD, where nobody knows
     ]
-    it = fold(steps)
+    it = cost_totals(steps)
     assert (it.acceptances, it.acceptances_mistaken) == (2, 1)
     assert (it.regenerations, it.regenerations_wasted) == (2, 1)
     assert it.mistaken_acceptances == it.wasted_regenerations == 0.5
 
 
 def test_without_both_rewards_there_is_no_hindsight():
-    it = total(fold(trajectory.steps) for trajectory in three_solutions())
+    it = total(cost_totals(trajectory.steps) for trajectory in three_solutions())
     assert it.mistaken_acceptances is it.wasted_regenerations is None

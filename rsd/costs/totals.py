@@ -1,42 +1,41 @@
-"""Folds over steps: who wrote what was kept, and how many tokens each model processed.
+"""What the steps of a solution cost: who wrote what was kept, and how many tokens each model
+processed.
 
-Forward passes are counted per token position (2 * N FLOPs per token, N the parameter count of
-the model; arXiv 2501.19324, sec. 4). A generator is charged for each position once, as with
-prefix caching: a request costs the part of its prompt that the model had not yet processed,
-and what it generated. The reward model is counted under both conventions that a reader of the
-paper may have in mind: `once`, each position once, and `per_step`, its whole input each time.
-A target that grades steps itself pays for the steps that it reads and for the question about them;
-one that tells how likely a draft step is, for its whole input. Candidates, samples and beams that
-lost are charged like those that won, and so is what was written ahead and in vain.
-Where its server decodes speculatively by tokens, the target pays also for the drafted tokens that
-it read and rejected, and the draft inside the server for each drafted token and for reading what
-the target read of prompts.
+A forward pass costs 2 N FLOPs for each token position, N being the parameter count of the model
+(arXiv 2501.19324, sec. 4). A generator pays for each position once, as with prefix caching: for the
+part of its prompt that it had not yet processed, and for what it generated. The reward model is
+counted under both conventions that a reader of the paper may have in mind: `once`, each position
+once, and `per_step`, its whole input each time. A target that grades steps itself pays for the
+steps that it reads and for the question about them; one that tells how likely a draft step is, for
+its whole input. Candidates, samples and beams that lost are charged like those that won, and so are
+discarded speculative tokens. A target whose server decodes speculatively by tokens also pays for
+the drafted tokens that it rejected, and the draft inside the server for each drafted token and for
+the prompt tokens that the target read.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
-from rsd.costs.hindsight import judged
 from rsd.costs.positions import generator_positions, reward_model_positions
 from rsd.costs.speculation import SpeculationCost
 from rsd.records import StepRecord
-from rsd.types import Role
+from rsd.types import Role, Source
 
 
 @dataclass(frozen=True, slots=True)
-class Fold:
+class CostTotals:
     """Sums over the steps of one or more trajectories.
 
-    `*_steps_kept` are steps of the responses. `draft_steps_rejected` are places in a response
-    where the draft wrote, one candidate or several, and a step of the target was kept.
-    `*_tokens_kept` and `draft_tokens_rejected` are all tokens generated, those of candidates,
-    samples and beams that lost, or that nobody decided about, among the rejected. `processed_*`
-    are token positions that went through a model. `reference` is what the target alone would
-    process to write the same responses: prompts and kept tokens. `wasted_tokens` were drafted
-    ahead and discarded; they are processed positions, and are neither kept nor rejected.
+    `*_steps_kept` are steps of the responses. `draft_steps_rejected` are places in a response where
+    the draft wrote one candidate or several and a step of the target was kept. `*_tokens_kept` and
+    `draft_tokens_rejected` are all tokens generated; candidates, samples and beams that lost are
+    among the rejected. `processed_*` are token positions that went through a model. `reference` is
+    what the target alone would process to write the same responses: prompts and kept tokens.
+    `wasted_tokens` were drafted ahead and discarded: they are processed positions, and neither kept
+    nor rejected.
 
     Where both models wrote a step and both were scored, `regenerations` are the places where the
     target's was kept, `regenerations_wasted` those of them where it was no better than the
@@ -118,15 +117,15 @@ class Flops:
         )
 
 
-def fold(steps: Iterable[StepRecord]) -> Fold:
-    """Fold the steps of one trajectory, in the order in which they were decided."""
+def cost_totals(steps: Iterable[StepRecord]) -> CostTotals:
+    """The costs of one trajectory, from its steps in any order."""
     steps = sorted(steps, key=lambda step: step.index)
     draft_kept = [s.tokens for s in steps if s.source == "draft" and s.accepted]
     draft_rejected = [s.tokens for s in steps if s.source == "draft" and not s.accepted]
     target_kept = [s.tokens for s in steps if s.source == "target" and s.accepted]
     prompt = steps[0].prompt_tokens if steps else 0
-    hindsight = Counter(judged(steps))
-    return Fold(
+    hindsight = Counter(_judged(steps))
+    return CostTotals(
         trajectories=1,
         draft_steps_kept=len(draft_kept),
         draft_steps_rejected=len(_overruled(steps)),
@@ -150,37 +149,38 @@ def fold(steps: Iterable[StepRecord]) -> Fold:
     )
 
 
-def total(folds: Iterable[Fold]) -> Fold:
-    """The sum of `folds`."""
-    return Fold(*(sum(column) for column in zip(*(astuple(f) for f in folds), strict=True)))
+def total(costs: Iterable[CostTotals]) -> CostTotals:
+    """The sum of `costs`."""
+    return CostTotals(*(sum(column) for column in zip(*(astuple(it) for it in costs), strict=True)))
 
 
 def flops(
-    fold: Fold, counts: Mapping[Role, int | None], speculation: SpeculationCost | None = None
+    costs: CostTotals, counts: Mapping[Role, int | None], speculation: SpeculationCost | None = None
 ) -> Flops:
     """FLOPs of all three models, and of the draft within a target's server that has one; `counts`
     are parameter counts. A model that processed nothing costs nothing, also if its size is
     unknown."""
-    generators = _sum(
-        _cost(counts["draft"], fold.processed_draft),
-        _cost(counts["target"], fold.processed_target),
-    )
+    parts = [
+        _cost(counts["draft"], costs.processed_draft),
+        _cost(counts["target"], costs.processed_target),
+    ]
     if speculation is not None:
-        generated = fold.target_tokens_generated
-        read = fold.processed_target - generated
-        rejected = _cost(counts["target"], speculation.rejected * generated)
-        drafted = _cost(speculation.parameters, read + speculation.drafted * generated)
-        generators = _sum(generators, _sum(rejected, drafted))
+        generated = costs.target_tokens_generated
+        read = costs.processed_target - generated
+        parts += [
+            _cost(counts["target"], speculation.rejected * generated),
+            _cost(speculation.parameters, read + speculation.drafted * generated),
+        ]
     return Flops(
-        _sum(generators, _cost(counts["prm"], fold.processed_prm_once)),
-        _sum(generators, _cost(counts["prm"], fold.processed_prm_per_step)),
+        known_sum([*parts, _cost(counts["prm"], costs.processed_prm_once)]),
+        known_sum([*parts, _cost(counts["prm"], costs.processed_prm_per_step)]),
     )
 
 
-def reference_flops(fold: Fold, counts: Mapping[Role, int | None]) -> Flops:
+def reference_flops(costs: CostTotals, counts: Mapping[Role, int | None]) -> Flops:
     """FLOPs of the target writing the same responses alone: an estimate of target-only decoding
     for a run that stands alone. A real target-only run writes other, maybe shorter, responses."""
-    cost = _cost(counts["target"], fold.reference)
+    cost = _cost(counts["target"], costs.reference)
     return Flops(cost, cost)
 
 
@@ -194,6 +194,12 @@ def ratio(numerator: float | None, denominator: float | None) -> float | None:
     return numerator / denominator if numerator is not None and denominator else None
 
 
+def known_sum(values: Sequence[float | None]) -> float | None:
+    """Their sum; None if one of them is unknown."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
 def _overruled(steps: Iterable[StepRecord]) -> set[int]:
     """The places of the response where the draft wrote candidates and a step of the target was
     kept."""
@@ -201,11 +207,25 @@ def _overruled(steps: Iterable[StepRecord]) -> set[int]:
     return tried & {s.index for s in steps if s.source == "target" and s.accepted}
 
 
+def _judged(steps: Iterable[StepRecord]) -> Iterator[tuple[Source, bool]]:
+    """For each place of a response where both models' steps have rewards (as under `oracle`):
+    whose step was kept, and whether the target's has the better reward. Of several candidates the
+    best reward counts."""
+    rewards: dict[tuple[int, Source], float] = {}
+    kept: dict[int, Source] = {}
+    for step in steps:
+        if step.accepted:
+            kept[step.index] = step.source
+        if step.reward is not None and step.continues is None:
+            key = (step.index, step.source)
+            rewards[key] = max(step.reward, rewards.get(key, step.reward))
+    for index, source in kept.items():
+        draft, target = rewards.get((index, "draft")), rewards.get((index, "target"))
+        if draft is not None and target is not None:
+            yield source, target > draft
+
+
 def _cost(parameters: int | None, tokens: float) -> float | None:
     if not tokens:
         return 0.0
     return None if parameters is None else 2.0 * parameters * tokens
-
-
-def _sum(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else first + second
