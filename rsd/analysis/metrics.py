@@ -15,7 +15,7 @@ from rsd.analysis.outcomes import (
     outcome_paper,
     share_right,
 )
-from rsd.analysis.patience import PaperFigures, after_patience
+from rsd.analysis.paper.figures import PaperFigures, after_patience
 from rsd.analysis.samples import sampled
 from rsd.analysis.statistics.intervals import (
     Interval,

@@ -1,9 +1,7 @@
 """What several samples of each problem tell: pass@k, maj@k and best-of-k for every k up to n.
 
-All are expectations over the k-subsets of a problem's n samples, by closed forms and without
-drawing any, so the order of the samples does not matter; at k = 1 all are the mean accuracy. A
-problem's value is in [0, 1], and the figure of a set is the mean over its problems, whose interval
-takes problems, not samples, as independent (`rsd.analysis.statistics.clustered_interval`).
+The figure of a set of problems is the mean over them; its interval takes problems, not samples, as
+independent.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from rsd.analysis.outcomes import Outcome, failed, outcome
 from rsd.analysis.statistics.intervals import clustered_interval
@@ -27,7 +25,7 @@ AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
     "mean": fmean,
     "prod": math.prod,
 }
-"""What makes one reward of those of a solution's steps, in order."""
+"""Functions that aggregate the rewards of a solution's steps, in order."""
 
 
 class AtK(BaseModel):
@@ -39,25 +37,21 @@ class AtK(BaseModel):
 
 
 class Samples(BaseModel):
-    """The figures of a set of problems, by k = 1 .. n, over those whose n samples all have a
-    verdict; failed samples are wrong."""
+    """The figures of the problems whose `n` samples all have a verdict, by k = 1 .. n. Failed
+    samples are wrong."""
 
-    n: int = Field(description="samples of each problem")
-    problems: int = Field(description="problems with all n samples graded; the rest is left out")
-    unrewarded: int = Field(description="their samples that failed or have no step with a reward")
+    n: int  # samples of each problem
+    problems: int  # problems with all n samples graded; others are left out
+    unrewarded: int  # their samples that failed or have no step with a reward
     pass_at_k: list[AtK]
-    maj_at_k: list[AtK] | None = Field(
-        description="None where grades hold no groups of equivalent answers; rsd grade adds them"
-    )
-    best_of_k: dict[str, list[AtK]] | None = Field(
-        description="by what aggregates the rewards of a solution; None without rewards"
-    )
+    maj_at_k: list[AtK] | None  # None if grades hold no groups of answers; rsd grade adds them
+    best_of_k: dict[str, list[AtK]] | None  # keyed by reward aggregation; None without rewards
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One graded solution. `group` tells equivalent answers of a problem, None where there is no
-    answer; `rewards` are of the kept steps that have one, in order."""
+class GradedSample:
+    """One graded solution. Equivalent answers to a problem have the same `group` (None without an
+    answer); `rewards` are those of the kept steps, in order."""
 
     right: bool
     answered: bool
@@ -65,7 +59,7 @@ class Sample:
     rewards: tuple[float, ...]
 
     @classmethod
-    def of(cls, trajectory: TrajectoryRecord, grade: GradeRecord | None) -> Sample:
+    def of(cls, trajectory: TrajectoryRecord, grade: GradeRecord | None) -> GradedSample:
         answered = grade is not None and grade.prediction is not None and not failed(trajectory)
         steps = () if failed(trajectory) else trajectory.steps
         return cls(
@@ -82,7 +76,12 @@ def sampled(run: RunRecord, trajectories: Iterable[TrajectoryRecord]) -> Samples
     n = run.config.decoding.samples
     if n == 1:
         return None
-    problems = _complete(run, trajectories, n)
+    graded: dict[tuple[str, str], list[GradedSample]] = {}
+    for it in trajectories:
+        grade = run.grades.get(it.key)
+        if outcome(it, grade).counts:
+            graded.setdefault(it.key[:2], []).append(GradedSample.of(it, grade))
+    problems = [samples for samples in graded.values() if len(samples) == n]
     if not problems:
         return None
     everything = [sample for samples in problems for sample in samples]
@@ -91,26 +90,13 @@ def sampled(run: RunRecord, trajectories: Iterable[TrajectoryRecord]) -> Samples
         n=n,
         problems=len(problems),
         unrewarded=sum(not sample.rewards for sample in everything),
-        pass_at_k=_over([pass_at_k(n, sum(s.right for s in it)) for it in problems]),
-        maj_at_k=_over([_votes(it) for it in problems]) if grouped and n <= MOST_VOTES else None,
+        pass_at_k=_over([pass_at_k(n, sum(s.right for s in its)) for its in problems]),
+        maj_at_k=_over([_votes(its) for its in problems]) if grouped and n <= MOST_VOTES else None,
         best_of_k=_best(problems, everything, run.config.models.prm.aggregation),
     )
 
 
-def _complete(
-    run: RunRecord, trajectories: Iterable[TrajectoryRecord], n: int
-) -> list[list[Sample]]:
-    """The samples of each problem that has `n` with a verdict."""
-    problems: dict[tuple[str, str], list[Sample]] = {}
-    for trajectory in trajectories:
-        grade = run.grades.get(trajectory.key)
-        if outcome(trajectory, grade).counts:
-            samples = problems.setdefault((trajectory.task, trajectory.problem_id), [])
-            samples.append(Sample.of(trajectory, grade))
-    return [samples for samples in problems.values() if len(samples) == n]
-
-
-def _votes(samples: Sequence[Sample]) -> tuple[float, ...]:
+def _votes(samples: Sequence[GradedSample]) -> tuple[float, ...]:
     sizes = Counter(s.group for s in samples if s.group is not None)
     right = Counter(s.group for s in samples if s.group is not None and s.right)
     # Sorted, so that problems whose votes are alike are computed once.
@@ -119,7 +105,7 @@ def _votes(samples: Sequence[Sample]) -> tuple[float, ...]:
 
 
 def _best(
-    problems: list[list[Sample]], everything: list[Sample], aggregation: str
+    problems: list[list[GradedSample]], everything: list[GradedSample], aggregation: str
 ) -> dict[str, list[AtK]] | None:
     """Best-of-k by each aggregate that makes sense of the rewards there are."""
     rewards = [reward for sample in everything for reward in sample.rewards]
@@ -130,13 +116,14 @@ def _best(
         names = ["last"]  # each reward is an aggregate over the steps so far already
     elif min(rewards) < 0:
         names.remove("prod")  # a product of negative rewards orders nothing
-    return {
-        name: _over([best_of_k([(_reward(s, name), s.right) for s in it]) for it in problems])
-        for name in names
-    }
+    best = {}
+    for name in names:
+        ranked = [[(_reward(s, name), s.right) for s in samples] for samples in problems]
+        best[name] = _over([best_of_k(samples) for samples in ranked])
+    return best
 
 
-def _reward(sample: Sample, name: str) -> float:
+def _reward(sample: GradedSample, name: str) -> float:
     return AGGREGATES[name](sample.rewards) if sample.rewards else -math.inf
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel
 
-from rsd.analysis.patience import PaperFigures
+from rsd.analysis.paper.figures import PaperFigures
 from rsd.analysis.samples import Samples
 from rsd.costs import Flops
 from rsd.types import Role, StopReason

@@ -10,7 +10,7 @@ import pytest
 from paper.world import World, drawn_world
 
 from rsd.analysis import analyze, render_page, render_table
-from rsd.analysis.patience import PaperTokens
+from rsd.analysis.paper.figures import PaperTokens
 from rsd.grading import grade
 from rsd.patience import cuts
 from rsd.records import CUT_GRADES, RunRecord, read_run

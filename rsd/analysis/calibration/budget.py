@@ -10,29 +10,22 @@ from bisect import bisect_left
 from math import inf
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from rsd.analysis.calibration.recorded import Floats, Rewards
 from rsd.analysis.statistics.intervals import Interval, grouped_interval
 
 
 class Budget(BaseModel, ser_json_inf_nan="strings"):
-    """The threshold for a share of steps by the target."""
+    """The largest δ that sends at most `target_share` of the steps to the target, rounded down as
+    far as it rejects the same steps (inf: all). `ci95` holds every δ that the clustered interval of
+    the share below it allows, rounded alike; a bound that the problems cannot tell is infinite."""
 
-    target_share: float = Field(description="the share asked for, in [0, 1]")
-    threshold: float = Field(
-        description="the largest δ that sends at most that share to the target, rounded down as "
-        "far as it rejects the same steps; inf: all"
-    )
-    ci95: tuple[float, float] = Field(
-        description="every δ that the clustered interval of the share below it allows, rounded "
-        "like threshold; a bound that the recorded problems cannot tell is infinite"
-    )
-    share: float = Field(description="share of the recorded draft steps with a reward below it")
-    next_share: float = Field(
-        description="the share at the next larger δ that makes a difference; far from share "
-        "where many rewards are equal"
-    )
+    target_share: float  # the share asked for, in [0, 1]
+    threshold: float
+    ci95: tuple[float, float]
+    share: float  # of the recorded draft steps, those with a reward below threshold
+    next_share: float  # at the next larger δ that makes a difference; larger for equal rewards
 
 
 def budget(rewards: Rewards, target_share: float) -> Budget:

@@ -9,7 +9,7 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from rsd.analysis.calibration.recorded import STRATEGIES, Rewards, own_threshold, read_rewards
 from rsd.analysis.calibration.replay import unchanged as unchanged_at
@@ -28,18 +28,18 @@ class PredictionCheck(BaseModel, ser_json_inf_nan="strings"):
     questions that finished and have a verdict in both runs."""
 
     run: str
-    lacking: list[str] = Field(description="what it lacks of a whole run; empty: nothing")
+    lacking: list[str]  # what it lacks of a whole run
     threshold: float
     solutions: int
-    failed: int = Field(description="solutions left out as they failed in one of the two runs")
+    failed: int  # solutions left out as they failed in one of the two runs
     predicted_target_share: float | None
     target_share: float | None
     accuracy_least: float | None
     accuracy: float | None
     accuracy_most: float | None
-    unchanged: int = Field(description="solutions predicted to be the same")
-    same_response: int = Field(description="of these, those whose response is the same text")
-    same_verdict: int = Field(description="of the unchanged, those with the same verdict")
+    unchanged: int  # solutions predicted to be the same
+    same_response: int  # of these, those whose response is the same text
+    same_verdict: int  # of the unchanged, those with the same verdict
 
 
 def check(run: RunRecord, rewards: Rewards, other: RunRecord) -> PredictionCheck:

@@ -8,7 +8,7 @@ lowest kept one. What comes after a change was never written, so only bounds are
 from __future__ import annotations
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from rsd.analysis.calibration.budget import share_below, share_interval
 from rsd.analysis.calibration.recorded import Bools, Ints, Rewards
@@ -16,28 +16,25 @@ from rsd.analysis.statistics.intervals import Interval, grouped_interval, wilson
 
 
 class AtThreshold(BaseModel, ser_json_inf_nan="strings"):
-    """What is known of decoding at `threshold`. Shares and accuracies are in [0, 1]."""
+    """What is known of decoding at `threshold`. Shares and accuracies are in [0, 1].
+
+    `ci95` is from the lower end of the interval of `accuracy_least` to the upper end of that of
+    `accuracy_most`. `wasted` is the share of the rejected draft steps where the target's step has
+    no better reward, `mistaken` the share of the kept ones where it has; both need a run that
+    scored the steps of both models (oracle).
+    """
 
     threshold: float
-    target_share: float = Field(description="share of the recorded draft steps below threshold")
-    target_share_ci95: tuple[float, float] = Field(description="clustered by problem")
-    solutions: int = Field(description="recorded solutions with a verdict")
-    unchanged: int = Field(description="of these, those that would be written again as they are")
+    target_share: float  # of the recorded draft steps, those below threshold
+    target_share_ci95: tuple[float, float]  # clustered by problem
+    solutions: int  # recorded solutions with a verdict
+    unchanged: int  # of these, those that would be written again as they are
     accuracy_unchanged: float | None
-    accuracy_least: float | None = Field(description="if all changed solutions were wrong")
-    accuracy_most: float | None = Field(description="if all changed solutions were right")
-    ci95: tuple[float, float] | None = Field(
-        description="lower end of the interval of accuracy_least, upper end of that of "
-        "accuracy_most"
-    )
-    wasted: float | None = Field(
-        description="share of the rejected draft steps where the target's step has no better "
-        "reward; of runs that scored both models' steps (oracle)"
-    )
-    mistaken: float | None = Field(
-        description="share of the kept draft steps where the target's step has a better reward; "
-        "likewise"
-    )
+    accuracy_least: float | None  # if all changed solutions were wrong
+    accuracy_most: float | None  # if all changed solutions were right
+    ci95: tuple[float, float] | None
+    wasted: float | None
+    mistaken: float | None
 
 
 def replay(rewards: Rewards, threshold: float) -> AtThreshold:

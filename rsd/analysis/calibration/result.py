@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from rsd.analysis.calibration.budget import Budget, budget, rounded, threshold_for
 from rsd.analysis.calibration.checks import PredictionCheck, check, differences
@@ -44,21 +44,19 @@ class Calibration(BaseModel, ser_json_inf_nan="strings"):
     JSON."""
 
     run: str
-    strategy: str = Field(description="in words, with what the run lacks")
-    threshold: float | None = Field(description="δ of the run; None for a rule without")
+    strategy: str  # in words, with what the run lacks
+    threshold: float | None  # δ of the run; None for a rule without
     problems: int
     solutions: int
-    steps: int = Field(description="places where the draft tried and was scored")
+    steps: int  # places where the draft tried and was scored
     rewards: list[RewardGroup]
-    auc_steps: Auc | None = Field(description="of the kept draft steps")
-    auc_solutions: Auc | None = Field(description="of each solution's lowest kept reward")
+    auc_steps: Auc | None  # of the kept draft steps
+    auc_solutions: Auc | None  # of each solution's lowest kept reward
     reliability: list[RewardBin]
     budget: Budget
-    thresholds: list[AtThreshold] = Field(description="ascending")
-    checks: list[PredictionCheck] = Field(description="of runs at other thresholds")
-    not_checked: dict[str, list[str]] = Field(
-        description="runs that differ in more than the threshold, with the keys"
-    )
+    thresholds: list[AtThreshold]  # ascending
+    checks: list[PredictionCheck]  # of runs at other thresholds
+    not_checked: dict[str, list[str]]  # runs that differ in more than δ, with the keys
     warnings: list[str]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from scipy.special import stdtrit
 
 from rsd.analysis.calibration.recorded import Bools, Floats, Ints, Rewards
@@ -22,7 +22,7 @@ class Auc(BaseModel):
     """The chance that a right case has the higher reward of a right and a wrong one, ties half."""
 
     value: float
-    ci95: tuple[float, float] = Field(description="clustered by problem")
+    ci95: tuple[float, float]  # clustered by problem
     right: int
     wrong: int
 
@@ -32,7 +32,7 @@ class RewardGroup(BaseModel):
 
     name: str
     steps: int
-    quantiles: dict[str, float] = Field(description="of the rewards, by share")
+    quantiles: dict[str, float]  # of the rewards, by share
 
 
 class RewardBin(BaseModel):
@@ -44,7 +44,7 @@ class RewardBin(BaseModel):
     problems: int
     mean_reward: float
     share_right: float
-    ci95: tuple[float, float] = Field(description="of share_right, clustered by problem")
+    ci95: tuple[float, float]  # of share_right, clustered by problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,26 +116,27 @@ def reliability(it: Labelled, bins: int = BINS) -> list[RewardBin]:
     numbers of steps; equal rewards share a bin."""
     ranks = np.searchsorted(np.sort(it.reward), it.reward, side="left")
     number = ranks * bins // max(1, len(it.reward))
-    return [_bin(it, number == i) for i in np.unique(number)]
+    found = []
+    for which in (number == i for i in np.unique(number)):
+        some, right, problem = it.reward[which], it.right[which], it.problem[which]
+        found.append(
+            RewardBin(
+                low=float(some.min()),
+                high=float(some.max()),
+                steps=len(some),
+                problems=len(np.unique(problem)),
+                mean_reward=float(some.mean()),
+                share_right=float(right.mean()),
+                ci95=grouped_interval(right.astype(np.float64), problem),
+            )
+        )
+    return found
 
 
 def commonest_share(rewards: Rewards) -> float:
     """The share of draft steps with the most common reward, to six decimals."""
     _, counts = np.unique(np.round(rewards.reward, 6), return_counts=True)
     return float(counts.max() / counts.sum())
-
-
-def _bin(it: Labelled, which: Bools) -> RewardBin:
-    some, right, problem = it.reward[which], it.right[which], it.problem[which]
-    return RewardBin(
-        low=float(some.min()),
-        high=float(some.max()),
-        steps=len(some),
-        problems=len(np.unique(problem)),
-        mean_reward=float(some.mean()),
-        share_right=float(right.mean()),
-        ci95=grouped_interval(right.astype(np.float64), problem),
-    )
 
 
 def _placements(ours: Floats, theirs: Floats) -> Floats:
@@ -149,14 +150,14 @@ def _placements(ours: Floats, theirs: Floats) -> Floats:
 def _variance(above: Floats, ours: Ints, below: Floats, theirs: Ints) -> float:
     """Of the AUC, from the centred placements of both classes and the problems they belong to."""
     count = int(max(ours.max(), theirs.max())) + 1
-    first = np.bincount(ours, weights=above, minlength=count)
-    second = np.bincount(theirs, weights=below, minlength=count)
-    m, n = len(ours), len(theirs)
+    first = np.bincount(ours, weights=above / len(ours), minlength=count)
+    second = np.bincount(theirs, weights=below / len(theirs), minlength=count)
 
     def scale(problems: int) -> float:
         return problems / (problems - 1) if problems > 1 else 1.0
 
-    s10 = scale(len(np.unique(ours))) * float(first @ first) / m**2
-    s01 = scale(len(np.unique(theirs))) * float(second @ second) / n**2
-    s11 = scale(count) * float(first @ second) / (m * n)
-    return s10 + s01 + 2 * s11
+    return (
+        scale(len(np.unique(ours))) * float(first @ first)
+        + scale(len(np.unique(theirs))) * float(second @ second)
+        + 2 * scale(count) * float(first @ second)
+    )

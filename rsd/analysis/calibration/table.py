@@ -7,8 +7,8 @@ from textwrap import fill
 
 from rsd.analysis.calibration.budget import Budget
 from rsd.analysis.calibration.result import Calibration
-from rsd.analysis.calibration.separation import QUANTILES, Auc
-from rsd.analysis.tables.block import Block, Column
+from rsd.analysis.calibration.separation import Auc
+from rsd.analysis.tables.block import Block
 from rsd.analysis.tables.cells import UNKNOWN, accuracy, percent
 from rsd.analysis.tables.labels import delta
 from rsd.analysis.tables.text import render_block
@@ -16,6 +16,7 @@ from rsd.errors import printable
 from rsd.shares import rounded_percent
 
 WIDTH = 100
+SHARE, RIGHT = "steps by target %\n[95% interval]", "right %\n[95% interval]"
 
 
 def render_calibration(it: Calibration) -> str:
@@ -28,8 +29,9 @@ def render_calibration(it: Calibration) -> str:
     paragraphs = [
         fill(text, WIDTH, break_long_words=False, break_on_hyphens=False) for text in sentences
     ]
-    blocks = [_thresholds(it), _rewards(it), *_reliability(it), *_hindsight(it), *_checks(it)]
-    tables = [render_block(block, WIDTH) for block in blocks]
+    blocks = [_thresholds(it), _rewards(it), _reliability(it), _hindsight(it), _checks(it)]
+    shown = [block for block in blocks if block.rows or (block is blocks[-1] and it.not_checked)]
+    tables = [render_block(block, WIDTH) for block in shown]
     return printable("\n\n".join([head, *paragraphs, *tables]), keep="\n")
 
 
@@ -50,30 +52,24 @@ def _recommended(it: Budget) -> str:
 
 
 def _thresholds(it: Calibration) -> Block:
-    marks = {it.threshold: "run", it.budget.threshold: "budget"}
-    if it.threshold == it.budget.threshold:
-        marks = {it.threshold: "run, budget"}
-    rows = [
-        (
-            delta(at.threshold) + (f" ({marks[at.threshold]})" if at.threshold in marks else ""),
-            accuracy(at.target_share, at.target_share_ci95),
-            f"{at.unchanged:,}",
-            percent(at.accuracy_unchanged, 1),
-            f"{percent(at.accuracy_least, 1)} to {percent(at.accuracy_most, 1)}",
-            UNKNOWN
-            if at.ci95 is None
-            else "[{}, {}]".format(*(rounded_percent(bound, 1) for bound in at.ci95)),
+    rows = []
+    for at in it.thresholds:
+        marks = [
+            name
+            for name, threshold in (("run", it.threshold), ("budget", it.budget.threshold))
+            if at.threshold == threshold
+        ]
+        low, high = at.ci95 or (None, None)
+        rows.append(
+            {
+                "δ": delta(at.threshold) + (f" ({', '.join(marks)})" if marks else ""),
+                SHARE: accuracy(at.target_share, at.target_share_ci95),
+                "solutions\nunchanged": f"{at.unchanged:,}",
+                "of these\nright": percent(at.accuracy_unchanged, 1),
+                "accuracy\nlies in": _range(at.accuracy_least, at.accuracy_most),
+                "with sampling\nerror": _range(low, high),
+            }
         )
-        for at in it.thresholds
-    ]
-    columns = (
-        Column("δ", "left"),
-        Column("steps by target %\n[95% interval]", "left"),
-        Column("solutions\nunchanged"),
-        Column("of these\nright"),
-        Column("accuracy\nlies in"),
-        Column("with sampling\nerror"),
-    )
     notes = (
         f"Of {it.thresholds[0].solutions:,} solutions with a verdict. A solution is unchanged if "
         "no kept step falls below δ and no rejected one reaches it, unless the target wrote the "
@@ -82,102 +78,89 @@ def _thresholds(it: Calibration) -> Block:
         "The share counts all recorded draft steps, also those after a change. It is exact at "
         "the run's own δ and drifts away from it. Run the chosen δ and calibrate again.",
     )
-    return Block("Other thresholds, from what is recorded", columns, rows, notes)
+    return Block.of("Other thresholds, from what is recorded", rows, notes, left=("δ", SHARE))
 
 
 def _rewards(it: Calibration) -> Block:
     rows = [
-        (group.name, f"{group.steps:,}", *(f"{value:.3f}" for value in group.quantiles.values()))
+        {
+            "draft steps": group.name,
+            "steps": f"{group.steps:,}",
+            **{f"{float(q):.0%}": f"{value:.3f}" for q, value in group.quantiles.items()},
+        }
         for group in it.rewards
     ]
-    columns = (
-        Column("draft steps", "left"),
-        Column("steps"),
-        *(Column(f"{share:.0%}") for share in QUANTILES),
-    )
     note = (
         f"AUC of kept steps: {_auc(it.auc_steps)}; of solutions, by their lowest kept reward: "
         f"{_auc(it.auc_solutions)}. Intervals are clustered by problem. A replaced step led to "
         "no answer, so it counts in neither."
     )
-    return Block("Quantiles of the rewards, by the answer of the solution", columns, rows, (note,))
+    title = "Quantiles of the rewards, by the answer of the solution"
+    return Block.of(title, rows, (note,), left=("draft steps",))
 
 
-def _reliability(it: Calibration) -> list[Block]:
+def _reliability(it: Calibration) -> Block:
     rows = [
-        (
-            f"{bin.low:.4f} to {bin.high:.4f}",
-            f"{bin.steps:,}",
-            f"{bin.problems:,}",
-            f"{bin.mean_reward:.4f}",
-            accuracy(bin.share_right, bin.ci95),
-        )
+        {
+            "reward": f"{bin.low:.4f} to {bin.high:.4f}",
+            "steps": f"{bin.steps:,}",
+            "problems": f"{bin.problems:,}",
+            "mean\nreward": f"{bin.mean_reward:.4f}",
+            RIGHT: accuracy(bin.share_right, bin.ci95),
+        }
         for bin in it.reliability
     ]
-    columns = (
-        Column("reward", "left"),
-        Column("steps"),
-        Column("problems"),
-        Column("mean\nreward"),
-        Column("right %\n[95% interval]", "left"),
-    )
     note = "Kept draft steps, in bins of about equal size; right means that the solution is."
-    block = Block("Reliability: how often the answer was right", columns, rows, (note,))
-    return [block] if rows else []
+    title = "Reliability: how often the answer was right"
+    return Block.of(title, rows, (note,), left=("reward", RIGHT))
 
 
-def _hindsight(it: Calibration) -> list[Block]:
+def _hindsight(it: Calibration) -> Block:
     rows = [
-        (delta(at.threshold), percent(at.wasted, 1), percent(at.mistaken, 1))
+        {
+            "δ": delta(at.threshold),
+            "rejected, but the target's\nstep is no better": percent(at.wasted, 1),
+            "kept, but the target's\nstep is better": percent(at.mistaken, 1),
+        }
         for at in it.thresholds
         if at.wasted is not None or at.mistaken is not None
     ]
-    columns = (
-        Column("δ", "left"),
-        Column("rejected, but the target's\nstep is no better"),
-        Column("kept, but the target's\nstep is better"),
-    )
     note = "The steps of both models were scored (oracle). Better means a higher reward."
-    return [Block("Verdicts in hindsight", columns, rows, (note,))] if rows else []
+    return Block.of("Verdicts in hindsight", rows, (note,), left=("δ",))
 
 
-def _checks(it: Calibration) -> list[Block]:
+def _checks(it: Calibration) -> Block:
     rows = [
-        (
-            delta(made.threshold),
-            f"{made.run} ({', '.join(made.lacking)})" if made.lacking else made.run,
-            percent(made.predicted_target_share, 1),
-            percent(made.target_share, 1),
-            f"{percent(made.accuracy_least, 1)} to {percent(made.accuracy_most, 1)}",
-            percent(made.accuracy, 1),
-            f"{made.same_response} / {made.same_verdict} of {made.unchanged}",
-        )
+        {
+            "δ": delta(made.threshold),
+            "run": f"{made.run} ({', '.join(made.lacking)})" if made.lacking else made.run,
+            "by target\npredicted": percent(made.predicted_target_share, 1),
+            "by target\nmeasured": percent(made.target_share, 1),
+            "accuracy\npredicted": _range(made.accuracy_least, made.accuracy_most),
+            "accuracy\nmeasured": percent(made.accuracy, 1),
+            "unchanged: same\ntext / verdict": (
+                f"{made.same_response} / {made.same_verdict} of {made.unchanged}"
+            ),
+        }
         for made in it.checks
     ]
-    columns = (
-        Column("δ", "left"),
-        Column("run", "left"),
-        Column("by target\npredicted"),
-        Column("by target\nmeasured"),
-        Column("accuracy\npredicted"),
-        Column("accuracy\nmeasured"),
-        Column("unchanged: same\ntext / verdict"),
-    )
     notes = ["Predicted from the first run, measured by the others, over the solutions of both."]
     failed = [f"{made.failed:,} (δ={delta(made.threshold)})" for made in it.checks if made.failed]
     if failed:
         notes.append(
             f"Solutions left out as they failed in one of the two runs: {', '.join(failed)}."
         )
-    reasons: dict[str, list[str]] = {}
-    for name, keys in it.not_checked.items():
-        reasons.setdefault(", ".join(keys), []).append(name)
     notes += [
-        f"Not checked, as they differ in {keys}: {', '.join(names)}."
-        for keys, names in reasons.items()
+        f"{name} is not checked, as it differs in {', '.join(keys)}."
+        for name, keys in it.not_checked.items()
     ]
-    block = Block("The predictions checked", columns, rows, tuple(notes))
-    return [block] if rows or it.not_checked else []
+    return Block.of("The predictions checked", rows, notes, left=("δ", "run"))
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return UNKNOWN
+    return f"{rounded_percent(low, 1)} to {rounded_percent(high, 1)}%"
 
 
 def _auc(it: Auc | None) -> str:

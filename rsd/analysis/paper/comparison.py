@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, outcome, outcome_paper
+from rsd.analysis.paper.figures import after_patience
 from rsd.analysis.paper.published import Figure, Published, Row, row_of
-from rsd.analysis.patience import after_patience
 from rsd.analysis.statistics.intervals import Interval, wilson_interval
 from rsd.records import GradeRecord, RunRecord, TrajectoryRecord
 

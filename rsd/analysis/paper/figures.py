@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from rsd.analysis.outcomes import failed, outcome, outcome_paper, share_right
 from rsd.costs import share
@@ -21,9 +21,7 @@ class PaperTokens(BaseModel):
     draft_kept: int
     draft_rejected: int
     target: int
-    acceptance_rate: float | None = Field(
-        description="share of draft tokens kept: what the paper calls acceptance rate"
-    )
+    acceptance_rate: float | None  # share of draft tokens kept, as the paper has it
 
     @classmethod
     def of(cls, trajectories: Iterable[TrajectoryRecord]) -> PaperTokens:
@@ -42,11 +40,11 @@ class PaperTokens(BaseModel):
 class PaperFigures(BaseModel):
     """What the published program would report of a set of problems. Accuracies are in [0, 1]."""
 
-    cut: int = Field(description="solutions that patience cuts")
-    ungraded: int = Field(description="of these, not graded as cut yet; not in the accuracies")
-    accuracy: float | None = Field(description="with patience")
-    accuracy_paper: float | None = Field(description="with patience, by the published grader")
-    tokens: PaperTokens = Field(description="with patience")
+    cut: int  # solutions that patience cuts
+    ungraded: int  # of these, not graded as cut yet; not in the accuracies
+    accuracy: float | None  # with patience
+    accuracy_paper: float | None  # with patience, by the published grader
+    tokens: PaperTokens  # with patience
     tokens_without_patience: PaperTokens
 
     @classmethod
