@@ -19,14 +19,14 @@ from rsd.analysis.plots.style import (
     printable,
     some,
 )
-from rsd.analysis.tables.labels import has_rewards, labels
+from rsd.analysis.tables.labels import judges_drafts, labels
 
 
 def rewards(runs: list[AnalyzedRun]) -> Drawn | None:
     """One panel for each run; None without rewards."""
     pairs = zip(runs, labels(runs), strict=True)
     scored = [(run, label) for run, label in pairs if any(rewards_by_answer(run))]
-    judged = [it for it in scored if has_rewards(it[0])] or scored
+    judged = [it for it in scored if judges_drafts(it[0])] or scored
     shown = some(judged)
     if not shown:
         return None

@@ -94,12 +94,12 @@ def delta(threshold: float) -> str:
     return f"{threshold:.9g}"
 
 
-def has_rewards(run: AnalyzedRun) -> bool:
+def judges_drafts(run: AnalyzedRun) -> bool:
     """Whether the strategy accepts or rejects each draft step by a rule."""
     return run.run.config.decoding.strategy in JUDGING
 
 
-def sampled(runs: list[AnalyzedRun]) -> bool:
+def has_samples(runs: list[AnalyzedRun]) -> bool:
     """Whether a run has several samples per problem."""
     return any(run.run.config.decoding.samples > 1 for run in runs)
 

@@ -14,7 +14,7 @@ from rsd.analysis.samples import Samples
 from rsd.analysis.statistics.several_samples import MOST_VOTES
 from rsd.analysis.summary import Summary
 from rsd.analysis.tables.cells import percent
-from rsd.analysis.tables.labels import JUDGING, delta, labels, sampled
+from rsd.analysis.tables.labels import JUDGING, delta, has_samples, labels
 from rsd.config import DecodingConfig
 from rsd.records import StepRecord
 from rsd.types import StopReason
@@ -187,4 +187,4 @@ def about_samples(run: AnalyzedRun, it: Samples, label: str) -> list[str]:
 def each_sample(runs: list[AnalyzedRun]) -> list[str]:
     """How several samples of a problem count in tables per problem."""
     note = "With several samples per problem, each sample counts as a problem here."
-    return [note] if sampled(runs) else []
+    return [note] if has_samples(runs) else []
