@@ -18,7 +18,7 @@ from rsd.runs import execute, regrade
 
 SETTINGS = {"threshold": 0.4, "max_tokens": 520, "max_steps": 16}
 FOUR_OF_WHICH_TWO_ARE_CUT = 7
-TITLE = "As the published program counts"
+TITLE = "Figures as the published program computes them"
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from math import floor, log10
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import EngFormatter, PercentFormatter
 from matplotlib.transforms import Bbox
 
 from rsd.analysis.metrics import AnalyzedRun
@@ -33,9 +31,8 @@ KINDS = {
     "judged": (GREEN, "o"),
     "other": (PURPLE, "D"),
 }
-"""Colour and marker of a kind of run."""
+"""Colour and marker for each kind of run."""
 
-PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 OFFSETS = ((7, 7), (-7, 7), (7, -7), (-7, -7), (0, 12), (0, -12), (14, 0), (-14, 0))
 """Where a point's number may stand, in points from it; the first free place is taken."""
 
@@ -72,61 +69,50 @@ def _drawn(title: str, what: str, points: list[CostPoint], about: str) -> Drawn 
 
 
 def _figure(points: list[CostPoint], what: str) -> Figure:
-    """The figure of `points` (at least one); `what` names the cost and its unit."""
-    rows = len(points) if _wide(points) else (len(points) + 1) // 2
-    made, (axes,) = figure(3.4 + 0.19 * rows)
-    scale, prefix = _scale(max(it.cost.value for it in points)) if "FLOPs" in what else (1.0, "")
-    xs, ys = [it.cost.value / scale for it in points], [it.accuracy.value for it in points]
-    front = pareto_front(list(zip(xs, ys, strict=True)))
-    axes.step([xs[i] for i in front], [ys[i] for i in front], where="post",
+    columns = 1 if max(len(it.label) for it in points) > 22 else 2
+    made, (axes,) = figure(3.4 + 0.19 * -(-len(points) // columns))
+    places = [(it.cost.value, it.accuracy.value) for it in points]
+    front = pareto_front(places)
+    axes.step(*zip(*(places[i] for i in front), strict=True), where="post",
               color=INK, linestyle=":", linewidth=1.2)  # fmt: skip
     keys = []
     for i, it in enumerate(points):
         color, marker = KINDS[it.kind]
         face = color if i in front else "none"
-        spread = [[error / scale for error in side] for side in it.cost.errors]
-        axes.errorbar(xs[i], ys[i], xerr=spread, yerr=it.accuracy.errors, color=color,
+        axes.errorbar(*places[i], xerr=it.cost.errors, yerr=it.accuracy.errors, color=color,
                       marker=marker, markerfacecolor=face, markersize=6, elinewidth=0.8,
                       alpha=0.95)  # fmt: skip
-        name = printable(f"{i + 1}  {it.label}")
         keys.append(Line2D([], [], color=color, marker=marker, markerfacecolor=face,
-                           linestyle="none", label=name))  # fmt: skip
-    if min(xs) > 0 and max(xs) / min(xs) > 20:
+                           linestyle="none", label=printable(f"{i + 1}  {it.label}")))  # fmt: skip
+    costs = [cost for cost, _ in places]
+    if min(costs) > 0 and max(costs) / min(costs) > 20:
         logarithmic(axes)
+    if "FLOPs" in what:
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.margins(x=0.06, y=0.1)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_ylabel("accuracy")
-    axes.set_xlabel(what.replace("FLOPs", f"{prefix}FLOPs"))
-    made.legend(handles=keys, loc="outside lower left", ncols=1 if _wide(points) else 2)
+    axes.set_xlabel(what)
+    made.legend(handles=keys, loc="outside lower left", ncols=columns)
     settle(made)  # numbers are placed by where the points have come to lie
-    _number(axes, xs, ys)
+    _number(axes, places)
     return made
 
 
-def _wide(points: list[CostPoint]) -> bool:
-    return max(len(it.label) for it in points) > 22
-
-
-def _scale(value: float) -> tuple[float, str]:
-    """A power of 1000 and its prefix."""
-    step = min(max(0, floor(log10(value) / 3)), len(PREFIXES) - 1) if value > 0 else 0
-    return 1000.0**step, PREFIXES[step]
-
-
-def _number(axes: Axes, xs: list[float], ys: list[float]) -> None:
+def _number(axes: Axes, places: list[tuple[float, float]]) -> None:
     """Write each point's number beside it, where it covers no other point or number."""
     pixel = axes.figure.dpi / 72
-    places = [axes.transData.transform(it) for it in zip(xs, ys, strict=True)]
-    taken = [_around(x, y, 4 * pixel, 4 * pixel) for x, y in places]
-    for i, (x, y) in enumerate(places):
-        boxes = [(_around(x + dx * pixel, y + dy * pixel, 6 * pixel, 5 * pixel), (dx, dy))
-                 for dx, dy in OFFSETS]  # fmt: skip
-        free = [it for it in boxes if not any(it[0].overlaps(other) for other in taken)]
-        box, offset = (free or boxes)[0]
-        taken.append(box)
-        axes.annotate(str(i + 1), (xs[i], ys[i]), xytext=offset, textcoords="offset points",
+
+    def box(at: tuple[float, float], offset: tuple[int, int], width: int, height: int) -> Bbox:
+        x, y = axes.transData.transform(at) + [pixel * it for it in offset]
+        extent = (x - width * pixel, y - height * pixel, x + width * pixel, y + height * pixel)
+        return Bbox.from_extents(*extent)
+
+    taken = [box(at, (0, 0), 4, 4) for at in places]
+    for i, at in enumerate(places):
+        boxes = {offset: box(at, offset, 6, 5) for offset in OFFSETS}
+        free = [it for it, its in boxes.items() if not any(map(its.overlaps, taken))]
+        offset = free[0] if free else OFFSETS[0]
+        taken.append(boxes[offset])
+        axes.annotate(str(i + 1), at, xytext=offset, textcoords="offset points",
                       ha="center", va="center", fontsize=9)  # fmt: skip
-
-
-def _around(x: float, y: float, width: float, height: float) -> Bbox:
-    return Bbox.from_extents(x - width, y - height, x + width, y + height)
