@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from rsd.analysis.calibration.recorded import STRATEGIES, Rewards, own_threshold, read_rewards
+from rsd.analysis.calibration.recorded import Rewards, own_threshold, read_rewards
 from rsd.analysis.calibration.replay import unchanged as unchanged_at
 from rsd.analysis.outcomes import decided, failed
 from rsd.analysis.pairs import partners
 from rsd.analysis.tables.labels import shortfall
-from rsd.config import Config, differing_keys
+from rsd.config import Config, differing_keys, strategy_facts
 from rsd.records import Key, RunRecord
 
 ALONE = {"draft": -inf, "target": inf}
@@ -85,9 +85,10 @@ def differences(run: RunRecord, other: RunRecord) -> list[str]:
     """The keys in which `other` differs from `run`, other than the threshold and the problems
     asked. Without any, it can check a calibration on `run`."""
     strategy = other.config.decoding.strategy
-    if strategy not in (*STRATEGIES, *ALONE):
+    calibrated = strategy_facts(strategy).can_calibrate
+    if not calibrated and strategy not in ALONE:
         return ["decoding.strategy"]
-    if strategy in STRATEGIES and own_threshold(other.config) is None:
+    if calibrated and own_threshold(other.config) is None:
         return ["decoding.weighting"]
     ours, theirs = _apart_from_threshold(run.config), _apart_from_threshold(other.config)
     if strategy in ALONE:  # it reads fewer keys, and has fewer models

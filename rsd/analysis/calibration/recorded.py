@@ -8,16 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd.analysis.outcomes import decided, failed
-from rsd.config import Config
+from rsd.config import Config, strategy_facts
 from rsd.errors import ConfigError
 from rsd.records import Key, RunRecord, StepRecord, TrajectoryRecord
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-STRATEGIES = ("rsd", "oracle")
-"""Strategies that compare the reward of each draft step with a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,7 @@ class Rewards:
 def read_rewards(run: RunRecord) -> Rewards:
     """The rewards of `run`. Raises `ConfigError`, with the fix, for a run that has none."""
     strategy = run.config.decoding.strategy
-    if strategy not in STRATEGIES:
+    if not strategy_facts(strategy).can_calibrate:
         raise ConfigError(
             f"{run.directory}: a run of {strategy!r} has no draft steps that a reward model "
             "judged; calibrate a run of rsd or oracle. The draft alone with every step scored is "

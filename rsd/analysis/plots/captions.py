@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.plots import data
-from rsd.analysis.tables.labels import sampled
+from rsd.analysis.tables.labels import has_samples
 
 INTERVALS = "Bars are 95% intervals, by problem"
 
@@ -30,7 +30,7 @@ def shown(shown: int, known: int, what: str = "runs") -> str:
 
 
 def each_sample(runs: list[AnalyzedRun]) -> str:
-    return "Of several samples of a problem each counts by itself." if sampled(runs) else ""
+    return "Of several samples of a problem each counts by itself." if has_samples(runs) else ""
 
 
 def untimed(runs: list[AnalyzedRun]) -> str:

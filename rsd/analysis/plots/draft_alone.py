@@ -9,14 +9,14 @@ from rsd.analysis.outcomes import decided
 from rsd.analysis.plots import captions, data
 from rsd.analysis.plots.data import Estimate
 from rsd.analysis.plots.style import SERIES, Drawn, estimates, figure, printable, some
-from rsd.analysis.tables.labels import has_rewards, labels, natural
+from rsd.analysis.tables.labels import judges_drafts, labels, natural
 from rsd.records import Key
 
 
 def draft_alone(runs: list[AnalyzedRun]) -> Drawn | None:
     """One series for each run that judged draft steps; None without any."""
     pairs = zip(runs, labels(runs), strict=True)
-    judged = [(label, alone_by_level(run)) for run, label in pairs if has_rewards(run)]
+    judged = [(label, alone_by_level(run)) for run, label in pairs if judges_drafts(run)]
     judged = [(label, levels) for label, levels in judged if levels]
     shown = some(judged)
     if not shown:

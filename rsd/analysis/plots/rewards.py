@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from rsd.analysis.calibration.recorded import STRATEGIES, own_threshold
+from rsd.analysis.calibration.recorded import own_threshold
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import decided
 from rsd.analysis.plots import captions
@@ -19,14 +19,15 @@ from rsd.analysis.plots.style import (
     printable,
     some,
 )
-from rsd.analysis.tables.labels import has_rewards, labels
+from rsd.analysis.tables.labels import judges_drafts, labels
+from rsd.config import strategy_facts
 
 
 def rewards(runs: list[AnalyzedRun]) -> Drawn | None:
     """One panel for each run; None without rewards."""
     pairs = zip(runs, labels(runs), strict=True)
     scored = [(run, label) for run, label in pairs if any(rewards_by_answer(run))]
-    judged = [it for it in scored if has_rewards(it[0])] or scored
+    judged = [it for it in scored if judges_drafts(it[0])] or scored
     shown = some(judged)
     if not shown:
         return None
@@ -44,7 +45,7 @@ def rewards(runs: list[AnalyzedRun]) -> Drawn | None:
                 axes.stairs(shares, edges, color=color, edgecolor=color, alpha=0.2,
                             fill=True, hatch=hatch, linewidth=0)  # fmt: skip
         delta = own_threshold(run.run.config)
-        by_reward = run.run.config.decoding.strategy in STRATEGIES
+        by_reward = strategy_facts(run.run.config.decoding.strategy).can_calibrate
         if by_reward and delta is not None and low <= delta <= high:
             axes.axvline(delta, color=INK, linewidth=1, linestyle=":")
         axes.set_title(printable(label, 48))

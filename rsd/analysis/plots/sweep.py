@@ -11,7 +11,7 @@ from rsd.analysis.plots import captions, data
 from rsd.analysis.plots.cost import KINDS
 from rsd.analysis.plots.data import Estimate
 from rsd.analysis.plots.style import PANELS, SERIES, Drawn, estimates, figure, legend, printable
-from rsd.config import DecodingConfig
+from rsd.config import DecodingConfig, strategy_facts
 
 Sweep = list[tuple[float, AnalyzedRun]]
 """Runs by ascending δ."""
@@ -57,10 +57,10 @@ def thresholds(runs: list[AnalyzedRun]) -> dict[str, Sweep]:
     sweeps: dict[str, Sweep] = {}
     for run in runs:
         config = run.run.config.decoding
-        by_reward = config.strategy == "guided" or (
-            config.strategy == "rsd" and config.weighting in ("step", "logistic")
-        )
-        if by_reward and not isinf(config.threshold):
+        facts = strategy_facts(config.strategy)
+        weighted = "weighting" in facts.keys
+        has_threshold = not weighted or config.weighting in ("step", "logistic")
+        if facts.threshold_curve and has_threshold and not isinf(config.threshold):
             determinants = run.run.config.determinants()
             decoding = {k: v for k, v in determinants["decoding"].items() if k != "threshold"}
             same = repr((determinants["models"], decoding, determinants["tasks"]))

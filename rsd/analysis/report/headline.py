@@ -10,7 +10,7 @@ from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, failed, outcome
 from rsd.analysis.statistics.comparisons import problems_needed
 from rsd.analysis.tables.cells import accuracy, figure, fixed, p_value, percent, points
-from rsd.analysis.tables.labels import has_rewards, labels
+from rsd.analysis.tables.labels import judges_drafts, labels
 from rsd.analysis.timing import most_at_once
 from rsd.costs import Flops
 
@@ -187,7 +187,7 @@ def _speed(best: AnalyzedRun, runs: list[AnalyzedRun]) -> list[str]:
 
 def _without_target(run: AnalyzedRun) -> list[str]:
     """How many responses contain no step of the target, if the strategy judges drafts."""
-    if not has_rewards(run):
+    if not judges_drafts(run):
         return []
     record = run.run
     done = [key for key, it in record.trajectories.items() if not failed(it)]

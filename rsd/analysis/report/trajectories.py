@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, outcome
 from rsd.analysis.pairs import by_asked
-from rsd.analysis.tables.labels import has_rewards, labels, natural, run_name
+from rsd.analysis.tables.labels import judges_drafts, labels, natural, run_name
 from rsd.records import GradeRecord, TrajectoryRecord
 
 CHUNK = 400_000
@@ -126,7 +126,7 @@ def _index(runs: list[AnalyzedRun], rows: list[_Row]) -> dict[str, Any]:
 
 
 def _about(run: AnalyzedRun, label: str) -> dict[str, Any]:
-    decoding, judged = run.run.config.decoding, has_rewards(run)
+    decoding, judged = run.run.config.decoding, judges_drafts(run)
     stepwise = judged and decoding.weighting == "step" and decoding.strategy != "random"
     return {
         "label": label,

@@ -15,7 +15,7 @@ from rsd.analysis.tables.cells import (
     percent,
     points,
 )
-from rsd.analysis.tables.labels import has_rewards, labelled, labels, run_name, sampled
+from rsd.analysis.tables.labels import has_samples, judges_drafts, labelled, labels, run_name
 from rsd.analysis.tables.warnings import UNDECIDED, about_run, failures
 
 TASKS_PER_BLOCK = 6
@@ -67,7 +67,7 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
 def accepted(run: AnalyzedRun, rate: float | None) -> str:
     """The acceptance `rate`, for strategies that judge drafts. A user's own strategy may do so."""
     own = ":" in run.run.config.decoding.strategy
-    return percent(rate) if own or has_rewards(run) else UNKNOWN
+    return percent(rate) if own or judges_drafts(run) else UNKNOWN
 
 
 def _unit(runs: list[AnalyzedRun]) -> str:
@@ -157,7 +157,7 @@ def compare_all(runs: list[AnalyzedRun]) -> list[Comparison]:
 def paired(comparisons: list[Comparison], runs: list[AnalyzedRun]) -> Block:
     """Differences in accuracy over common problems, with their significance."""
     names = {id(run): label for run, label in zip(runs, labels(runs), strict=True)}
-    often = "more often" if sampled(runs) else "only"
+    often = "more often" if has_samples(runs) else "only"
     difference = "accuracy, points\n[95% interval]"
     rows = [
         {
@@ -174,6 +174,6 @@ def paired(comparisons: list[Comparison], runs: list[AnalyzedRun]) -> Block:
         "p is the probability of a difference at least this large between two equally good "
         "methods; it is below 0.05 where the interval excludes 0."
     ]
-    if sampled(runs):
+    if has_samples(runs):
         notes.append("With several samples per problem, their mean is compared.")
     return Block.of("Differences on the same problems", rows, notes, left=("pair", difference))

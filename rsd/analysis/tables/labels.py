@@ -8,12 +8,9 @@ from collections.abc import Collection
 
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import failed
-from rsd.config import Config, DecodingConfig
+from rsd.config import Config, DecodingConfig, strategy_facts
 from rsd.records import RunRecord
 from rsd.types import Role
-
-JUDGING = ("rsd", "random", "oracle", "guided", "confidence")
-"""Strategies that accept or reject each draft step by a rule."""
 
 
 def run_name(run: AnalyzedRun) -> str:
@@ -59,23 +56,10 @@ def in_words(config: Config, roles: Collection[Role]) -> str:
     """The strategy with its main settings, such as `RSD δ=0.7`. `+ SD`: the target server, if one
     of the `roles` that the run uses, decodes speculatively."""
     it = config.decoding
-    n, threshold = it.candidates, f"δ={delta(it.threshold)}"
-    several = f" n={n}" if n > 1 else ""
-    known = {
-        "rsd": f"RSD {_weighting(it)}{several}",
-        "draft": "draft alone",
-        "target": "target alone",
-        "majority": f"majority of {n}, {it.writer}",
-        "best_of_n": f"best of {n}, {it.writer}",
-        "process_best_of_n": f"process best of {n}, {it.writer}",
-        "beam": f"beam {n}x{it.beams}, {it.writer}",
-        "random": f"random p={it.probability:g}",
-        "first_steps": f"first {it.first_steps} by target",
-        "oracle": f"oracle {_weighting(it)}",
-        "guided": f"guided {threshold}{several}",
-        "confidence": f"confidence {threshold}",
-    }
-    words = known.get(it.strategy, it.strategy.rpartition(":")[2])
+    words = it.strategy.rpartition(":")[2]
+    if label := strategy_facts(it.strategy).label:
+        several = f" n={it.candidates}" if it.candidates > 1 else ""
+        words = label.format(**dict(it), rule=_weighting(it), several=several)
     speculative = config.models.target.serve.speculative is not None
     return f"{words} + SD" if speculative and "target" in roles else words
 
@@ -94,12 +78,12 @@ def delta(threshold: float) -> str:
     return f"{threshold:.9g}"
 
 
-def has_rewards(run: AnalyzedRun) -> bool:
+def judges_drafts(run: AnalyzedRun) -> bool:
     """Whether the strategy accepts or rejects each draft step by a rule."""
-    return run.run.config.decoding.strategy in JUDGING
+    return strategy_facts(run.run.config.decoding.strategy).judges_drafts
 
 
-def sampled(runs: list[AnalyzedRun]) -> bool:
+def has_samples(runs: list[AnalyzedRun]) -> bool:
     """Whether a run has several samples per problem."""
     return any(run.run.config.decoding.samples > 1 for run in runs)
 

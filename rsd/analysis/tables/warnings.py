@@ -14,8 +14,8 @@ from rsd.analysis.samples import Samples
 from rsd.analysis.statistics.several_samples import MOST_VOTES
 from rsd.analysis.summary import Summary
 from rsd.analysis.tables.cells import percent
-from rsd.analysis.tables.labels import JUDGING, delta, labels, sampled
-from rsd.config import DecodingConfig
+from rsd.analysis.tables.labels import delta, has_samples, labels
+from rsd.config import DecodingConfig, strategy_facts
 from rsd.records import StepRecord
 from rsd.types import StopReason
 
@@ -36,8 +36,6 @@ _CUT_BY = {
     StopReason.CONTEXT: "at the end of a model's context",
     StopReason.REPETITION: "for repeating a step",
 }
-_WEIGHTED = ("rsd", "oracle")
-"""Strategies that accept by `decoding.weighting`."""
 
 
 def about_run(run: AnalyzedRun, label: str) -> list[str]:
@@ -117,9 +115,10 @@ def one_verdict(run: AnalyzedRun) -> str:
 
 def _decides(it: DecodingConfig) -> bool:
     """Whether the strategy has a rule, and its settings allow both verdicts."""
-    if it.strategy not in JUDGING:
+    facts = strategy_facts(it.strategy)
+    if not facts.judges_drafts:
         return False
-    if it.strategy == "random" or (it.weighting == "constant" and it.strategy in _WEIGHTED):
+    if it.strategy == "random" or (it.weighting == "constant" and facts.can_calibrate):
         return 0 < it.probability < 1
     return math.isfinite(it.threshold)
 
@@ -127,7 +126,7 @@ def _decides(it: DecodingConfig) -> bool:
 def _compared(run: AnalyzedRun) -> Iterator[float]:
     """The values of draft steps that were compared with the threshold, if any were."""
     decoding = run.run.config.decoding
-    weighted = decoding.strategy in _WEIGHTED and decoding.weighting == "step"
+    weighted = strategy_facts(decoding.strategy).can_calibrate and decoding.weighting == "step"
     if not weighted and decoding.strategy not in ("guided", "confidence"):
         return
     for trajectory in run.run.trajectories.values():
@@ -187,4 +186,4 @@ def about_samples(run: AnalyzedRun, it: Samples, label: str) -> list[str]:
 def each_sample(runs: list[AnalyzedRun]) -> list[str]:
     """How several samples of a problem count in tables per problem."""
     note = "With several samples per problem, each sample counts as a problem here."
-    return [note] if sampled(runs) else []
+    return [note] if has_samples(runs) else []

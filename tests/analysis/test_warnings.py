@@ -1,4 +1,4 @@
-"""What the table says of settings that the results show to be off."""
+"""Warnings of the table about settings that the results show to be off."""
 
 from __future__ import annotations
 

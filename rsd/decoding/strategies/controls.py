@@ -1,7 +1,7 @@
-"""Controls and bounds: what RSD is to be compared with, to know what its reward model is worth.
+"""Controls for RSD, which show what its reward model contributes.
 
-They tell how much of its gain any mixture of the two models would have (`RandomRouting`,
-`FirstSteps`), and how often its decisions were right in hindsight (`Oracle`).
+`RandomRouting` and `FirstSteps` show how much any mixture of the two models gains, `Oracle` how
+often RSD's decisions were right in hindsight.
 """
 
 from __future__ import annotations
@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from rsd.decoding.acceptance import Weighting
-from rsd.decoding.candidates import write_candidate
-from rsd.decoding.concurrency import together
+from rsd.decoding.acceptance import RULE_KEYS, Weighting
+from rsd.decoding.candidates import together, write_candidate
+from rsd.decoding.parts import BuiltIn
 from rsd.decoding.response import Rules
 from rsd.protocols import Generator, Scorer
-from rsd.types import Query, Step
+from rsd.types import ROLES, Query, Step
 
 
-@dataclass(frozen=True, slots=True)
-class RandomRouting:
-    """RSD with a coin in place of the reward model: a draft step is kept with `probability`."""
+@dataclass(frozen=True)
+class RandomRouting(BuiltIn):
+    """RSD without a reward model: each draft step is kept with `probability`."""
+
+    roles = ("draft", "target")
+    keys = ("probability",)
+    label = "random p={probability:g}"
+    judges_drafts = True
 
     draft: Generator
     target: Generator
@@ -38,29 +43,38 @@ class RandomRouting:
                 yield response.keep("target", await response.write(self.target, "target"))
 
 
-@dataclass(frozen=True, slots=True)
-class FirstSteps:
-    """The target writes the first `count` (>= 0) steps, the draft the rest."""
+@dataclass(frozen=True)
+class FirstSteps(BuiltIn):
+    """The target writes the first `first_steps` (>= 0) steps, the draft the rest."""
+
+    roles = ("draft", "target")
+    keys = ("first_steps",)
+    label = "first {first_steps} by target"
 
     draft: Generator
     target: Generator
-    count: int
+    first_steps: int
     rules: Rules
 
     async def decode(self, query: Query) -> AsyncIterator[Step]:
         """Yield the steps of one solution, all accepted."""
         response = self.rules.start(query)
         while not response.ended:
-            if response.index < self.count:
+            if response.index < self.first_steps:
                 yield response.keep("target", await response.write(self.target, "target"))
             else:
                 yield response.keep("draft", await response.write(self.draft, "draft"))
 
 
-@dataclass(frozen=True, slots=True)
-class Oracle:
-    """RSD's solutions, and at every step also what RSD does not look at: the target's step and
-    its reward. `rsd.costs` counts from it which decisions were right in hindsight."""
+@dataclass(frozen=True)
+class Oracle(BuiltIn):
+    """RSD that also has the target write every step, and scores it. `rsd.costs` derives which
+    decisions were right in hindsight."""
+
+    roles = ROLES
+    keys = RULE_KEYS
+    label = "oracle {rule}"
+    judges_drafts = can_calibrate = True
 
     draft: Generator
     target: Generator

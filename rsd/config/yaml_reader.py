@@ -1,4 +1,4 @@
-"""YAML, as far as a configuration needs it: the values that JSON has, and dates."""
+"""Reads YAML within limits, restricted to the values of JSON and dates."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses equal keys, of which PyYAML silently takes the last, and stops at
-    the limits above while it composes: PyYAML needs tens of microseconds a node, and merges of
-    merges (`<<`) grow exponentially."""
+    """A safe loader that refuses duplicate keys, of which PyYAML silently takes the last, and stops
+    at the limits above: PyYAML needs tens of microseconds a node, and merges of merges (`<<`) grow
+    exponentially."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
         self._nodes += 1
         if self._nodes > _MOST_NODES:
-            raise ValueError(f"more than {_MOST_NODES} keys and values")
+            raise ValueError(f"more than {_MOST_NODES} keys and values; remove some")
         self._depth += 1
         if self._depth > _DEEPEST:
             raise ValueError(f"nested more than {_DEEPEST} deep")
@@ -55,12 +55,14 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
                     line = key.start_mark.line + 1
-                    raise ValueError(f"the key {key.value} stands twice, again in line {line}")
+                    raise ValueError(
+                        f"the key {key.value} occurs twice, again in line {line}; remove one"
+                    )
                 seen.add((key.tag, key.value))
         return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """PyYAML calls this for a mapping, and before that for each mapping that it merges."""
+        """PyYAML calls this for each mapping, after those that it merges."""
         super().flatten_mapping(node)
         self._pairs += len(node.value)
         if self._pairs > _MOST_PAIRS:
@@ -68,10 +70,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(text: str) -> Any:
-    """The values that `text` stands for, read within the limits above.
+    """The values in `text`.
 
-    Raises `ValueError`, which says in one line what is wrong: `text` is not YAML, is too large or
-    nested too deeply, has a key twice, or holds values that JSON does not have (dates excepted).
+    Raises `ValueError`, with one line that says why: `text` is not YAML, is too large or nested too
+    deeply, has a key twice, or holds values other than those of JSON and dates.
     """
     if len(text) > MOST_BYTES:
         raise ValueError(f"larger than {MOST_BYTES // 1024} KiB")
@@ -80,8 +82,8 @@ def read_yaml(text: str) -> Any:
         value = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())) from error
-    except Exception as error:  # what its constructors raise: KeyError for !!bool x, and others
-        raise ValueError(f"a value does not fit its tag, such as !!bool ({error!r})") from error
+    except Exception as error:  # constructors raise KeyError for !!bool x, and others
+        raise ValueError(f"a value does not fit its tag ({error!r}); correct the value") from error
     _refuse_large_or_strange(value)
     return value
 
@@ -91,7 +93,7 @@ def _refuse_deep(text: str) -> None:
     depth = 0
     for bracket in _BRACKET.findall(text):
         depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
-        if depth > 2 * _DEEPEST:  # some may stand in texts
+        if depth > 2 * _DEEPEST:  # some may be part of texts
             raise ValueError(f"nested more than {_DEEPEST} deep")
 
 
@@ -107,12 +109,10 @@ def _refuse_large_or_strange(value: object) -> None:
         elif isinstance(inner, list):
             pending += [(each, depth + 1) for each in inner]
         elif isinstance(inner, str):
-            _refuse_unstorable(inner)
+            inner.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
+            if "\0" in inner:
+                raise ValueError("a text contains the character NUL; remove it")
         elif inner is not None and not isinstance(inner, int | float | date):
-            raise ValueError(f"a value of the type {type(inner).__name__} has no place here")
-
-
-def _refuse_unstorable(text: str) -> None:
-    text.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
-    if "\0" in text:
-        raise ValueError("a text holds the character NUL")
+            raise ValueError(
+                f"values of type {type(inner).__name__} are not supported; write a text"
+            )

@@ -1,4 +1,4 @@
-"""Settings that can hardly be meant are said, and those of sensible configurations are not."""
+"""Settings that are very likely a mistake are reported; sensible configurations are not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rsd.config import doubts, load, load_sweep
+from rsd.config import config_issues, load, load_sweep
 from rsd.errors import ConfigError
 from rsd.gateway.catalog import catalog, connection_config
 
@@ -18,8 +18,8 @@ SWEEPS = [path for path in FILES if "sweeps" in path.parts or path.stem == "meth
 
 
 def said(*overrides: str) -> list[str]:
-    """The doubts about the demo's configuration with `overrides`."""
-    return [str(doubt) for doubt in doubts(load(DEMO, overrides))]
+    """The issues of the demo's configuration with `overrides`."""
+    return [str(issue) for issue in config_issues(load(DEMO, overrides))]
 
 
 @pytest.fixture(autouse=True)
@@ -28,20 +28,20 @@ def _in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("path", [it for it in FILES if it not in SWEEPS], ids=lambda it: it.stem)
-def test_shipped_configurations_raise_no_doubt(path: Path) -> None:
+def test_shipped_configurations_have_no_issue(path: Path) -> None:
     config = load(path)
-    assert doubts(config) == []
+    assert config_issues(config) == []
     for strategy in ("draft", "target"):
-        assert doubts(load(path, [f"decoding.strategy={strategy}"])) == []
+        assert config_issues(load(path, [f"decoding.strategy={strategy}"])) == []
     if config.decoding.profile == "default":
-        assert [doubts(it.config) for it in catalog(config).values()] == [[]] * 5
-        assert doubts(connection_config(catalog(config).values())) == []
+        assert [config_issues(it.config) for it in catalog(config).values()] == [[]] * 5
+        assert config_issues(connection_config(catalog(config).values())) == []
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda it: it.stem)
-def test_shipped_sweeps_raise_no_doubt_and_do_not_collapse(path: Path) -> None:
+def test_shipped_sweeps_have_no_issue_and_do_not_collapse(path: Path) -> None:
     sweep = load_sweep(path)
-    assert [doubt for point in sweep.points for doubt in doubts(point.config)] == []
+    assert [issue for point in sweep.points for issue in config_issues(point.config)] == []
     assert sweep.collapse is None
 
 
@@ -49,7 +49,7 @@ def test_shipped_sweeps_raise_no_doubt_and_do_not_collapse(path: Path) -> None:
 def test_a_choice_among_one(strategy: str) -> None:
     one = (f"decoding.strategy={strategy}", "decoding.temperature=0.7")
     assert said(*one) == [
-        f"decoding.candidates: {strategy} of 1 is the draft alone; set it to 2 or more"
+        f"decoding.candidates: {strategy} of 1 is the same as draft alone; set it to 2 or more"
     ]
     assert said(*one, "decoding.candidates=2") == []
 
@@ -57,9 +57,9 @@ def test_a_choice_among_one(strategy: str) -> None:
 def test_a_beam_of_one() -> None:
     beam = ("decoding.strategy=beam", "decoding.temperature=0.7")
     assert said(*beam) == [
-        "decoding.beams: a search with 1 beam is the draft alone; set it to 2 or more"
+        "decoding.beams: a search with 1 beam is the same as draft alone; set it to 2 or more"
     ]
-    assert "is process_best_of_n" in said(*beam, "decoding.candidates=4")[0]
+    assert "is the same as process_best_of_n" in said(*beam, "decoding.candidates=4")[0]
     assert said(*beam, "decoding.candidates=2", "decoding.beams=2") == []
 
 
@@ -69,7 +69,7 @@ def test_a_beam_of_one() -> None:
 @pytest.mark.parametrize("strategy", ["rsd", "oracle"])
 def test_a_threshold_that_no_reward_can_reach(strategy: str, threshold: str, became: str) -> None:
     (it,) = said(f"decoding.strategy={strategy}", f"decoding.threshold={threshold}")
-    assert it.startswith("decoding.threshold: rewards lie between 0 and 1, so that ")
+    assert it.startswith("decoding.threshold: rewards lie between 0 and 1, so ")
     assert f"{threshold} {became}" in it
 
 
@@ -86,7 +86,7 @@ def test_a_threshold_that_is_no_bound_of_rewards() -> None:
 
 def test_options_that_a_strategy_does_not_read() -> None:
     assert said("decoding.options.bar=1") == [
-        "decoding.options.bar: rsd reads no options; leave it out, or name a strategy of your own"
+        "decoding.options.bar: rsd reads no options; remove it, or use your own strategy"
     ]
 
 
@@ -96,7 +96,7 @@ def test_options_that_a_strategy_does_not_read() -> None:
         ("None", None),
         ("('bar',)", None),
         ("('bars',)", "did you mean bars?"),
-        ("()", "leave it out"),
+        ("()", "remove it"),
         ("('x', 'margin')", "it reads margin, x"),
     ],
 )
@@ -108,10 +108,10 @@ def test_options_of_a_class_that_names_those_it_reads(
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     own = f"{name}:Mine"
     found = said(f"decoding.strategy={own}", "decoding.options.bar=1")
-    doubt = f"decoding.options.bar: {own} does not read it; {expected}"
-    assert found == ([doubt] if expected else [])
+    issue = f"decoding.options.bar: {own} does not read it; {expected}"
+    assert found == ([issue] if expected else [])
     config = load(DEMO, [f"decoding.strategy={own}", "decoding.options.bar=1"])
-    assert all(it.fatal for it in doubts(config))
+    assert all(it.fatal for it in config_issues(config))
 
 
 def test_top_p_without_a_temperature() -> None:
@@ -122,7 +122,7 @@ def test_top_p_without_a_temperature() -> None:
 def test_draft_and_target_of_one_server() -> None:
     same = "models.target.endpoints=[http://127.0.0.1:8101/v1]"
     assert said(same) == []  # the server's names tell them apart, or preflight does
-    assert "one model at http" in said(same, "models.target.served_name=draft")[0]
+    assert "the same model at http" in said(same, "models.target.served_name=draft")[0]
     alone = "decoding.strategy=target"
     assert said(same, "models.target.served_name=draft", alone) == []
 
@@ -132,18 +132,18 @@ GONE = "data/demo/gone"
 
 def test_a_missing_directory_whose_tokenizer_is_needed() -> None:
     for key in ("model", "tokenizer"):
-        (doubt,) = doubts(load(DEMO, [f"models.prm.{key}={GONE}"]))
-        assert doubt.fatal
-        assert str(doubt).startswith(f"models.prm.{key}: {GONE}: no such directory, and its tok")
+        (issue,) = config_issues(load(DEMO, [f"models.prm.{key}={GONE}"]))
+        assert issue.fatal
+        assert str(issue).startswith(f"models.prm.{key}: {GONE}: no such directory, and its tok")
     assert said(f"models.prm.model={GONE}", "decoding.strategy=draft") == []
-    (doubt,) = doubts(load(DEMO, [f"models.target.model={GONE}", "decoding.profile=paper"]))
-    assert doubt.fatal
+    (issue,) = config_issues(load(DEMO, [f"models.target.model={GONE}", "decoding.profile=paper"]))
+    assert issue.fatal
 
 
 def test_a_missing_directory_may_be_on_the_servers_machine() -> None:
-    (doubt,) = doubts(load(DEMO, [f"models.target.model={GONE}"]))
-    assert not doubt.fatal
-    assert "models.target.parameters" in doubt.mend
+    (issue,) = config_issues(load(DEMO, [f"models.target.model={GONE}"]))
+    assert not issue.fatal
+    assert "models.target.parameters" in issue.fix
     assert said(f"models.target.model={GONE}", "models.target.parameters=7000") == []
     assert said("models.target.model=owner/name") == []
 
@@ -157,7 +157,7 @@ def sweep(tmp_path: Path, text: str) -> Path:
 def test_a_grid_that_collapses_in_part_says_which_points_are_equal(tmp_path: Path) -> None:
     grid = "grid: {decoding.strategy: [rsd, target], decoding.threshold: [0.5, 0.7, 0.9]}"
     assert load_sweep(sweep(tmp_path, grid)).collapse == (
-        "6 points come to 4 runs, as some differ only in keys that their strategy does not read: "
+        "6 points are 4 runs, as some differ only in keys that their strategy does not read: "
         "strategy-target_threshold-0.5 = strategy-target_threshold-0.7 = "
         "strategy-target_threshold-0.9"
     )
@@ -195,7 +195,7 @@ def test_options_of_a_sweep_are_for_the_strategies_that_read_them(
     options = "overrides: {decoding.options.bar: 1}\n"
     mixed = options + "grid: {decoding.strategy: [draft, 'mine_of_a_sweep:Mine']}"
     points = load_sweep(sweep(tmp_path, mixed)).points
-    assert [doubt for point in points for doubt in doubts(point.config)] == []
+    assert [issue for point in points for issue in config_issues(point.config)] == []
     assert [point.config.decoding.options for point in points] == [{}, {"bar": 1}]
     built_in = load_sweep(sweep(tmp_path, options + "grid: {decoding.strategy: [draft, target]}"))
-    assert all(doubts(point.config) for point in built_in.points)
+    assert all(config_issues(point.config) for point in built_in.points)

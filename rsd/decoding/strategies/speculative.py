@@ -2,7 +2,7 @@
 
 The draft model writes a step, the process reward model scores it, and the step is kept if its
 reward passes the acceptance rule. Otherwise the target model writes that step from the same
-prefix; target steps are not scored. Drafting resumes at the next step.
+prefix, unscored. Drafting resumes at the next step.
 """
 
 from __future__ import annotations
@@ -10,21 +10,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from rsd.decoding.acceptance import Weighting
+from rsd.decoding.acceptance import RULE_KEYS, Weighting
 from rsd.decoding.candidates import best, others, write_candidates
 from rsd.decoding.lookahead import Drafts, Lookahead
+from rsd.decoding.parts import BuiltIn, Parts
 from rsd.decoding.response import Rules
-from rsd.protocols import Generator, Scorer
-from rsd.types import Query, Step
+from rsd.protocols import Generator, Scorer, Strategy
+from rsd.types import ROLES, Query, Step
 
 
-@dataclass(frozen=True, slots=True)
-class RewardGuidedSpeculativeDecoding:
+@dataclass(frozen=True)
+class RewardGuidedSpeculativeDecoding(BuiltIn):
     """Decode with draft, reward model and target.
 
     A draft step is accepted with the probability that `weighting` gives its reward. `lookahead`
     is how many more steps may be drafted while a reward is awaited.
     """
+
+    roles = ROLES
+    keys = (*RULE_KEYS, "candidates")
+    label = "RSD {rule}{several}"
+    judges_drafts = can_calibrate = threshold_curve = True
 
     draft: Generator
     target: Generator
@@ -32,6 +38,12 @@ class RewardGuidedSpeculativeDecoding:
     weighting: Weighting
     rules: Rules
     lookahead: Lookahead = 0
+
+    @classmethod
+    def build(cls, parts: Parts) -> Strategy:
+        """This strategy, or for several candidates the one that chooses among drafts."""
+        several = parts.decoding.candidates > 1
+        return BestDraftSpeculativeDecoding.build(parts) if several else super().build(parts)
 
     async def decode(self, query: Query) -> AsyncIterator[Step]:
         """Yield draft steps with their rewards, and after each rejected one the target's."""
@@ -47,10 +59,10 @@ class RewardGuidedSpeculativeDecoding:
                     yield response.keep("target", await response.write(self.target, "target"))
 
 
-@dataclass(frozen=True, slots=True)
-class BestDraftSpeculativeDecoding:
-    """RSD in which the draft writes `candidates` (>= 1) of every step, at the same time, and the
-    one with the highest reward is put to the rule. With one candidate it is RSD."""
+@dataclass(frozen=True)
+class BestDraftSpeculativeDecoding(BuiltIn):
+    """RSD in which the draft writes `candidates` (>= 1) of every step concurrently, and the rule
+    decides about the one with the highest reward. With one candidate this is RSD."""
 
     draft: Generator
     target: Generator

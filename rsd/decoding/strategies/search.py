@@ -8,16 +8,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
-from rsd.decoding.candidates import Candidate, best, others, write_candidate, write_candidates
-from rsd.decoding.concurrency import together
+from rsd.decoding.candidates import (
+    Candidate,
+    best,
+    others,
+    together,
+    write_candidate,
+    write_candidates,
+)
+from rsd.decoding.parts import BuiltIn
 from rsd.decoding.response import Response, Rules
 from rsd.protocols import Generator, Scorer
 from rsd.types import Query, Source, Step
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessBestOfN:
+@dataclass(frozen=True)
+class ProcessBestOfN(BuiltIn):
     """Every step is the best of `candidates` (>= 1)."""
+
+    roles = ("prm",)
+    keys = ("writer", "candidates")
+    label = "process best of {candidates}, {writer}"
 
     writer: Generator
     scorer: Scorer
@@ -47,18 +58,22 @@ class _Beam:
     reward: float = 0.0
 
     def extend(self, candidate: Candidate) -> _Beam:
-        """A beam that goes on with `candidate`."""
+        """This beam continued with `candidate`."""
         response = self.response.fork()
         before = self.steps[-1].candidate if self.steps else None
         step = replace(candidate.keep(response), continues=before)
         return _Beam(response, (*self.steps, step), candidate.reward)
 
 
-@dataclass(frozen=True, slots=True)
-class BeamSearch:
-    """Keep the `beams` (>= 1) best partial solutions, and let each go on in `candidates` (>= 1)
-    ways a step. A finished one stays among them until better ones push it out. With one beam it
-    is `ProcessBestOfN`."""
+@dataclass(frozen=True)
+class BeamSearch(BuiltIn):
+    """Keep the `beams` (>= 1) best partial solutions, and continue each with `candidates` (>= 1)
+    next steps. A finished one stays until better ones displace it. With one beam this is
+    `ProcessBestOfN`."""
+
+    roles = ("prm",)
+    keys = ("writer", "candidates", "beams")
+    label = "beam {candidates}x{beams}, {writer}"
 
     writer: Generator
     scorer: Scorer
@@ -68,7 +83,7 @@ class BeamSearch:
     rules: Rules
 
     async def decode(self, query: Query) -> AsyncIterator[Step]:
-        """Yield steps of which no beam is left as they are given up, and the best solution last."""
+        """Yield steps once no beam has them, as rejected, and the best solution last."""
         beams = [_Beam(self.rules.start(query)) for _ in range(self.beams)]
         undecided: list[Step] = []
         while not all(beam.response.ended for beam in beams):
@@ -91,7 +106,7 @@ class BeamSearch:
             yield replace(step, continues=None)
 
     async def _grow(self, beams: Sequence[_Beam]) -> list[_Beam]:
-        """All ways in which the unfinished of `beams` go on."""
+        """All continuations of the unfinished `beams`."""
         count = self.candidates
         return await together(
             self._extend(beam, place * count + number)
@@ -107,5 +122,5 @@ class BeamSearch:
 
 
 def _place(step: Step) -> tuple[int, int]:
-    """What a step of a search is known by: unfinished beams all have the same length."""
+    """The identity of a step within a search: unfinished beams all have the same length."""
     return step.index, step.candidate
