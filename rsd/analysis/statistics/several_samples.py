@@ -29,26 +29,22 @@ def pass_at_k(n: int, right: int) -> list[float]:
 
 def best_of_k(samples: Sequence[tuple[float, bool]]) -> list[float]:
     """The chance that the best of k samples is right, for k = 1 .. n; a sample is its reward and
-    whether it is right. Among equal rewards each has the same chance.
-
-    The best of k is in a level of m equal rewards, below g better ones, for
-    C(n - g, k) - C(n - g - m, k) of the C(n, k) subsets.
-    """
-    n, better = len(samples), 0
-    chances = np.zeros(n)
+    whether it is right. Among equal rewards each has the same chance."""
+    rights: list[float] = []
     ranked = sorted(samples, key=lambda sample: -sample[0])
     for _, level in groupby(ranked, key=lambda sample: sample[0]):
-        rights = [right for _, right in level]
-        chances += fmean(rights) * _best_in_level(n, better, len(rights))
-        better += len(rights)
-    return [float(chance) for chance in chances]
+        its = [right for _, right in level]
+        rights += [fmean(its)] * len(its)
+    return [float(chance) for chance in _chances_to_be_best(len(samples)) @ np.array(rights)]
 
 
-@lru_cache(maxsize=4096)
-def _best_in_level(n: int, better: int, level: int) -> NDArray[np.float64]:
-    above, below = n - better, n - better - level
-    chances = [(comb(above, k) - comb(below, k)) / comb(n, k) for k in range(1, n + 1)]
-    return np.array(chances)
+@lru_cache(maxsize=16)
+def _chances_to_be_best(n: int) -> NDArray[np.float64]:
+    """For k = 1 .. n, the chance of each rank to be the best of k: C(n - 1 - rank, k - 1) of the
+    C(n, k) subsets have it as their best."""
+    return np.array(
+        [[comb(n - 1 - rank, k - 1) / comb(n, k) for rank in range(n)] for k in range(1, n + 1)]
+    )
 
 
 @lru_cache(maxsize=4096)
