@@ -29,13 +29,9 @@ from rsd.types import Role, Source
 class CostTotals:
     """Sums over the steps of one or more trajectories.
 
-    `*_steps_kept` are steps of the responses. `draft_steps_rejected` are places in a response where
-    the draft wrote one candidate or several and a step of the target was kept. `*_tokens_kept` and
-    `draft_tokens_rejected` are all tokens generated; candidates, samples and beams that lost are
-    among the rejected. `processed_*` are token positions that went through a model. `reference` is
-    what the target alone would process to write the same responses: prompts and kept tokens.
-    `wasted_tokens` were drafted ahead and discarded: they are processed positions, and neither kept
-    nor rejected.
+    Tokens are all that were generated; candidates, samples and beams that lost are among the
+    rejected. Discarded speculative tokens (`wasted_tokens`) are processed positions, and neither
+    kept nor rejected. `processed_*` are token positions that went through a model.
 
     Where both models wrote a step and both were scored, `regenerations` are the places where the
     target's was kept, `regenerations_wasted` those of them where it was no better than the
@@ -43,9 +39,8 @@ class CostTotals:
     of them where the target's was better.
     """
 
-    trajectories: int = 0
     draft_steps_kept: int = 0
-    draft_steps_rejected: int = 0
+    draft_steps_rejected: int = 0  # places where the draft wrote and a step of the target was kept
     target_steps_kept: int = 0
     draft_tokens_kept: int = 0
     draft_tokens_rejected: int = 0
@@ -54,7 +49,7 @@ class CostTotals:
     processed_target: int = 0
     processed_prm_once: int = 0
     processed_prm_per_step: int = 0
-    reference: int = 0
+    reference: int = 0  # positions of the target alone, writing the same: prompts and kept tokens
     wasted_tokens: int = 0
     target_tokens_generated: int = 0
     regenerations: int = 0
@@ -64,7 +59,6 @@ class CostTotals:
 
     @property
     def response_tokens(self) -> int:
-        """Tokens of the responses: all that was kept."""
         return self.draft_tokens_kept + self.target_tokens_kept
 
     @property
@@ -74,7 +68,7 @@ class CostTotals:
 
     @property
     def acceptance_rate(self) -> float | None:
-        """Share of the places where the draft tried that kept a step of it; None without any. It
+        """Share of the places where the draft wrote that kept a step of it; None without any. It
         is 1 where the draft alone writes, however many samples or beams compete."""
         return share(self.draft_steps_kept, self.draft_steps_rejected)
 
@@ -90,14 +84,12 @@ class CostTotals:
 
     @property
     def wasted_regenerations(self) -> float | None:
-        """Share of the target's steps that the reward model finds no better than the draft's that
-        they replaced; None where it scored none of both."""
+        """Share of the regenerations whose step is no better; None without any."""
         return ratio(self.regenerations_wasted, self.regenerations)
 
     @property
     def mistaken_acceptances(self) -> float | None:
-        """Share of the draft's kept steps where the reward model prefers the target's; None where
-        it scored none of both."""
+        """Share of the acceptances where the target's step is better; None without any."""
         return ratio(self.acceptances_mistaken, self.acceptances)
 
 
@@ -126,7 +118,6 @@ def cost_totals(steps: Iterable[StepRecord]) -> CostTotals:
     prompt = steps[0].prompt_tokens if steps else 0
     hindsight = Counter(_judged(steps))
     return CostTotals(
-        trajectories=1,
         draft_steps_kept=len(draft_kept),
         draft_steps_rejected=len(_overruled(steps)),
         target_steps_kept=len(target_kept),

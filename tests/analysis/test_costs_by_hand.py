@@ -24,7 +24,7 @@ from analysis.made_up_runs import PARAMETERS, draft, target, three_solutions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd.costs import Flops, cost_totals, flops, reference_flops, total
+from rsd.costs import CostTotals, Flops, cost_totals, flops, reference_flops, total
 
 
 def test_processed_tokens_of_each_problem():
@@ -39,7 +39,6 @@ def test_processed_tokens_of_each_problem():
 def test_shares_are_pooled_over_problems():
     work = total(cost_totals(trajectory.steps) for trajectory in three_solutions())
     # Kept 2 + 1 + 0 of 3 + 1 + 2 draft steps; target steps 1 + 0 + 2 of 3 + 1 + 2 kept steps.
-    assert work.trajectories == 3
     assert work.acceptance_rate == pytest.approx(3 / 6)
     assert work.target_step_share == pytest.approx(3 / 6)
     # Kept 5 + 3 + 5 draft tokens, rejected 4 + 4 + 2.
@@ -105,7 +104,7 @@ def test_no_steps_cost_nothing():
     empty = cost_totals([])
     assert empty.acceptance_rate is empty.acceptance_rate_tokens is empty.target_step_share is None
     assert flops(empty, PARAMETERS) == Flops(0, 0)
-    assert total([]).trajectories == 0
+    assert total([cost_totals([])]) == total([]) == CostTotals()
 
 
 @settings(deadline=None)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from scipy.special import stdtr, stdtrit
 
-from rsd.analysis.statistics.intervals import Interval
+from rsd.analysis.statistics.intervals import NORMAL, Interval
 
 
 class PairedDifference(NamedTuple):
@@ -28,15 +28,14 @@ class PairedDifference(NamedTuple):
 def paired_difference(first: Sequence[float], second: Sequence[float]) -> PairedDifference:
     """The difference of two means over pairs of values in [0, 1].
 
-    Pairs are independent; where each is a problem and its values are means over samples, that is
-    clustering by problem. Interval and p are those of one test, the t test of the mean difference
-    with two more pairs, a half for each way that two verdicts can fall: Agresti and Min, Stat. Med.
-    24 (2005) 729, who take the normal distribution, with which few pairs are told apart too often.
-    So the interval keeps a width where few pairs differ, or none. Two equally good
-    methods that differ on at most half of 5 to 200 pairs are told apart at p < 0.05 in at most 5.1%
-    of comparisons; where they differ on more, in at most 7.8%, and with four pairs in 12.5%. Means
-    over samples differ by less than single verdicts; for few pairs of them the interval is wider
-    than it need be. Raises `ValueError` for different lengths or no pairs.
+    Pairs are independent: each is a problem, and its values may be means over samples. Interval and
+    p are those of one test, the t test of the mean difference with two more pairs, a half for each
+    way that two verdicts can fall: Agresti and Min, Stat. Med. 24 (2005) 729, who take the normal
+    distribution, which with few pairs finds too many differences. So the interval has a width where
+    few pairs differ, or none. Two equally good methods that differ on at most half of 5 to 200
+    pairs come out at p < 0.05 in at most 5.1% of comparisons; where they differ on more, in at most
+    7.8%, and with four pairs in 12.5%. For few pairs of means over samples the interval is wider
+    than need be. Raises `ValueError` for different lengths or no pairs.
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"{len(first)} and {len(second)} values are no pairs")
@@ -55,15 +54,15 @@ def problems_needed(variance: float, gap: float) -> int:
     """How many pairs show, with a chance of 80%, that a mean difference lies `gap` (> 0) away from
     a bound, at the 95% level: (z_0.975 + z_0.8)^2 `variance` / `gap`^2, rounded up. `variance` is
     that of one pair's difference. Source: Julious, Stat. Med. 23 (2004) 1921."""
-    z = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)
+    z = NORMAL + NormalDist().inv_cdf(0.8)
     return ceil(z * z * variance / (gap * gap))
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     """The indices of those (cost, accuracy) that no other point dominates, by rising cost.
 
-    A point dominates another that costs no less and is no more accurate, if it is better in one
-    of both. Of equal points all are on the front.
+    A point dominates another if it costs no more and is no less accurate, and is better in one of
+    both. Equal points are on the front together.
     """
     order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]))
     front: list[int] = []

@@ -13,8 +13,11 @@ from scipy.special import stdtrit  # scipy.stats would add a second to every com
 Interval = tuple[float, float]
 """(lower, upper) bound."""
 
+NORMAL = NormalDist().inv_cdf(0.975)
+"""The quantile of the normal distribution for a 95% interval."""
 
-def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
+
+def wilson_interval(successes: int, n: int) -> Interval:
     """The Wilson score interval of a proportion, within [0, 1] and containing `successes / n`.
 
     Unlike the normal approximation it is sound for proportions near 0 and 1. Source: Wilson,
@@ -23,47 +26,42 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interva
     """
     if not 0 <= successes <= n or n < 1:
         raise ValueError(f"{successes} successes of {n} are no proportion")
-    return score_interval(successes / n, n, NormalDist().inv_cdf(0.5 + confidence / 2))
+    return score_interval(successes / n, n, NORMAL)
 
 
 def clustered_interval(
-    totals: Sequence[float],
-    sizes: Sequence[int],
-    *,
-    most: float | None = None,
-    confidence: float = 0.95,
+    totals: Sequence[float], sizes: Sequence[int], *, most: float | None = None
 ) -> Interval:
     """The interval of sum(totals) / sum(sizes), a mean of values in [0, 1] that come in clusters:
     cluster i has `sizes[i]` (>= 1) values with the sum `totals[i]`.
 
-    Values of one cluster, as the samples of one problem, are not independent; clusters are. The
+    Clusters are independent; values of one cluster, as the samples of one problem, are not. The
     clustered variance of the mean m over C clusters of N values in all is
 
         v = C / (C - 1) * sum_i (totals[i] - m * sizes[i])^2 / N^2
 
     (the clustered standard error of Miller, arXiv 2411.00640, squared, with the usual correction
-    for few clusters). The effective sample size m (1 - m) / v, at most `most` (by default N),
-    takes the place of n in Wilson's interval, and the t distribution with C - 1 degrees of
-    freedom that of the normal one (after Korn and Graubard, Survey Methodology 24 (1998) 193).
-    Unlike m -+ t sqrt(v) it stays within [0, 1] and keeps a width where all values are 0 or all
-    are 1: there, and for a single cluster, a cluster counts as one value. Raises `ValueError`
-    without clusters, and for what are no such sums.
+    for few clusters). In Wilson's interval, the effective sample size m (1 - m) / v, at most `most`
+    (by default N), replaces n, and the t distribution with C - 1 degrees of freedom the normal one
+    (after Korn and Graubard, Survey Methodology 24 (1998) 193). Unlike m -+ t sqrt(v) it stays
+    within [0, 1] and has a width where all values are 0 or all are 1: there, and for a single
+    cluster, a cluster counts as one value. Raises `ValueError` without clusters, and for sums that
+    are out of range.
     """
     pairs = list(zip(totals, sizes, strict=True))
     if not pairs or any(size < 1 or not 0 <= total <= size for total, size in pairs):
         raise ValueError("no clusters of values in [0, 1], no mean")
     count, values = len(pairs), sum(sizes)
     mean = min(1.0, sum(totals) / values)
-    spread = sum((total - mean * size) ** 2 for total, size in pairs)
-    tail = 0.5 + confidence / 2
     if count == 1:
-        return score_interval(mean, 1, NormalDist().inv_cdf(tail))
+        return score_interval(mean, 1, NORMAL)
     effective = float(count)
     if 0 < mean < 1:
+        spread = sum((total - mean * size) ** 2 for total, size in pairs)
         variance = count / (count - 1) * spread / values**2
         limit = values if most is None else most
         effective = min(limit, mean * (1 - mean) / variance) if variance else limit
-    return score_interval(mean, effective, float(stdtrit(count - 1, tail)))
+    return score_interval(mean, effective, float(stdtrit(count - 1, 0.975)))
 
 
 def grouped_interval(values: NDArray[np.float64], group: NDArray[np.int64]) -> Interval:
@@ -74,16 +72,16 @@ def grouped_interval(values: NDArray[np.float64], group: NDArray[np.int64]) -> I
     return clustered_interval([float(t) for t in totals], [int(s) for s in sizes])
 
 
-def mean_interval(tallies: Sequence[tuple[int, int]], confidence: float = 0.95) -> Interval:
+def mean_interval(tallies: Sequence[tuple[int, int]]) -> Interval:
     """The interval of the unweighted mean of independent proportions, (successes, n) each.
 
-    It is put together from their Wilson intervals, so it keeps a width where all proportions are
-    0 or 1. Source: Zou and Donner, Stat. Med. 27 (2008) 1693. Raises `ValueError` without any,
-    and for what is no proportion.
+    It combines their Wilson intervals, so it has a width where all proportions are 0 or 1. Source:
+    Zou and Donner, Stat. Med. 27 (2008) 1693. Raises `ValueError` without any, and for what is no
+    proportion.
     """
     if not tallies:
         raise ValueError("no proportions, no mean")
-    intervals = [wilson_interval(successes, n, confidence) for successes, n in tallies]
+    intervals = [wilson_interval(successes, n) for successes, n in tallies]
     values = [successes / n for successes, n in tallies]
     pairs = list(zip(values, intervals, strict=True))
     below = sqrt(sum((p - low) ** 2 for p, (low, _) in pairs))
@@ -93,8 +91,8 @@ def mean_interval(tallies: Sequence[tuple[int, int]], confidence: float = 0.95) 
 
 
 def score_interval(p: float, n: float, quantile: float) -> Interval:
-    """Wilson's interval of the proportion `p` of `n` trials, which need not be whole; `quantile`
-    is that of the normal distribution, or one that stands for it."""
+    """Wilson's interval of the proportion `p` of `n` trials, which need not be a whole number;
+    `quantile` is that of the normal or the t distribution."""
     squared = quantile * quantile
     centre = p + squared / (2 * n)
     half = quantile * sqrt(p * (1 - p) / n + squared / (4 * n * n))
