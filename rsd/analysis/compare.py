@@ -90,8 +90,7 @@ def compare_all(runs: list[AnalyzedRun]) -> list[Comparison]:
 
 
 def target_only(run: AnalyzedRun, others: list[AnalyzedRun]) -> AnalyzedRun | None:
-    """The first of `others` that decoded every problem of `run` with the same target alone, token
-    by token."""
+    """The first of `others` that decoded every problem of `run` with the same target alone."""
     model = run.run.config.models.target.model
     for other in others:
         config = other.run.config
@@ -105,7 +104,7 @@ def target_only(run: AnalyzedRun, others: list[AnalyzedRun]) -> AnalyzedRun | No
 
 
 def is_target_alone(run: AnalyzedRun) -> bool:
-    """Whether it is the usual baseline: the target, without speculative decoding by tokens."""
+    """Whether `run` is the usual baseline: the target alone, without speculative decoding."""
     config = run.run.config
     return config.decoding.strategy == "target" and config.models.target.serve.speculative is None
 
@@ -130,7 +129,7 @@ def _finished(run: AnalyzedRun, problems: Sequence[list[Key]]) -> list[list[Key]
 
 
 def _flops(run: AnalyzedRun, problems: Sequence[list[Key]]) -> Flops:
-    """The sum over problems of what one of its samples costs on average."""
+    """The sum over problems of the mean cost of a sample."""
     counts, speculation = run.run.manifest.parameters, speculation_cost(run.run.manifest)
     each = [
         flops(total(run.costs[key] for key in keys), counts, speculation) / len(keys)

@@ -1,4 +1,4 @@
-"""The metrics of a run, from what it recorded (`rsd.analysis.summary` says what they mean)."""
+"""The metrics of a run, computed from its records; `rsd.analysis.summary` explains them."""
 
 from __future__ import annotations
 

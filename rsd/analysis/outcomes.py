@@ -87,7 +87,7 @@ def verdicts(run: RunRecord) -> dict[Key, bool]:
 
 def decided(run: RunRecord) -> dict[Key, bool]:
     """Right or wrong, for every solution of `run` that the grader judged. Failed and undecided
-    ones are neither: they say nothing about rewards."""
+    ones are left out: they say nothing about rewards."""
     judged = (Outcome.RIGHT, Outcome.WRONG)
     return {key: it is Outcome.RIGHT for key, it in _outcomes(run).items() if it in judged}
 

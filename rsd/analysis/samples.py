@@ -1,4 +1,4 @@
-"""What several samples of each problem tell: pass@k, maj@k and best-of-k for every k up to n.
+"""pass@k, maj@k and best-of-k of runs with several samples of each problem.
 
 The figure of a set of problems is the mean over them; its interval takes problems, not samples, as
 independent.

@@ -1,4 +1,4 @@
-"""What a run tells about other thresholds, without decoding anything.
+"""The outcome of a run at other thresholds, as far as its records determine it.
 
 At another δ a solution is the same up to the first place where another step is kept and the models
 wrote different steps. So it is unchanged for all δ above the highest rejected reward and up to the
@@ -38,7 +38,7 @@ class AtThreshold(BaseModel, ser_json_inf_nan="strings"):
 
 
 def replay(rewards: Rewards, threshold: float) -> AtThreshold:
-    """What `rewards` tell of decoding with the step function at `threshold`."""
+    """The known outcome of decoding with the step function at `threshold`."""
     counted, same = ~np.isnan(rewards.right), unchanged(rewards, threshold)
     least = ((rewards.right == 1) & same)[counted]
     most = least | ~same[counted]

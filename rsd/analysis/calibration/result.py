@@ -1,4 +1,4 @@
-"""A calibration: everything that the recorded rewards of one run tell about the threshold."""
+"""A calibration: the threshold for a budget, and how far the rewards of a run can be trusted."""
 
 from __future__ import annotations
 
@@ -40,11 +40,10 @@ REPLACED = 0.02
 
 
 class Calibration(BaseModel, ser_json_inf_nan="strings"):
-    """What the rewards of one run tell. Infinite thresholds are "Infinity" and "-Infinity" in
-    JSON."""
+    """The calibration of one run. Infinite thresholds are "Infinity" and "-Infinity" in JSON."""
 
     run: str
-    strategy: str  # in words, with what the run lacks
+    strategy: str  # as tables name it, with what the run lacks
     threshold: float | None  # δ of the run; None for a rule without
     problems: int
     solutions: int

@@ -1,4 +1,4 @@
-"""How well rewards tell draft steps of right solutions from those of wrong ones.
+"""How well rewards separate draft steps of right solutions from those of wrong ones.
 
 Only kept draft steps led to an answer; after a rejected one the target went on.
 """
@@ -19,7 +19,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 class Auc(BaseModel):
-    """The chance that a right case has the higher reward of a right and a wrong one, ties half."""
+    """The chance that a right case has a higher reward than a wrong one; ties count half."""
 
     value: float
     ci95: tuple[float, float]  # clustered by problem
@@ -140,7 +140,7 @@ def commonest_share(rewards: Rewards) -> float:
 
 
 def _placements(ours: Floats, theirs: Floats) -> Floats:
-    """For each of `ours`, the share of `theirs` below it, equals half."""
+    """For each of `ours`, the share of `theirs` below it; ties count half."""
     ordered = np.sort(theirs)
     below = np.searchsorted(ordered, ours, side="left")
     upto = np.searchsorted(ordered, ours, side="right")
@@ -148,7 +148,7 @@ def _placements(ours: Floats, theirs: Floats) -> Floats:
 
 
 def _variance(above: Floats, ours: Ints, below: Floats, theirs: Ints) -> float:
-    """Of the AUC, from the centred placements of both classes and the problems they belong to."""
+    """The variance of the AUC, from the centred placements of both classes and their problems."""
     count = int(max(ours.max(), theirs.max())) + 1
     first = np.bincount(ours, weights=above / len(ours), minlength=count)
     second = np.bincount(theirs, weights=below / len(theirs), minlength=count)

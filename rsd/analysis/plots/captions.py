@@ -25,7 +25,7 @@ def concurrency(runs: list[AnalyzedRun]) -> str:
 
 
 def shown(shown: int, known: int, what: str = "runs") -> str:
-    """Says if not all are shown."""
+    """A sentence if not all are shown."""
     return "" if shown == known else f"{shown} of {known} {what} are shown."
 
 
@@ -34,7 +34,7 @@ def each_sample(runs: list[AnalyzedRun]) -> str:
 
 
 def untimed(runs: list[AnalyzedRun]) -> str:
-    """Says which runs and solutions a plot of latency leaves out."""
+    """Sentences on the runs and solutions that a plot of latency leaves out."""
     cached = sum(not data.timed(run) for run in runs)
     delayed = sum(len(data.finished(run)) - len(data.undelayed(run)) for run in runs)
     notes = []

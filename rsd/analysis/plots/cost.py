@@ -94,7 +94,7 @@ def _figure(points: list[CostPoint], what: str) -> Figure:
     axes.set_ylabel("accuracy")
     axes.set_xlabel(what)
     made.legend(handles=keys, loc="outside lower left", ncols=columns)
-    settle(made)  # numbers are placed by where the points have come to lie
+    settle(made)  # the numbers need the final positions of the points
     _number(axes, places)
     return made
 

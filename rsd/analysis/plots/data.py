@@ -79,8 +79,8 @@ def accuracy(run: AnalyzedRun) -> Estimate | None:
 
 
 def share_of(parts: Iterable[tuple[Key, int, int]]) -> Estimate | None:
-    """The share that the parts of solutions have of their wholes, (key, part, whole) each, with an
-    interval by problem; None without any."""
+    """The sum of the parts over the sum of the wholes, of (key, part, whole) for each solution,
+    with an interval by problem; None without any."""
     sums = _by_problem(parts)
     sizes = [whole for _, whole in sums if whole]
     totals = [part for part, whole in sums if whole]
@@ -90,7 +90,7 @@ def share_of(parts: Iterable[tuple[Key, int, int]]) -> Estimate | None:
 
 
 def timed(run: AnalyzedRun) -> bool:
-    """Whether the run's times tell something: not where the step cache gave answers."""
+    """Whether the run's times are valid: the step cache gave no answers."""
     return run.metrics.overall.speed_void is None
 
 

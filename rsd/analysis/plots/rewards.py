@@ -1,11 +1,10 @@
-"""Histograms of the rewards of draft steps, by the answer that their solutions came to."""
+"""Histograms of the rewards of draft steps, for right and for wrong solutions."""
 
 from __future__ import annotations
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from rsd.analysis.calibration.recorded import own_threshold
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import decided
 from rsd.analysis.plots import captions
@@ -44,10 +43,10 @@ def rewards(runs: list[AnalyzedRun]) -> Drawn | None:
                             label=f"answer {name}, n = {len(values):,}")  # fmt: skip
                 axes.stairs(shares, edges, color=color, edgecolor=color, alpha=0.2,
                             fill=True, hatch=hatch, linewidth=0)  # fmt: skip
-        delta = own_threshold(run.run.config)
-        by_reward = strategy_facts(run.run.config.decoding.strategy).can_calibrate
-        if by_reward and delta is not None and low <= delta <= high:
-            axes.axvline(delta, color=INK, linewidth=1, linestyle=":")
+        decoding = run.run.config.decoding
+        by_reward = strategy_facts(decoding.strategy).can_calibrate and decoding.weighting == "step"
+        if by_reward and low <= decoding.threshold <= high:
+            axes.axvline(decoding.threshold, color=INK, linewidth=1, linestyle=":")
         axes.set_title(printable(label, 48))
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g}%"))

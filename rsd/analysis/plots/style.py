@@ -86,7 +86,7 @@ _STYLE = {
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A figure with its words."""
+    """A figure with its title and caption."""
 
     title: str
     caption: str
@@ -128,7 +128,7 @@ def figure(height: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
 
 
 def legend(axes: Axes) -> None:
-    """A legend inside `axes`, wide enough to tell dashes apart."""
+    """A legend inside `axes`, wide enough to show dashes."""
     axes.legend(loc="best", handlelength=2.6)
 
 
@@ -141,7 +141,7 @@ def logarithmic(axes: Axes) -> None:
 
 
 def settle(figure: Figure) -> None:
-    """Lay the figure out for good, once for both of its forms."""
+    """Fix the layout, so that SVG and PNG share it."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
 

@@ -1,3 +1,3 @@
-"""Statistics of results, as pure functions of numbers: intervals of proportions that are clustered
-by problem (`intervals`), two methods compared on the same problems (`comparisons`), and what the
-best of several samples achieves (`several_samples`). Nothing here knows about runs."""
+"""Statistics of results, as pure functions of numbers that know nothing about runs: intervals of
+proportions that are clustered by problem (`intervals`), comparisons of methods on the same problems
+(`comparisons`), and figures of several samples (`several_samples`)."""

@@ -1,7 +1,7 @@
-"""What the best of k samples achieves, for every k up to the n samples of a problem.
+"""pass@k, maj@k and best-of-k of one problem, for every k up to its n samples.
 
-pass@k, maj@k and best-of-k are expectations over the k-subsets of the n samples, by closed forms
-and without drawing any, so the order of the samples does not matter; at k = 1 all are the mean.
+They are expectations over the k-subsets of the n samples, in closed form, so the order of the
+samples does not matter. At k = 1 all are the mean.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_VOTES = 1000
-"""Samples of a problem up to which maj@k is computed: beyond, its counts leave a float's range."""
+"""The most samples for which maj@k is computed; with more, its counts exceed a float's range."""
 
 
 def pass_at_k(n: int, right: int) -> list[float]:
@@ -29,7 +29,7 @@ def pass_at_k(n: int, right: int) -> list[float]:
 
 def best_of_k(samples: Sequence[tuple[float, bool]]) -> list[float]:
     """The chance that the best of k samples is right, for k = 1 .. n; a sample is its reward and
-    whether it is right. Of equally good ones each is taken with the same chance.
+    whether it is right. Among equal rewards each has the same chance.
 
     The best of k is in a level of m equal rewards, below g better ones, for
     C(n - g, k) - C(n - g - m, k) of the C(n, k) subsets.
@@ -55,9 +55,9 @@ def _best_in_level(n: int, better: int, level: int) -> NDArray[np.float64]:
 def majority_at_k(groups: tuple[tuple[int, float], ...], silent: int) -> tuple[float, ...]:
     """The chance that the answer most frequent among k samples is right, for k = 1 .. n.
 
-    A group of equivalent answers is its size and the share of it that was graded right; `silent`
-    samples give no answer and no vote, and k of them alone are wrong. Of equally frequent answers
-    each wins with the same chance. n is at most `MOST_VOTES`.
+    `groups` of equivalent answers are given by size and the share of it that was graded right.
+    `silent` samples have no answer and no vote; k of them alone are wrong. Among equally frequent
+    answers each has the same chance. n is at most `MOST_VOTES`.
     """
     n = sum(size for size, _ in groups) + silent
     right = np.zeros(n + 1)
