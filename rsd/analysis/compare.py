@@ -83,6 +83,12 @@ def compare(first: AnalyzedRun, second: AnalyzedRun) -> Comparison:
     )
 
 
+def compare_all(runs: list[AnalyzedRun]) -> list[Comparison]:
+    """Every run against the target alone, or against the first run if there is none."""
+    baseline = next(filter(is_target_alone, runs), runs[0])
+    return [compare(run, baseline) for run in runs if run is not baseline]
+
+
 def target_only(run: AnalyzedRun, others: list[AnalyzedRun]) -> AnalyzedRun | None:
     """The first of `others` that decoded every problem of `run` with the same target alone."""
     model = run.run.config.models.target.model

@@ -19,7 +19,7 @@ from rsd.config.strategies import (
     strategy_specific_keys,
     strategy_uses,
 )
-from rsd.config.strict import PositiveInt, Share, Strict, UserPath
+from rsd.config.strict import PositiveFloat, PositiveInt, Share, Strict, UserPath
 from rsd.prompts import TEMPLATES
 from rsd.types import ROLES, Role, Source
 
@@ -35,22 +35,14 @@ class DecodingConfig(Strict):
     profile: Literal["default", "paper"] = "default"
     threshold: float = Field(0.7, description="δ: a draft step is kept if its reward >= δ")
     weighting: Literal["step", "constant", "clipping", "sigmoidal", "logistic"] = "step"
-    probability: Share = Field(
-        0.5, description="of acceptance, in constant weighting and random routing"
-    )
-    sharpness: Annotated[float, Field(gt=0)] = Field(10.0, description="logistic weighting: α")
-    writer: Source = Field("draft", description="who writes in voting, best-of-N and search")
+    probability: Share = Field(0.5, description="of acceptance: constant weighting, random")
+    sharpness: PositiveFloat = Field(10.0, description="logistic weighting: α")
+    writer: Source = Field("draft", description="the model that writes in voting and search")
     candidates: PositiveInt = Field(1, description="samples, or candidates a step, to choose from")
     beams: PositiveInt = Field(1, description="beam search: partial solutions kept")
-    tilt: Annotated[float, Field(gt=0)] = Field(
-        20.0, description="guided speculative inference: inverse temperature β of the reward"
-    )
-    first_steps: Annotated[int, Field(ge=0)] = Field(
-        1, description="steps that the target writes first"
-    )
-    options: dict[str, Any] = Field(
-        default_factory=dict, description="what your own strategy reads"
-    )
+    tilt: PositiveFloat = Field(20.0, description="guided: inverse temperature β of the reward")
+    first_steps: Annotated[int, Field(ge=0)] = Field(1, description="steps by the target")
+    options: dict[str, Any] = Field(default_factory=dict, description="of your own strategy")
     source: str | None = Field(
         None, description="SHA-256 of the file of your own strategy; written by rsd"
     )
@@ -100,24 +92,16 @@ class DecodingConfig(Strict):
         return threshold
 
     @model_validator(mode="after")
-    def _is_as_the_profile_says(self) -> Self:
+    def _is_consistent(self) -> Self:
         if self.profile == "paper" and self.prefix != "text":
             raise ValueError("the profile paper sends text; remove prefix, or set it to text")
         if self.profile == "paper" and self.step_separator != "\n\n":
             raise ValueError("the profile paper has a fixed step_separator; remove the key")
-        return self
-
-    @model_validator(mode="after")
-    def _several_can_differ(self) -> Self:
-        read = strategy_facts(self.strategy).keys
-        counts = [getattr(self, key) for key in ("candidates", "beams") if key in read]
+        facts = strategy_facts(self.strategy)
+        counts = [getattr(self, key) for key in ("candidates", "beams") if key in facts.keys]
         if max(self.samples, *counts, 1) > 1 and self.temperature == 0:
             raise ValueError("several samples or candidates need a temperature above 0")
-        return self
-
-    @model_validator(mode="after")
-    def _suits_the_strategy(self) -> Self:
-        strategy_facts(self.strategy).check(self)
+        facts.check(self)
         return self
 
     def determinants(self) -> dict[str, Any]:

@@ -47,44 +47,34 @@ WEIGHTING_KEYS: dict[str, frozenset[str]] = {
 """For each weighting, the keys of `decoding` that it reads."""
 
 
-def _accept(decoding: Any) -> None:
-    """No requirement beyond the ranges of the keys."""
-
-
 @dataclass(frozen=True, slots=True)
 class StrategyFacts:
     """What a strategy's class says of it, in attributes of these names.
 
-    A user's class may set `roles`, `token_ids` and `options`; the defaults hold for the others.
+    `roles`: the models that it uses, beside the one that `decoding.writer` names.
+    `keys`: the keys of `decoding` that not all strategies read and it does.
+    `label`: for tables, a format string over the keys of `decoding`, `rule` (the weighting and its
+    parameters) and `several` (the number of candidates, if above 1).
+    `options`: the names that it reads in `decoding.options`; None: any.
+    `token_ids`: draft and target must exchange token ids.
+    `judges_drafts`: a rule accepts or rejects each draft step.
+    `can_calibrate`: that rule is `weighting` of the reward, so that recorded rewards tell the
+    decisions at other thresholds.
+    `threshold_curve`: its runs at several thresholds form a curve of accuracy over cost.
+    `check`: raises `ValueError` for a section `decoding` that it cannot work with.
+
+    Of a user's class only `roles`, `options` and `token_ids` are read.
     """
 
     roles: tuple[Role, ...] = ROLES
-    """The models that it uses, beside the one that `decoding.writer` names."""
-
     keys: tuple[str, ...] = ()
-    """The keys of `decoding` that it reads and others do not; with `writer` it uses that model."""
-
     label: str = ""
-    """Its label in tables: a format string over the keys of `decoding`, `rule` (the weighting and
-    its parameters) and `several` (the number of candidates, if above 1)."""
-
     options: tuple[str, ...] | None = None
-    """The names that it reads in `decoding.options`; None: any."""
-
     token_ids: bool = False
-    """Draft and target must exchange token ids."""
-
     judges_drafts: bool = False
-    """A rule accepts or rejects each draft step."""
-
     can_calibrate: bool = False
-    """The rule is `weighting` of the reward: recorded rewards tell what other thresholds do."""
-
     threshold_curve: bool = False
-    """Runs at several thresholds are one curve of accuracy over cost."""
-
-    check: Callable[[Any], None] = _accept
-    """Raises `ValueError` for a section `decoding` with which it cannot work."""
+    check: Callable[[Any], None] = lambda decoding: None
 
 
 def strategy_facts(name: str) -> StrategyFacts:

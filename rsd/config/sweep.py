@@ -145,24 +145,16 @@ def load_sweep(
     if not base.is_file():
         raise ConfigError(f"{source}: base: {base}: no such file; name it relative to the sweep")
     directory = load(base, overrides).run.output_dir / file.name
-    # `grid` and `points` in the order of the file
-    settings = [setting for section in raw for setting in _settings_of(file, section)]
-    configs = [
-        identify(_point(base, overrides, setting, directory, source)) for setting in settings
-    ]
+    products = itertools.product(*file.grid.values()) if file.grid else ()
+    grid = [dict(zip(file.grid, values, strict=True)) for values in products]
+    sections: dict[str, Iterable[Mapping[str, Any]]] = {"grid": grid, "points": file.points}
+    # in the order of the file
+    settings = [setting for section in raw for setting in sections.get(section, ())]
+    configs = [identify(_point(base, overrides, it, directory, source)) for it in settings]
     if any(":" in config.decoding.strategy for config in configs):
         configs = [_without_options_of_others(config) for config in configs]
     _refuse_idle(file, settings, configs, source)
     return Sweep(file.name, directory, tuple(_distinct(configs, directory)))
-
-
-def _settings_of(file: SweepFile, section: str) -> Iterator[Mapping[str, Any]]:
-    """The points of `grid` or of `points`, as dotted keys with their values."""
-    if section == "grid" and file.grid:
-        for values in itertools.product(*file.grid.values()):
-            yield dict(zip(file.grid, values, strict=True))
-    elif section == "points":
-        yield from file.points
 
 
 def _point(

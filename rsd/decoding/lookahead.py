@@ -10,7 +10,6 @@ import asyncio
 import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Literal, Self
 
 from rsd.clock import unix_time
@@ -57,12 +56,7 @@ class Drafts:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self._cancel()
         if self._uncounted.requests or self._uncounted.tokens:
             nothing = Completion("", "length", None, self._uncounted.rest(), unix_time(), 0.0)
@@ -77,8 +71,7 @@ class Drafts:
         self._asked = self._next = response.index
         self._asks.set()
         if self._writing is None:
-            writing = self._write(self._generator, response.fork())
-            self._writing = asyncio.create_task(writing)
+            self._writing = asyncio.create_task(self._write(self._generator, response.fork()))
         written = await self._written.get()
         if isinstance(written, Exception):
             raise written
@@ -133,14 +126,12 @@ class Drafts:
                     if (step := growing.finished(chunk)) is not None:
                         self._hand_over(response, step)
                         growing = _GrowingStep(response)
-                        if chunk.finish_reason is None and self._is_far_enough(response):
+                        ahead = response.index - self._asked
+                        far_enough = response.ended is not None or ahead > self._lookahead
+                        if chunk.finish_reason is None and far_enough:
                             return
         finally:
             self._uncounted.lost += len(growing.token_ids)
-
-    def _is_far_enough(self, response: Response) -> bool:
-        ahead = response.index - self._asked
-        return response.ended is not None or ahead > self._lookahead
 
     def _hand_over(self, response: Response, completion: Completion) -> None:
         response.keep("draft", completion)

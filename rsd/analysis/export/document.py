@@ -7,12 +7,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from rsd import __version__
-from rsd.analysis.compare import Comparison
+from rsd.analysis.compare import Comparison, compare_all
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.plots.data import CostPoint, by_flops, by_latency
 from rsd.analysis.statistics.comparisons import pareto_front
 from rsd.analysis.summary import Metrics, Tokens
-from rsd.analysis.tables.accuracy import compare_all
 from rsd.analysis.tables.labels import labelled, run_name
 from rsd.costs import Flops
 from rsd.types import Role

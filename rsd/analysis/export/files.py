@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rsd.analysis.compare import compare_all
 from rsd.analysis.export.document import Difference
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import outcome
 from rsd.analysis.plots import NAMES, Plot
 from rsd.analysis.summary import Summary
-from rsd.analysis.tables.accuracy import compare_all
 from rsd.analysis.tables.labels import labelled, run_name
 from rsd.costs import flops, speculation_cost
 from rsd.errors import StoreError

@@ -22,7 +22,7 @@ from rsd.analysis.paper.tables import against_paper, as_published
 from rsd.analysis.plots import Plot, missing, plots
 from rsd.analysis.report.headline import headline
 from rsd.analysis.report.trajectories import MOST, pack
-from rsd.analysis.tables.accuracy import accuracy_and_cost, compare_all, paired, per_task
+from rsd.analysis.tables.accuracy import accuracy_and_cost, differences, per_task
 from rsd.analysis.tables.block import Block
 from rsd.analysis.tables.labels import labels
 from rsd.analysis.tables.provenance import models, provenance
@@ -104,11 +104,15 @@ def _title(runs: list[AnalyzedRun]) -> str:
 
 def _tables(runs: list[AnalyzedRun], published: Published | None) -> list[Block]:
     """The tables in the middle of the page, in their order."""
-    blocks = [accuracy_and_cost(runs)]
-    if len(runs) > 1:
-        blocks.append(paired(compare_all(runs), runs))
-    blocks += [tokens_and_speed(runs), *by_samples(runs), per_task(runs), *as_published(runs)]
-    return [*blocks, *_beside_paper(runs, published)]
+    return [
+        accuracy_and_cost(runs),
+        *differences(runs),
+        tokens_and_speed(runs),
+        *by_samples(runs),
+        per_task(runs),
+        *as_published(runs),
+        *_beside_paper(runs, published),
+    ]
 
 
 def _beside_paper(runs: list[AnalyzedRun], published: Published | None) -> list[Block]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
+from rsd.analysis.compare import compare, compare_all, is_target_alone, target_only
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.summary import Summary
 from rsd.analysis.tables.block import Block, Column
@@ -148,14 +148,11 @@ def per_task(runs: list[AnalyzedRun]) -> Block:
     return Block.of("By task", rows, notes, left=("task", "strategy", ACCURACY))
 
 
-def compare_all(runs: list[AnalyzedRun]) -> list[Comparison]:
-    """Every run against the target alone, or against the first run if there is none."""
-    baseline = next(filter(is_target_alone, runs), runs[0])
-    return [compare(run, baseline) for run in runs if run is not baseline]
-
-
-def paired(comparisons: list[Comparison], runs: list[AnalyzedRun]) -> Block:
-    """Differences in accuracy over common problems, with their significance."""
+def differences(runs: list[AnalyzedRun]) -> list[Block]:
+    """Differences in accuracy over common problems, with their significance; no table for a single
+    run."""
+    if len(runs) < 2:
+        return []
     names = {id(run): label for run, label in zip(runs, labels(runs), strict=True)}
     often = "more often" if has_samples(runs) else "only"
     difference = "accuracy, points\n[95% interval]"
@@ -168,7 +165,7 @@ def paired(comparisons: list[Comparison], runs: list[AnalyzedRun]) -> Block:
             "pairs": str(it.pairs),
             "unpaired": str(it.unpaired),
         }
-        for it in comparisons
+        for it in compare_all(runs)
     ]
     notes = [
         "p is the probability of a difference at least this large between two equally good "
@@ -176,4 +173,5 @@ def paired(comparisons: list[Comparison], runs: list[AnalyzedRun]) -> Block:
     ]
     if has_samples(runs):
         notes.append("With several samples per problem, their mean is compared.")
-    return Block.of("Differences on the same problems", rows, notes, left=("pair", difference))
+    title = "Differences on the same problems"
+    return [Block.of(title, rows, notes, left=("pair", difference))]

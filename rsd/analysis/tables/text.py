@@ -8,7 +8,7 @@ from textwrap import fill
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.paper.published import Published
 from rsd.analysis.paper.tables import against_paper, as_published
-from rsd.analysis.tables.accuracy import accuracy_and_cost, accuracy_by_task, compare_all, paired
+from rsd.analysis.tables.accuracy import accuracy_and_cost, accuracy_by_task, differences
 from rsd.analysis.tables.block import Block
 from rsd.analysis.tables.samples import by_samples
 from rsd.analysis.tables.speed import tokens_and_speed
@@ -22,9 +22,7 @@ def render_table(runs: list[AnalyzedRun], published: Published | None = None) ->
     """All tables of `runs` (at least one), without a final newline. With `published`, each run is
     compared with its published row."""
     blocks = [accuracy_and_cost(runs), tokens_and_speed(runs), *accuracy_by_task(runs)]
-    if len(runs) > 1:
-        blocks.append(paired(compare_all(runs), runs))
-    blocks += [*by_samples(runs), *as_published(runs)]
+    blocks += [*differences(runs), *by_samples(runs), *as_published(runs)]
     if published is not None:
         blocks += against_paper(runs, published)
     return printable("\n\n".join(render_block(block) for block in blocks), keep="\n")

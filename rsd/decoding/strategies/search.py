@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from rsd.decoding.candidates import (
-    Candidate,
     best,
     others,
     together,
@@ -56,13 +55,6 @@ class _Beam:
     response: Response
     steps: tuple[Step, ...] = ()
     reward: float = 0.0
-
-    def extend(self, candidate: Candidate) -> _Beam:
-        """This beam continued with `candidate`."""
-        response = self.response.fork()
-        before = self.steps[-1].candidate if self.steps else None
-        step = replace(candidate.keep(response), continues=before)
-        return _Beam(response, (*self.steps, step), candidate.reward)
 
 
 @dataclass(frozen=True)
@@ -116,9 +108,14 @@ class BeamSearch(BuiltIn):
         )
 
     async def _extend(self, beam: _Beam, number: int) -> _Beam:
-        return beam.extend(
-            await write_candidate(beam.response, self.writer, self.source, self.scorer, number)
+        """`beam` continued with one further candidate."""
+        candidate = await write_candidate(
+            beam.response, self.writer, self.source, self.scorer, number
         )
+        response = beam.response.fork()
+        before = beam.steps[-1].candidate if beam.steps else None
+        step = replace(candidate.keep(response), continues=before)
+        return _Beam(response, (*beam.steps, step), candidate.reward)
 
 
 def _place(step: Step) -> tuple[int, int]:
