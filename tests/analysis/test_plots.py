@@ -96,6 +96,10 @@ def test_ink_is_that_of_the_page(drawn):
         assert not re.search(r"#(000000|ffffff|fff|000)\b", plot.svg)
 
 
+def test_no_label_is_mathematics_that_is_not_typeset(drawn):
+    assert not any("mathdefault" in plot.svg for plot in drawn)
+
+
 def test_the_same_runs_give_the_same_picture(sweep):
     first, second = (written(latency, sweep) for _ in range(2))
     assert first == second

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter
 
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import decided
@@ -15,6 +14,7 @@ from rsd.analysis.plots.style import (
     Drawn,
     figure,
     legend,
+    logarithmic,
     printable,
     some,
 )
@@ -48,8 +48,7 @@ def rewards(runs: list[AnalyzedRun]) -> Drawn | None:
         if by_reward and low <= decoding.threshold <= high:
             axes.axvline(decoding.threshold, color=INK, linewidth=1, linestyle=":")
         axes.set_title(printable(label, 48))
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g}%"))
+        logarithmic(axes, "y", percent=True)
         axes.set_ylabel("steps")
         legend(axes)
     panels[-1].set_xlabel("reward of a draft step")

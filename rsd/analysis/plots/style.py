@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import TypeVar
+from typing import Literal, TypeVar
 from warnings import catch_warnings, filterwarnings
 
 import numpy as np
@@ -132,12 +132,16 @@ def legend(axes: Axes) -> None:
     axes.legend(loc="best", handlelength=2.6)
 
 
-def logarithmic(axes: Axes) -> None:
-    """Make the x axis logarithmic, with plain numbers at 1, 2 and 5 of each power of ten."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+def logarithmic(axes: Axes, which: Literal["x", "y"] = "x", percent: bool = False) -> None:
+    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 of each power of ten; shares as
+    `percent`."""
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{100 * value:g}%" if percent else f"{value:g}")
+    )
+    axis.set_minor_formatter(NullFormatter())
 
 
 def settle(figure: Figure) -> None:
