@@ -94,7 +94,7 @@ def test_a_session_keeps_what_the_server_counted(cluster: Cluster) -> None:
     assert run.manifest.speculative_parameters == 500
     analyzed = analyze(run)
     page = render_page([analyzed])
-    assert "Speculative decoding in the target&#39;s server" in page
+    assert "Speculative decoding in the target server" in page
     assert "50.0%" in page
     assert "target alone + SD" in render_table([analyzed])
 
