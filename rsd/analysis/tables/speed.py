@@ -123,7 +123,7 @@ def server_tokens(runs: list[AnalyzedRun]) -> list[Block]:
                     "strategy": label,
                     "server": role,
                     "prompt\ntokens": f"{read:,}",
-                    "of these\ncached": percent(cached / read if read else None),
+                    "cached\nshare": percent(cached / read if read else None),
                     "computed": f"{read - cached:,}",
                     "generated": f"{sum(it.generated for it in counts):,}",
                 }
@@ -132,7 +132,7 @@ def server_tokens(runs: list[AnalyzedRun]) -> list[Block]:
         "Changes of the servers' counters between start and end of each session: includes requests "
         "of other clients, excludes sessions that were killed.",
     )
-    title = "Tokens by the servers' counters"
+    title = "Tokens as counted by the servers"
     return [Block.of(title, rows, notes, left=("strategy", "server"))] if rows else []
 
 
@@ -153,10 +153,10 @@ def request_tokens(runs: list[AnalyzedRun]) -> Block:
             }
             if discarded:
                 row["draft tokens\ndiscarded"] = f"{it.wasted:,}"
-            rows.append(row | {"prompt": f"{it.prompt:,}", "of these cached": f"{it.cached:,}"})
+            rows.append(row | {"prompt": f"{it.prompt:,}", "cached prompt": f"{it.cached:,}"})
     notes = (
         "Each request sends its whole prompt again; tokens in the prefix cache cost nothing.",
         UNCOUNTED,
     )
-    title = "Tokens by the answers to requests"
+    title = "Tokens as reported with each answer"
     return Block.of(title, rows, notes, left=("strategy", "model"))
