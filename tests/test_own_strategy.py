@@ -40,7 +40,7 @@ def test_a_strategy_in_a_file_of_its_own_is_run_resumed_and_reported(
     (directory,) = (tmp_path / "runs").iterdir()
     page = tmp_path / "page.html"
     table = rsd("report", str(directory), "--html", str(page))
-    assert re.search(r"TwoDraftsThenTarget .*\] +(\d+%) +(\d+%) ", table)  # and drafts kept
+    assert re.search(r"TwoDraftsThenTarget .*\] +(\d+%) +(\d+%) ", table)  # and the acceptance rate
     assert "TwoDraftsThenTarget" in page.read_text(encoding="utf-8")
 
     monkeypatch.setattr(sys, "path", [*sys.path])

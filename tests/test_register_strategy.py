@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from cluster import Cluster
 
-from rsd.analysis.naming import in_words
+from rsd.analysis.tables.labels import in_words
 from rsd.config import STRATEGIES, DecodingConfig, config_issues, load_class
 from rsd.decoding import BuiltIn, Rules
 from rsd.errors import ConfigError

@@ -156,7 +156,7 @@ def write_run(
 
 
 def three_solutions() -> list[TrajectoryRecord]:
-    """Three problems whose figures are worked out by hand in test_folds.py."""
+    """Three problems whose figures are worked out by hand in test_costs_by_hand.py."""
     return [
         solution(
             "1",
