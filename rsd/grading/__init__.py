@@ -7,11 +7,10 @@ figures contain them. No text is ever evaluated as code.
 
 from __future__ import annotations
 
-from rsd.grading.extract import MAX_SCANNED, extract
 from rsd.grading.groups import group_answers
-from rsd.grading.kinds import kind_of
-from rsd.grading.pool import GraderPool, verdict_on
-from rsd.grading.verdict import AnswerKind, Options, Verdict
+from rsd.grading.reply.extract import MAX_SCANNED, extract
+from rsd.grading.verdict import AnswerKind, Options, Verdict, kind_of
+from rsd.grading.workers.pool import GraderPool, verdict_on
 
 __all__ = [
     "AnswerKind",

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rsd.grading.pool import GraderPool
 from rsd.grading.verdict import Options
+from rsd.grading.workers.pool import GraderPool
 
 
 async def group_answers(

@@ -14,6 +14,20 @@ class AnswerKind(StrEnum):
     CHOICE = "choice"
 
 
+_NUMBER = ("gsm8k", "svamp", "mawps", "amc23", "aime24", "demo")
+_CHOICE = ("gpqa", "mmlu_stem", "sat_math", "aqua")
+
+KINDS: dict[str, AnswerKind] = {
+    **dict.fromkeys(_NUMBER, AnswerKind.NUMBER),
+    **dict.fromkeys(_CHOICE, AnswerKind.CHOICE),
+}
+
+
+def kind_of(task: str) -> AnswerKind:
+    """The kind of a task's answers; a name that is no known task is free-form mathematics."""
+    return KINDS.get(task, AnswerKind.MATH)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """Policies of the default verdict, where two readings of "the same answer" are defensible.

@@ -21,10 +21,10 @@ from rsd.backends import answers, parse_metrics
 from rsd.config import load, load_sweep
 from rsd.errors import ConfigError, RsdError, StoreError, UnusableAnswerError
 from rsd.grading import Options, extract_answer, is_correct
-from rsd.grading.direct import Decision, decide_directly
-from rsd.grading.extract import MAX_SCANNED
-from rsd.grading.kinds import kind_of
-from rsd.grading.service import serve_job
+from rsd.grading.decision import Decision, decide_directly
+from rsd.grading.reply.extract import MAX_SCANNED
+from rsd.grading.verdict import kind_of
+from rsd.grading.workers.service import serve_job
 from rsd.records import GradeRecord, Manifest, TrajectoryRecord, read_lines
 from rsd.tasks import TASKS
 from rsd.tasks.load import load_problems

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from rsd.grading import GraderPool, extract_answer
-from rsd.grading.judge import judge
+from rsd.grading.compare.answers import compare_answers
+from rsd.grading.compare.screen import is_safe
 from rsd.grading.paper import quick_paper_verdict
-from rsd.grading.pool import verdict_on
-from rsd.grading.screen import is_safe
 from rsd.grading.verdict import AnswerKind, Options
+from rsd.grading.workers.pool import verdict_on
 
 HOSTILE = {
     "tower": r"\boxed{9^{9^{9^{9}}}}",
@@ -42,7 +42,7 @@ def test_a_verdict_comes(name: str) -> None:
 
 @pytest.mark.parametrize("text", ["9^{9^{9}}", "10^{10^{10}}", "1000000000!", "1e999999999"])
 def test_a_tower_equals_itself(text: str) -> None:
-    assert judge(text, text, AnswerKind.MATH, Options()) == (True, "string")
+    assert compare_answers(text, text, AnswerKind.MATH, Options()) == (True, "string")
 
 
 def test_nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rsd.grading import GraderPool, Verdict, direct, grade
-from rsd.grading.client import WorkerCrash, WorkerTimeout
-from rsd.grading.pool import Workers
+from rsd.grading import GraderPool, Verdict, decision, grade
+from rsd.grading.workers.client import WorkerCrash, WorkerTimeout
+from rsd.grading.workers.pool import Workers
 
 ALGEBRA = r"\boxed{2x}", "x+x"  # both verdicts need a worker
 WITH_UNIT = r"\boxed{x=2y}", "2y"  # the default one alone does
@@ -43,7 +43,7 @@ def test_a_lost_worker_does_not_flip_the_paper_verdict(monkeypatch: pytest.Monke
 
 def test_a_lost_worker_does_not_flip_the_default_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Workers, "run_alone", never)
-    monkeypatch.setattr(direct, "quick_paper_verdict", lambda *_: None)
+    monkeypatch.setattr(decision, "quick_paper_verdict", lambda *_: None)
     assert grade(r"\boxed{42}", "42", "math") == Verdict("42", True, False, "box/string", "timeout")
     assert grade(r"\boxed{42}", "", "math") == Verdict("42", None, False, "ungradable", "timeout")
 

@@ -12,7 +12,8 @@ import yaml
 from rsd.backends import answers
 from rsd.config import load, load_sweep
 from rsd.errors import ConfigError
-from rsd.grading import GraderPool, client
+from rsd.grading import GraderPool
+from rsd.grading.workers import client
 from rsd.runs.store import RunStore
 from rsd.tasks import fetch
 from rsd.tasks.load import load_problems
@@ -135,7 +136,7 @@ def test_an_answer_that_no_file_could_hold_is_unusable() -> None:
 
 
 _HUNGRY = """
-from rsd.grading import service
+from rsd.grading.workers import service
 serve = service.serve_job
 def hungry(job):
     return serve(job) if "bomb" not in job[0] else serve([bytearray(4 << 30), *job[1:]])

@@ -6,8 +6,8 @@ import re
 
 from rsd.grading.normalize import brace_pairs
 from rsd.grading.reply.statements import Extraction
-from rsd.grading.units import is_unit
 from rsd.grading.values.numerals import MULTIPLIER
+from rsd.grading.values.units import is_unit
 
 _BOX = re.compile(r"\\f?boxed(?![A-Za-z])\s*")
 _MAX_BOXES = 24

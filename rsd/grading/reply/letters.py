@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from rsd.grading.choices import LETTERS, last_letter, letter_of, option_of
 from rsd.grading.normalize import fold_unicode
 from rsd.grading.reply.denied import correction, without_denied
 from rsd.grading.reply.section import without_talk
 from rsd.grading.reply.statements import Extraction, stated
+from rsd.grading.values.choices import LETTERS, last_letter, letter_of, option_of
 
 _LOOKALIKES = str.maketrans("АВСЕНав", "ABCEHab")  # Cyrillic
 _OPEN = r"[\s*_$`\"'“<\[{]{0,6}(?:\\(?:text|textbf|mathrm|mathbf|boxed|bf)\s?\{\s?){0,3}"

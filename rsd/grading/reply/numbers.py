@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rsd.grading.units import is_unit
 from rsd.grading.values.numerals import MULTIPLIER
+from rsd.grading.values.units import is_unit
 
 _MONEY = r"(?:(?:US|C|A)?\\?\$|[€£¥₹])"
 _PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"

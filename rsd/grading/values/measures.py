@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from rsd.grading.units import conversion, is_unit, spelled_out
+from rsd.grading.values.units import conversion, is_unit, spelled_out
 
 _WRAPPED = re.compile(
     r"\\(?:text|textrm|mathrm|textbf|mbox|operatorname)\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
@@ -15,7 +15,7 @@ _PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
 _POWER_OF_TEN = r"(?:\s*(?:\\times|\\cdot|\*|x)\s*10\s*(?:\^|\*\*)\s*\{?-?\d+\}?)?"
 _NUMBER = rf"[-+]?\s?(?:{_PLAIN}(?:\s*/\s*\d+)?|\.\d+|\\frac\s?\{{\d+\}}\{{\d+\}}){_POWER_OF_TEN}"
 
-# Currencies. A name is what `rsd.grading.units` knows; "$" stays a sign of the formula parser.
+# Currencies, by the names that `units` knows; "$" stays a sign of the formula parser.
 _SIGNS = {"€": "euro", "£": "gbp", "¥": "yen", "₹": "rupee", "￥": "yen", "元": "yuan"}
 _COMMANDS = {r"\pounds": "£", r"\euro": "€", r"\texteuro": "€", r"\yen": "¥", r"\cent": "¢",
              r"\textcent": "¢", r"\textsterling": "£", r"\textdollar": r"\$"}  # fmt: skip

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from rsd.grading.direct import DEFAULT, PAPER, decide
-from rsd.grading.judge import judge
+from rsd.grading.compare.answers import compare_answers
+from rsd.grading.decision import DEFAULT, PAPER, decide
 from rsd.grading.paper import paper_verdict
 from rsd.grading.verdict import AnswerKind, Options
 
 
 def serve_job(job: list[Any]) -> dict[str, Any]:
     """The verdicts on `[response, gold, task, kind, options, wanted]`, by the names in `wanted`,
-    as `rsd.grading.direct.Decision` holds them."""
+    as `rsd.grading.decision.Decision` holds them."""
     response, gold, task, kind_name, policy, wanted = job
     options = Options(**{**policy, "choices": tuple(policy.get("choices", ()))})
     kind = AnswerKind(kind_name)
@@ -22,7 +22,7 @@ def serve_job(job: list[Any]) -> dict[str, Any]:
 
 def _judge(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[bool, str]:
     try:
-        return judge(answer, gold, kind, options)
+        return compare_answers(answer, gold, kind, options)
     except (MemoryError, RecursionError):
         return False, "too-large"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from decimal import Decimal, InvalidOperation
 
-from rsd.grading.choices import gold_letter, is_label, letter_of
 from rsd.grading.normalize import MAX_ANSWER, fold_unicode, squeeze, unwrap
 from rsd.grading.values import undecorated
+from rsd.grading.values.choices import gold_letter, is_label, letter_of
 from rsd.grading.verdict import AnswerKind, Options
 
 _PLAIN = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?")
@@ -19,7 +19,9 @@ _IN_ENGLISH = {
 _VERDICT_WORDS = frozenset({"yes", "no", "true", "false"})
 
 
-def quick(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[bool, str] | None:
+def compare_quickly(
+    answer: str, gold: str, kind: AnswerKind, options: Options
+) -> tuple[bool, str] | None:
     """A verdict from strings, plain numbers or letters alone; None where more is needed.
 
     Takes time linear in the texts, so it needs no worker process.

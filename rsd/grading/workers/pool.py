@@ -15,11 +15,10 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
-from rsd.grading.client import START_SECONDS, Worker, WorkerCrash, WorkerTimeout
-from rsd.grading.direct import decide_directly
-from rsd.grading.extract import MAX_SCANNED
-from rsd.grading.kinds import kind_of
-from rsd.grading.verdict import AnswerKind, Options, Verdict
+from rsd.grading.decision import decide_directly
+from rsd.grading.reply.extract import MAX_SCANNED
+from rsd.grading.verdict import AnswerKind, Options, Verdict, kind_of
+from rsd.grading.workers.client import START_SECONDS, Worker, WorkerCrash, WorkerTimeout
 
 CALL_SECONDS = 4.3  # the longest synchronous call, the start of a worker included
 _RUNNING = max(2, min(8, os.cpu_count() or 2))

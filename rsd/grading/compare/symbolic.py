@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from rsd.grading.screen import is_safe
+from rsd.grading.compare.screen import is_safe
 
 
 def _ignore(message: str) -> None:

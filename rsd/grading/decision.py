@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from rsd.grading.extract import extract
+from rsd.grading.compare.quick import compare_quickly
 from rsd.grading.paper import quick_paper_verdict
-from rsd.grading.reading import answer_in_prose, is_broken
-from rsd.grading.rules import quick
+from rsd.grading.reply.extract import extract
+from rsd.grading.values.readings import answer_in_prose, is_broken
 from rsd.grading.verdict import AnswerKind, Options, Verdict
 
 Judge = Callable[[str, str, AnswerKind, Options], tuple[bool, str] | None]
@@ -42,7 +42,7 @@ class Decision:
         return [name for name, verdict in pairs if verdict is None]
 
     def joined(self, reply: dict[str, Any]) -> Decision:
-        """This decision, and a worker's reply where it is open (`rsd.grading.service`)."""
+        """This decision, and a worker's reply where it is open (`rsd.grading.workers.service`)."""
         default, given = self.default, reply[DEFAULT]
         if default is None and given is not None:
             default = given[0], given[1]
@@ -98,7 +98,7 @@ def decide_directly(
 def _quick_judge(
     answer: str, gold: str, kind: AnswerKind, options: Options
 ) -> tuple[bool, str] | None:
-    judged = quick(answer, gold, kind, options)
+    judged = compare_quickly(answer, gold, kind, options)
     if judged is None or (not judged[0] and answer_in_prose(answer)):
         return None
     return judged
