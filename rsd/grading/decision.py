@@ -1,13 +1,12 @@
-"""Both verdicts on a response, as far as the given judges decide them.
+"""Both verdicts on a response, as far as strings, plain numbers and letters decide them.
 
-A caller first decides what it can in its own process, with judges that import no library for
-mathematics and take time linear in the text; a worker process decides the rest.
+Runs in the caller's process: imports no library for mathematics, and takes time linear in the
+text. What is left undecided becomes a question to a worker process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rsd.grading.compare.quick import compare_quickly
@@ -16,93 +15,58 @@ from rsd.grading.reply.extract import extract
 from rsd.grading.values.readings import answer_in_prose, is_broken
 from rsd.grading.verdict import AnswerKind, Options, Verdict
 
-Judge = Callable[[str, str, AnswerKind, Options], tuple[bool, str] | None]
-"""(answer, gold, kind, options) to whether they agree and by which rule; None: not decided."""
-
-PaperJudge = Callable[[str, str, str], bool | None]
-"""(response, gold, task) to the `paper` verdict; None: not decided."""
-
 DEFAULT, PAPER = "default", "paper"
-"""The two verdicts, as a job names those that it asks for."""
+"""The two verdicts, as questions and answers name them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decision:
-    """The prediction, and what is decided of the verdicts on it: `default` is `correct` and `how`
-    of a `Verdict`, `paper` its `correct_paper`; each None while undecided."""
+    """The verdicts on one response so far.
+
+    default: `correct` and `how` of its `Verdict`; None while undecided.
+    paper: its `correct_paper`; None while undecided.
+    questions: by verdict, the arguments of `rsd.grading.workers.service` that decide it.
+    """
 
     prediction: str | None
-    default: tuple[bool | None, str] | None
-    paper: bool | None
+    source: str
+    default: tuple[bool | None, str] | None = None
+    paper: bool | None = None
+    questions: dict[str, list[Any]] = field(default_factory=dict)
 
-    @property
-    def undecided(self) -> list[str]:
-        """The verdicts that are still to be asked for."""
-        pairs = ((DEFAULT, self.default), (PAPER, self.paper))
-        return [name for name, verdict in pairs if verdict is None]
-
-    def joined(self, reply: dict[str, Any]) -> Decision:
-        """This decision, and a worker's reply where it is open (`rsd.grading.workers.service`)."""
-        default, given = self.default, reply[DEFAULT]
-        if default is None and given is not None:
-            default = given[0], given[1]
-        paper = reply[PAPER] if self.paper is None else self.paper
-        return Decision(self.prediction, default, paper)
+    def add(self, answers: dict[str, Any]) -> None:
+        """Record a worker's answers to some of the questions."""
+        for name, answer in answers.items():
+            del self.questions[name]
+            if name == PAPER:
+                self.paper = answer
+            else:
+                self.default = answer[0], f"{self.source}/{answer[1]}"
 
     def verdict(self, failure: str = "") -> Verdict:
-        """The verdict. `failure` (`timeout`, `crash`) is why a part of it is undecided."""
+        """The verdict. `failure` (`timeout`, `crash`) is why a question has no answer."""
         correct, how = self.default or (False, failure)
         how_paper = failure if self.paper is None else None
         return Verdict(self.prediction, correct, self.paper is True, how, how_paper)
 
 
 def decide(
-    response: str,
-    gold: str,
-    task: str,
-    kind: AnswerKind,
-    options: Options,
-    judge: Judge,
-    paper_judge: PaperJudge,
-    wanted: Collection[str] = (DEFAULT, PAPER),
-) -> Decision:
-    """Decide the verdicts that are `wanted`, as far as the judges do; the others stay undecided."""
-    found = extract(response, kind, options.choices)
-    default: tuple[bool | None, str] | None = None
-    if is_broken(gold):
-        default = None, "ungradable"
-    elif found is None:
-        default = False, "no-answer"
-    elif DEFAULT in wanted and (judged := judge(found.text, gold, kind, options)) is not None:
-        default = judged[0], f"{found.source}/{judged[1]}"
-    paper = paper_judge(response, gold, task) if PAPER in wanted else None
-    return Decision(found.text if found else None, default, paper)
-
-
-def decide_directly(
     response: str, gold: str, task: str, kind: AnswerKind, options: Options, with_paper: bool
 ) -> Decision:
-    """What needs no worker: equal strings, plain numbers, letters. A `paper` verdict that is not
-    asked for is False."""
-    return decide(
-        response,
-        gold,
-        task,
-        kind,
-        options,
-        _quick_judge,
-        quick_paper_verdict if with_paper else _refused,
-    )
-
-
-def _quick_judge(
-    answer: str, gold: str, kind: AnswerKind, options: Options
-) -> tuple[bool, str] | None:
-    judged = compare_quickly(answer, gold, kind, options)
-    if judged is None or (not judged[0] and answer_in_prose(answer)):
-        return None
-    return judged
-
-
-def _refused(response: str, gold: str, task: str) -> bool:
-    return False
+    """Decide what needs no worker. Without `with_paper` the `paper` verdict is False."""
+    found = extract(response, kind, options.choices)
+    decision = Decision(found.text if found else None, found.source if found else "")
+    if is_broken(gold):
+        decision.default = None, "ungradable"
+    elif found is None:
+        decision.default = False, "no-answer"
+    else:
+        compared = compare_quickly(found.text, gold, kind, options)
+        if compared is None or (not compared[0] and answer_in_prose(found.text)):
+            decision.questions[DEFAULT] = [found.text, gold, kind.value, asdict(options)]
+        else:
+            decision.default = compared[0], f"{found.source}/{compared[1]}"
+    decision.paper = quick_paper_verdict(response, gold, task) if with_paper else False
+    if decision.paper is None:
+        decision.questions[PAPER] = [response, gold, task]
+    return decision

@@ -139,7 +139,9 @@ _HUNGRY = """
 from rsd.grading.workers import service
 serve = service.serve_job
 def hungry(job):
-    return serve(job) if "bomb" not in job[0] else serve([bytearray(4 << 30), *job[1:]])
+    if any("bomb" in arguments[0] for arguments in job.values()):
+        bytearray(4 << 30)
+    return serve(job)
 service.serve_job = hungry
 main()
 """
@@ -153,7 +155,7 @@ def test_a_grade_that_takes_all_memory_costs_its_own_problem_only(
 
     async def graded() -> list[tuple[bool | None, str]]:
         async with GraderPool(workers=1) as pool:
-            texts = (r"\boxed{2x}", r"bomb \boxed{2x}", r"\boxed{2x}")
+            texts = (r"\boxed{2x}", r"\boxed{2x\text{ bomb}}", r"\boxed{2x}")
             verdicts = [await pool.grade(text, "x+x", "math") for text in texts]
             return [(verdict.correct, verdict.how) for verdict in verdicts]
 

@@ -35,6 +35,8 @@ for name, part in (("rsd", "/rsd"), ("rsd.grading", "/rsd/grading")):
 from rsd.grading.workers.worker import main
 main()
 """
+Job = dict[str, list[Any]]
+"""Questions to a worker by verdict (`rsd.grading.workers.service`)."""
 _KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR")
 
 
@@ -77,7 +79,7 @@ class Worker:
                 return False
         return True
 
-    def ask(self, job: list[Any], latest: float) -> dict[str, Any]:
+    def ask(self, job: Job, latest: float) -> dict[str, Any]:
         """The answer to one job, given `JOB_SECONDS` and at most until `latest`.
 
         Time that the worker spends on importing a library does not count as the job's. Raises

@@ -1,34 +1,29 @@
-"""One job of a worker: the verdicts on one response that its caller could not decide."""
+"""What a worker does for a job: it answers the questions of `rsd.grading.decision`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rsd.grading.compare.answers import compare_answers
-from rsd.grading.decision import DEFAULT, PAPER, decide
+from rsd.grading.decision import DEFAULT, PAPER
 from rsd.grading.paper import paper_verdict
 from rsd.grading.verdict import AnswerKind, Options
 
 
-def serve_job(job: list[Any]) -> dict[str, Any]:
-    """The verdicts on `[response, gold, task, kind, options, wanted]`, by the names in `wanted`,
-    as `rsd.grading.decision.Decision` holds them."""
-    response, gold, task, kind_name, policy, wanted = job
-    options = Options(**{**policy, "choices": tuple(policy.get("choices", ()))})
-    kind = AnswerKind(kind_name)
-    decision = decide(response, gold, task, kind, options, _judge, _judge_paper, wanted)
-    return {DEFAULT: decision.default, PAPER: decision.paper}
-
-
-def _judge(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[bool, str]:
-    try:
-        return compare_answers(answer, gold, kind, options)
-    except (MemoryError, RecursionError):
-        return False, "too-large"
-
-
-def _judge_paper(response: str, gold: str, task: str) -> bool:
-    try:
-        return paper_verdict(response, gold, task)
-    except (MemoryError, RecursionError):
-        return False
+def serve_job(questions: dict[str, list[Any]]) -> dict[str, Any]:
+    """Answer `{"default": [answer, gold, kind, options], "paper": [response, gold, task]}`, or one
+    of the two: with `[correct, rule]` for the default verdict, with true or false for the other."""
+    answers: dict[str, Any] = {}
+    if DEFAULT in questions:
+        answer, gold, kind, policy = questions[DEFAULT]
+        options = Options(**{**policy, "choices": tuple(policy.get("choices", ()))})
+        try:
+            answers[DEFAULT] = compare_answers(answer, gold, AnswerKind(kind), options)
+        except (MemoryError, RecursionError):
+            answers[DEFAULT] = False, "too-large"
+    if PAPER in questions:
+        try:
+            answers[PAPER] = paper_verdict(*questions[PAPER])
+        except (MemoryError, RecursionError):
+            answers[PAPER] = False
+    return answers
