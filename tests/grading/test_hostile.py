@@ -7,7 +7,7 @@ import pytest
 
 from rsd.grading import GraderPool, extract_answer
 from rsd.grading.compare.answers import compare_answers
-from rsd.grading.compare.screen import is_safe
+from rsd.grading.compare.symbolic import is_safe
 from rsd.grading.paper import quick_paper_verdict
 from rsd.grading.verdict import AnswerKind, Options
 from rsd.grading.workers.pool import verdict_on

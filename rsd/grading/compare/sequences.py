@@ -1,15 +1,33 @@
-"""Lists in any order, tuples and matrices in order."""
+"""Lists in any order, tuples and matrices in order, and the names before their values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
-from rsd.grading.compare.names import value_of
-from rsd.grading.formula.tree import Call, Matrix, Node, Num, Quantity, Rel, Seq, Sym
+from rsd.grading.formula.algebra import symbols
+from rsd.grading.formula.tree import Based, Call, Matrix, Node, Num, Quantity, Rel, Seq, Sym, walk
 
 Same = Callable[[Node, Node], bool | None]
 MAX_ITEMS = 100
+
+
+def is_label(node: Node) -> bool:
+    """Whether the left side of an equation only names the value: `x`, `f(x)`, `|AB|`, `(p,q)`."""
+    parts = list(walk(node))
+    if any(isinstance(p, (Num, Based, Matrix, Rel)) for p in parts):
+        return isinstance(node, Call) and node.name[0] == "<"
+    names = {p.name for p in parts if isinstance(p, Call) and p.name[0] != "<"}
+    return names <= {"*", "/", "abs", "ratio", "'", "_", "deg"} or (
+        isinstance(node, Call) and len(symbols(node)) == 1 and not names & {"+", "-", "^", "neg"}
+    )
+
+
+def value_of(node: Node) -> Node | None:
+    """The value that an equation assigns: `5` of `x=5`, `7` of `x=3+4=7`; None if it is none."""
+    if isinstance(node, Rel) and set(node.ops) <= {"=", "in"} and is_label(node.sides[0]):
+        return node.sides[-1]
+    return None
 
 
 def is_list(node: Node) -> bool:
@@ -200,9 +218,10 @@ def _as_row(node: Node) -> Seq | None:
     return None
 
 
-def all_of(verdicts: object) -> bool | None:
+def all_of(verdicts: Iterable[bool | None]) -> bool | None:
+    """False if one verdict is, else None if one is undecided, else True."""
     undecided = False
-    for verdict in verdicts:  # type: ignore[attr-defined]
+    for verdict in verdicts:
         if verdict is False:
             return False
         undecided = undecided or verdict is None
