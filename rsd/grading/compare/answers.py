@@ -1,4 +1,4 @@
-"""The whole default verdict, as a worker process reaches it."""
+"""The default verdict: strings first, then formulas, then math-verify. For worker processes."""
 
 from __future__ import annotations
 

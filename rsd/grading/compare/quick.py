@@ -1,4 +1,4 @@
-"""The default verdict: rules from the cheapest and surest to the widest."""
+"""The default verdict where strings, plain numbers or letters decide it."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class TokenStream:
 
 
 class Atoms(TokenStream):
-    """Parses one atom at a time; what stands inside an atom is the parser's."""
+    """Parses one atom at a time; `Parser` parses what an atom contains."""
 
     @abstractmethod
     def listing(self) -> Node: ...

@@ -165,17 +165,12 @@ _FUNCTIONS: dict[str, Callable[[Value], Value]] = {
     "sinh": mp.sinh, "cosh": mp.cosh, "tanh": mp.tanh, "coth": mp.coth, "exp": mp.exp,
     "Re": mp.re, "Im": mp.im, "arg": mp.arg, "sgn": mp.sign,
 }  # fmt: skip
-_CONSTANTS: dict[str, Callable[[], Value]] = {
+CONSTANTS: dict[str, Callable[[], Value]] = {
     "pi": lambda: +mp.pi,
     "e": lambda: mp.e * 1,
     "i": lambda: mp.mpc(0, 1),
 }
 _GREATEST: dict[str, Callable[..., Value]] = {"max": max, "min": min}
-
-
-def is_constant(name: str) -> bool:
-    """Whether a symbol stands for a number of its own."""
-    return name in _CONSTANTS
 
 
 class _Evaluator:
@@ -190,8 +185,8 @@ class _Evaluator:
             case Sym(name):
                 if name in self.point:
                     return self.point[name]
-                if name in _CONSTANTS:
-                    return _CONSTANTS[name]()
+                if name in CONSTANTS:
+                    return CONSTANTS[name]()
                 raise CannotEvaluate(f"{name} has no value")
             case Call(name, args):
                 return _bounded(self._call(name, args))

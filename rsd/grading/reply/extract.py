@@ -1,8 +1,7 @@
-"""Where a response states its answer.
+"""Finds the answer of a response: its last box, else an introduced answer, else how its text ends.
 
-The last box; without one what the reply states in so many words; then what its running text ends
-on. What the reply denies is no answer, and what it corrects is replaced by the correction.
-Everything here takes time linear in the text, of which the last 50,000 characters count.
+Denied values are no answers, and corrections replace what they correct. Everything here takes time
+linear in the text, of which the last 50,000 characters count.
 """
 
 from __future__ import annotations

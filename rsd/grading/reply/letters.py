@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from rsd.grading.normalize import fold_unicode
+from rsd.grading.normalize import fold_unicode, last_match
 from rsd.grading.reply.denied import correction, without_denied
 from rsd.grading.reply.section import without_talk
 from rsd.grading.reply.statements import Extraction, stated
@@ -67,9 +67,9 @@ _BOLD = re.compile(r"\*\*(?=\S)([^*\n]{1,300}?)(?<=\S)\*\*")
 
 
 def chosen(text: str, box: Extraction | None, choices: tuple[str, ...]) -> Extraction | None:
-    """The option that `text`, whose last box is `box`, settles on; None where it leaves it open.
+    """The option that `text`, whose last box is `box`, settles on, or None.
 
-    The letter where one is named; else the text of the box, which may give an option's value.
+    It is the letter if one is named, else the text of the box, which may be an option's value.
     """
     if box is not None and box.text.strip():
         letter = _in_box(box.text, choices)
@@ -101,7 +101,7 @@ def _in_box(text: str, choices: tuple[str, ...]) -> str | None:
 
 
 def _stated(text: str, choices: tuple[str, ...]) -> Extraction | None:
-    """The last option that `text` gives as its answer; with an empty text where it gives two."""
+    """The last option that `text` states as its answer; its text is empty if it states two."""
     found: Extraction | None = None
     said = stated(text.translate(_LOOKALIKES))
     if said is not None:
@@ -171,19 +171,14 @@ def _unstated(text: str, choices: tuple[str, ...], firm: bool = False) -> Extrac
         return None
     value = option_of(without_talk(text).strip(" ."), choices)
     letter = value or last_letter(fold_unicode(text)) or _option_at_end(text, choices)
-    return Extraction(letter, "letter") if letter else _short(text, choices)
-
-
-def _short(text: str, choices: tuple[str, ...]) -> Extraction | None:
-    """A short reply may be the value of an option."""
-    whole = text.strip()
+    if letter:
+        return Extraction(letter, "letter")
+    whole = text.strip()  # a short reply may be the value of an option
     return Extraction(whole, "whole") if choices and 0 < len(whole) <= 120 else None
 
 
 def _last_named(pattern: re.Pattern[str], text: str) -> Extraction | None:
-    found = None
-    for match in pattern.finditer(text):
-        found = match
+    found = last_match(pattern, text)
     return _named(text, found) if found else None
 
 
@@ -225,14 +220,11 @@ def _option_at_end(text: str, choices: tuple[str, ...]) -> str | None:
     if not sentences:
         return None
     last = sentences[-1].strip(" .*!").casefold()
+    folded = [choice.casefold() for choice in choices]
     hits = [
         i
-        for i, choice in enumerate(choices)
-        if len(choice) > 2 and re.search(rf"(?<!\w){re.escape(choice.casefold())}$", last)
+        for i, choice in enumerate(folded)
+        if len(choices[i]) > 2 and re.search(rf"(?<!\w){re.escape(choice)}$", last)
     ]
-    hits = [
-        i
-        for i in hits
-        if not any(j != i and choices[j].casefold().endswith(choices[i].casefold()) for j in hits)
-    ]
+    hits = [i for i in hits if not any(j != i and folded[j].endswith(folded[i]) for j in hits)]
     return LETTERS[hits[0]] if len(hits) == 1 else None

@@ -149,10 +149,8 @@ _SAID_OF = re.compile(
 
 
 def said_of(text: str) -> str | None:
-    """The value of a number of which something is said: `5 is the answer`, `5 squared`.
-
-    Whatever else is said of it leaves no value: `5 is impossible`.
-    """
+    """The number in a remark about it: `5 is the answer`, `5 squared`. Any other remark, such as
+    `5 is impossible`, leaves no value."""
     match = _SAID_OF.fullmatch(_plain(text)) if len(text) < 200 else None
     if match is None:
         return None
@@ -181,10 +179,7 @@ _REMARK = re.compile(
 
 
 def without_condition(text: str) -> str:
-    """`2^n - 1` of `2^n - 1 for all n >= 1`, `x + 1` of `x + 1 where x != 2`.
-
-    Only a condition on a symbol goes, and only where a value stands before it.
-    """
+    """`2^n - 1` of `2^n - 1 for all n >= 1`: drops a condition on a symbol after a value."""
     match = _CONDITION.search(text)
     if not match or not re.search(r"[\d\w]", text[: match.start()]):
         return text
