@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Self
 
 from rsd.grading.decision import decide
@@ -189,24 +190,18 @@ class GraderPool:
         options: Options | None = None,
     ) -> Verdict:
         """Both verdicts on one response. Never raises for bad text; waits for a free worker."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._threads, self._grade, response, gold, task, kind, options or Options()
-        )
-
-    def _grade(
-        self, response: str, gold: str, task: str, kind: AnswerKind | None, options: Options
-    ) -> Verdict:
-        return verdict_on(
+        graded = partial(
+            verdict_on,
             response,
             gold,
             task,
             kind,
-            options,
+            options or Options(),
             workers=self._workers,
             seconds=START_SECONDS,
             again=True,
         )
+        return await asyncio.get_running_loop().run_in_executor(self._threads, graded)
 
     def close(self) -> None:
         """Wait for the running jobs, drop the waiting ones, end the processes."""
