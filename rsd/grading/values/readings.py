@@ -10,17 +10,13 @@ from rsd.grading.formula.tokens import CannotParse
 from rsd.grading.formula.tree import Node
 from rsd.grading.normalize import MAX_ANSWER, closing_brace, fold_unicode, unwrap
 from rsd.grading.values import spellings
+from rsd.grading.values.phrases import without_lead
 
 _DOUBLE_ESCAPE = re.compile(r"\\\\(?=[a-zA-Z({\[)}\],])")
 _APPROXIMATELY = re.compile(
     r"\s*[,(]?\s*(?:\\text\s*\{)?\s*\(?\s*(?:or |which is |i\.e\. )?"
     r"(?<![\\a-z])(?:approximately|approx\b\.?|about|roughly)(?![a-z]).*$",
     re.DOTALL | re.IGNORECASE,
-)
-_LEAD = re.compile(
-    r"(?i)^\s*(?:(?:solutions?|answers?|result)\s*(?:is|are)?\s*[:=]|=|\\approx(?![a-z])|≈"
-    r"|\\therefore|\\Rightarrow|\\text\s*\{\s*(?:approximately|approx\.?|about|roughly)\s*\}"
-    r"|(?:approximately|approx\.?|about|roughly|exactly|only)\s)\s*"
 )
 _THIN_GROUPS = re.compile(r"(?<=\d)(?:\{,\}(?:\\!)?|,?\\!,?|\\,|,\\ )\s*(?=\d{3}(?!\d))")
 _SPACE_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
@@ -72,8 +68,7 @@ def tidy(text: str) -> str:
         text = _DOUBLE_ESCAPE.sub(lambda _: "\\", text)
         text = _lines(text)
     text = _balanced(unwrap(text))
-    for _ in range(3):
-        text = _LEAD.sub("", text, count=1)
+    text = without_lead(text)
     match = _APPROXIMATELY.search(text)
     if match and text[: match.start()].strip() and not _PLAIN_WORD.search(text[: match.start()]):
         text = text[: match.start()]

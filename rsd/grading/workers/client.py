@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from rsd.errors import GradingError
-from rsd.grading.worker import JOB_SECONDS, LOADED, LOADING, READY, pack
+from rsd.grading.workers.worker import JOB_SECONDS, LOADED, LOADING, READY, pack
 
 JOBS_PER_WORKER = 500
 START_SECONDS = 60.0
-_ROOT = str(Path(__file__).resolve().parents[2])
+_ROOT = str(Path(__file__).resolve().parents[3])
 # The packages are entered without running their __init__ files, and Python without its site
 # packages' start-up hooks: a worker starts in a tenth of a second and imports no asyncio.
 _START = """
@@ -32,9 +32,11 @@ sys.path[:] = sys.argv[2:] + sys.path
 for name, part in (("rsd", "/rsd"), ("rsd.grading", "/rsd/grading")):
     sys.modules[name] = ModuleType(name)
     sys.modules[name].__path__ = [sys.argv[1] + part]
-from rsd.grading.worker import main
+from rsd.grading.workers.worker import main
 main()
 """
+Job = dict[str, list[Any]]
+"""Questions to a worker by verdict (`rsd.grading.workers.service`)."""
 _KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR")
 
 
@@ -77,7 +79,7 @@ class Worker:
                 return False
         return True
 
-    def ask(self, job: list[Any], latest: float) -> dict[str, Any]:
+    def ask(self, job: Job, latest: float) -> dict[str, Any]:
         """The answer to one job, given `JOB_SECONDS` and at most until `latest`.
 
         Time that the worker spends on importing a library does not count as the job's. Raises

@@ -18,7 +18,6 @@ _STATED = re.compile(
 _STYLED = re.compile(
     r"\\(?:text|textbf|mathbf|mathrm|bf)\s*\{\s*\(?([A-J])[).]*\s*\}(?!\s*[-+*/^=])"
 )
-_HASHED = re.compile(r"####\s*\(?([A-J])\b")
 _OPTION = re.compile(r"(?:[Oo]ption|[Cc]hoice)(?:\s+is:?)?\s*\(?([A-J])(?![A-Za-z'])")
 _PARENTHESISED = re.compile(r"\(([A-J])\)")
 _STANDING = re.compile(
@@ -56,7 +55,7 @@ def last_letter(text: str, *, standing: bool = True) -> str | None:
     direct = letter_of(text) if len(text) < 400 else None
     if direct:
         return direct
-    patterns = (_STATED, _HASHED, _OPTION, _PARENTHESISED, _STANDING)
+    patterns = (_STATED, _OPTION, _PARENTHESISED, _STANDING)
     for pattern in patterns if standing else patterns[:-1]:
         found = list(pattern.finditer(text))
         if found:

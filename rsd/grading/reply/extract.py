@@ -1,8 +1,7 @@
-"""Where a response states its answer.
+"""Finds the answer of a response: its last box, else an introduced answer, else how its text ends.
 
-The last box; without one what the reply states in so many words; then what its running text ends
-on. What the reply denies is no answer, and what it corrects is replaced by the correction.
-Everything here takes time linear in the text, of which the last 50,000 characters count.
+Denied values are no answers, and corrections replace what they correct. Everything here takes time
+linear in the text, of which the last 50,000 characters count.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from rsd.grading.reply.letters import chosen
 from rsd.grading.reply.running import running
 from rsd.grading.reply.section import MAX_SCANNED, answer_section
 from rsd.grading.reply.statements import Extraction, stated
+from rsd.grading.values.phrases import in_order
 from rsd.kinds import AnswerKind
 
 __all__ = ["MAX_SCANNED", "Extraction", "extract"]
@@ -25,7 +25,6 @@ _PART = re.compile(
     r"(?m)^[ \t*]{0,4}(?:\(?(?P<label>[a-d]|i{1,3})\)"
     r"|Part \(?(?P<named>[a-dA-D1-4])\)?)[*:.)]{0,4}\s"
 )
-_SERIES = ("ab", "abc", "abcd", "iii", "iiiiii", "12", "123", "1234")
 _SHORT_CORRECTION = 300  # characters in which a value without a cue may replace a boxed one
 
 
@@ -78,7 +77,8 @@ def _value(text: str, box: Extraction | None, kind: AnswerKind) -> Extraction | 
 def _in_parts(text: str, kind: AnswerKind) -> Extraction | None:
     """The values of the parts (a), (b) ... that begin the lines of a reply, or None."""
     labels = list(_PART.finditer(text))
-    if len(labels) < 2 or _names(labels) not in _SERIES:
+    names = [m["label"] or m["named"].lower() for m in labels]
+    if not 2 <= len(names) <= 4 or not in_order(names):
         return None
     ends = [m.start() for m in labels[1:]] + [len(text)]
     values = [running(text[m.end() : end], kind) for m, end in zip(labels, ends, strict=True)]
@@ -86,10 +86,6 @@ def _in_parts(text: str, kind: AnswerKind) -> Extraction | None:
         return None
     joined = " ".join(f"({c}) {v.text}" for c, v in zip("abcd", values, strict=False) if v)
     return Extraction(joined, "last")
-
-
-def _names(labels: list[re.Match[str]]) -> str:
-    return "".join(m["label"] or m["named"].lower() for m in labels)
 
 
 def _corrected(later: str, kind: AnswerKind, first: Extraction) -> Extraction | None:

@@ -1,13 +1,13 @@
-"""The default verdict: rules from the cheapest and surest to the widest."""
+"""The default verdict where strings, plain numbers or letters decide it."""
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
 
-from rsd.grading.choices import gold_letter, is_label, letter_of
 from rsd.grading.normalize import MAX_ANSWER, fold_unicode, squeeze, unwrap
 from rsd.grading.values import undecorated
+from rsd.grading.values.choices import gold_letter, is_label, letter_of
 from rsd.grading.verdict import Options
 from rsd.kinds import AnswerKind
 
@@ -20,7 +20,9 @@ _IN_ENGLISH = {
 _VERDICT_WORDS = frozenset({"yes", "no", "true", "false"})
 
 
-def quick(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[bool, str] | None:
+def compare_quickly(
+    answer: str, gold: str, kind: AnswerKind, options: Options
+) -> tuple[bool, str] | None:
     """A verdict from strings, plain numbers or letters alone; None where more is needed.
 
     Takes time linear in the texts, so it needs no worker process.

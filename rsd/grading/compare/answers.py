@@ -1,24 +1,24 @@
-"""The whole default verdict, as a worker process reaches it."""
+"""The default verdict: strings first, then formulas, then math-verify. For worker processes."""
 
 from __future__ import annotations
 
 import re
 
-from rsd.grading.choices import LETTERS, gold_letter, last_letter
-from rsd.grading.compare import same
+from rsd.grading.compare.quick import compare_quickly
+from rsd.grading.compare.symbolic import math_verify_says
+from rsd.grading.compare.trees import same
 from rsd.grading.formula.tree import Call, Matrix, Node, Quantity, Rel, Seq
 from rsd.grading.normalize import fold_unicode
-from rsd.grading.reading import answer_in_prose, readings, tidy
-from rsd.grading.rules import quick
-from rsd.grading.symbolic import math_verify_says
 from rsd.grading.values import without_condition
+from rsd.grading.values.choices import LETTERS, gold_letter, last_letter
+from rsd.grading.values.readings import answer_in_prose, readings, tidy
 from rsd.grading.verdict import Options
 from rsd.kinds import AnswerKind
 
 
-def judge(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[bool, str]:
+def compare_answers(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[bool, str]:
     """Whether `answer` equals `gold`, and the rule that decided."""
-    verdict = quick(answer, gold, kind, options)
+    verdict = compare_quickly(answer, gold, kind, options)
     if verdict is None and kind is AnswerKind.CHOICE and options.choices:
         wanted = gold_letter(gold) or _chosen(gold, options)
         if wanted is not None:
@@ -28,12 +28,12 @@ def judge(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[b
     if verdict is not None and (verdict[0] or inner is None):
         return verdict
     if kind is AnswerKind.TEXT and inner is not None:
-        return quick(inner, gold, kind, options) or (False, "text")
+        return compare_quickly(inner, gold, kind, options) or (False, "text")
     right, rule = _by_rules(answer, gold, options)
     if right:
         return True, rule
     if inner is not None and inner != answer:
-        verdict = quick(inner, gold, kind, options) or _by_rules(inner, gold, options)
+        verdict = compare_quickly(inner, gold, kind, options) or _by_rules(inner, gold, options)
         return verdict[0], "prose-" + verdict[1]
     return False, rule
 
@@ -42,7 +42,7 @@ def _chosen(answer: str, options: Options) -> str | None:
     """The option whose value `answer` has, if it is one alone; else a letter inside `answer`."""
     hits = []
     for letter, choice in zip(LETTERS, options.choices, strict=False):
-        verdict = quick(answer, choice, AnswerKind.MATH, options)
+        verdict = compare_quickly(answer, choice, AnswerKind.MATH, options)
         if verdict is None:
             verdict = _by_trees(answer, choice, options)[:2]
         if verdict[0]:

@@ -1,9 +1,8 @@
 """The worker process: reads jobs from its standard input, answers on its standard output.
 
-A message is four bytes of length (big-endian) and that many bytes of JSON. A job is
-`[response, gold, task, kind, options, wanted]`; `rsd.grading.service` says what the answer is. The
-process ends when its input ends, and the kernel ends it when one job takes too long, so that none
-outlives its parent.
+A message is four bytes of length (big-endian) and that many bytes of JSON; `service` describes
+jobs and answers. The process ends when its input ends, and the kernel ends it when one job takes
+too long, so no worker outlives its parent.
 
 Nothing here evaluates text: the parsers build trees, and sympy sees only screened LaTeX.
 """
@@ -70,8 +69,8 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_REAL, _LONGEST if message == LOADING else _JOB_LIMIT)
         send(message)
 
-    from rsd.grading import symbolic
-    from rsd.grading.service import serve_job
+    from rsd.grading.compare import symbolic
+    from rsd.grading.workers.service import serve_job
 
     symbolic.announce = announce
     send(READY)

@@ -1,4 +1,4 @@
-"""Grading in worker processes: one pool for the whole process, and pools of one's own."""
+"""Grading in worker processes: a pool shared by the whole process, and pools of a run's own."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
-from types import TracebackType
+from functools import partial
 from typing import Any, Self
 
-from rsd.grading.client import START_SECONDS, Worker, WorkerCrash, WorkerTimeout
-from rsd.grading.direct import decide_directly
-from rsd.grading.extract import MAX_SCANNED
+from rsd.grading.decision import decide
+from rsd.grading.reply.extract import MAX_SCANNED
 from rsd.grading.verdict import Options, Verdict
+from rsd.grading.workers.client import START_SECONDS, Job, Worker, WorkerCrash, WorkerTimeout
 from rsd.kinds import AnswerKind, kind_of
 
 CALL_SECONDS = 4.3  # the longest synchronous call, the start of a worker included
@@ -26,10 +25,7 @@ _RUNNING = max(2, min(8, os.cpu_count() or 2))
 
 
 class Workers:
-    """Idle workers in a stack; at most `running` are at work at a time. Thread-safe.
-
-    Inside `alone` only jobs of that block are at work.
-    """
+    """Worker processes, at most `running` of them at work at a time. Thread-safe."""
 
     def __init__(self, running: int) -> None:
         self.running = running
@@ -45,14 +41,14 @@ class Workers:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Wait until no job is at work; inside, `run_alone` may be called by this thread."""
+        """Wait until no job runs; inside the block only this thread's `run_alone` runs jobs."""
         with self._one_alone, ExitStack() as slots:
             for _ in range(self.running):
                 slots.enter_context(self._slots)
             yield
 
-    def run(self, job: list[Any], latest: float) -> dict[str, Any]:
-        """One job on some worker, done by `latest`. Raises WorkerTimeout or WorkerCrash."""
+    def run(self, job: Job, latest: float) -> dict[str, Any]:
+        """Do one job by `latest` (monotonic seconds). Raises WorkerTimeout or WorkerCrash."""
         if not self._slots.acquire(timeout=max(0.0, latest - time.monotonic())):
             raise WorkerTimeout
         try:
@@ -60,7 +56,7 @@ class Workers:
         finally:
             self._slots.release()
 
-    def run_alone(self, job: list[Any], latest: float) -> dict[str, Any]:
+    def run_alone(self, job: Job, latest: float) -> dict[str, Any]:
         """`run` for a caller inside `alone`."""
         worker = self._take()
         try:
@@ -71,7 +67,7 @@ class Workers:
             self._give_back(worker)
 
     def _take(self) -> Worker:
-        """An idle worker; a new one where none is, or the system has killed those that were."""
+        """An idle worker that is still alive, or a new one."""
         with self._lock:
             while self._idle:
                 worker = self._idle.pop()
@@ -87,7 +83,7 @@ class Workers:
         return worker
 
     def _give_back(self, worker: Worker) -> None:
-        """Keep the worker; replace one that is gone or worn, so that its successor starts now."""
+        """Keep the worker, or start the successor of one that is dead or worn out."""
         with self._lock:
             closed = worker not in self._all
             if worker.worn or closed:
@@ -144,42 +140,41 @@ def verdict_on(
     with_paper: bool = True,
     again: bool = False,
 ) -> Verdict:
-    """The verdict on one response; a worker is asked for what cannot be decided without one.
+    """The verdict on one response; a worker answers what cannot be decided without one.
 
-    An answer of the worker may take `seconds`, its start included. With `again`, verdicts that did
-    not come are asked for once more, each by itself, while no other job of `workers` runs: what was
-    late on a busy machine is then in time, and one hard verdict does not cost the other.
+    The worker has `seconds` for it, its start included. With `again`, a question that got no
+    answer is asked once more, by itself, while no other job of `workers` runs: a busy machine or
+    another hard question can then no longer delay it.
     """
-    kind = kind or kind_of(task)
-    response = response[-MAX_SCANNED:]
-    decision = decide_directly(response, gold, task, kind, options, with_paper)
-    job = [response, gold, task, kind.value, asdict(options)]
+    decision = decide(
+        response[-MAX_SCANNED:], gold, task, kind or kind_of(task), options, with_paper
+    )
     failure = ""
 
-    def ask(run: Callable[[list[Any], float], dict[str, Any]], wanted: list[str]) -> None:
-        nonlocal decision, failure
+    def ask(run: Callable[[Job, float], dict[str, Any]], questions: Job) -> None:
+        nonlocal failure
         try:
-            decision = decision.joined(run([*job, wanted], time.monotonic() + seconds))
+            decision.add(run(questions, time.monotonic() + seconds))
         except WorkerTimeout:
             failure = "timeout"
         except WorkerCrash:
             failure = "crash"
 
-    if decision.undecided:
-        ask(workers.run, decision.undecided)
-    if decision.undecided and again:
+    if decision.questions:
+        ask(workers.run, decision.questions)
+    if decision.questions and again:
         with workers.alone():
-            for name in decision.undecided:
-                ask(workers.run_alone, [name])
+            for name, arguments in list(decision.questions.items()):
+                ask(workers.run_alone, {name: arguments})
     return decision.verdict(failure)
 
 
 class GraderPool:
     """Grades many responses at once, on `workers` processes that start when first needed.
 
-    A job that takes 3 s is killed with its process, and repeated once while nothing else is at
-    work. A verdict that is not reached then either is False, and `how` or `how_paper` says
-    `timeout` or `crash`. Use it as an asynchronous or a plain context manager, or call `close`.
+    A job that takes 3 s is killed with its process, and repeated once while no other job runs. If
+    that fails too, the verdict is False, and `how` or `how_paper` says `timeout` or `crash`. Use it
+    as an asynchronous or a plain context manager, or call `close`.
     """
 
     def __init__(self, workers: int = 2) -> None:
@@ -196,48 +191,32 @@ class GraderPool:
         options: Options | None = None,
     ) -> Verdict:
         """Both verdicts on one response. Never raises for bad text; waits for a free worker."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._threads, self._grade, response, gold, task, kind, options or Options()
-        )
-
-    def _grade(
-        self, response: str, gold: str, task: str, kind: AnswerKind | None, options: Options
-    ) -> Verdict:
-        return verdict_on(
+        graded = partial(
+            verdict_on,
             response,
             gold,
             task,
             kind,
-            options,
+            options or Options(),
             workers=self._workers,
             seconds=START_SECONDS,
             again=True,
         )
+        return await asyncio.get_running_loop().run_in_executor(self._threads, graded)
 
     def close(self) -> None:
-        """Wait for the jobs at work, drop those that wait, end the processes."""
+        """Wait for the running jobs, drop the waiting ones, end the processes."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._workers.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self.close)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
