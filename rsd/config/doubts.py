@@ -133,8 +133,8 @@ def _idle_top_p(it: DecodingConfig) -> Iterator[Doubt]:
 def _one_server_twice(config: Config) -> Iterator[Doubt]:
     """Draft and target that are the same model of the same server."""
     draft, target = config.models.draft, config.models.target
-    shared = set(draft.endpoints) & set(target.endpoints)
+    shared = {draft.endpoint} & {target.endpoint}
     same = shared and draft.served_name == target.served_name
     if same and {"draft", "target"} <= set(config.roles):
         what = f"draft and target are one model at {min(shared)}"
-        yield Doubt("models.target.endpoints", what, "name the target's own server")
+        yield Doubt("models.target.endpoint", what, "name the target's own server")
