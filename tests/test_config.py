@@ -22,7 +22,7 @@ class Mistyped:
     ("override", "message"),
     [
         ("decoding.treshold=0.8", "decoding.treshold: unknown key; did you mean threshold?"),
-        ("models.draft.endpoint=http://x/v1", "models.draft.endpoint: unknown key; did you mean"),
+        ("models.draft.endpont=http://x/v1", "models.draft.endpont: unknown key; did you mean"),
         ("decoding.top_p=0", "decoding.top_p: Input should be greater than 0"),
         ("decoding.threshold=.nan", "nan is no threshold"),
         ("decoding.strategy=rds", "no strategy 'rds'; known: rsd, draft"),

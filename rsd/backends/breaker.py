@@ -67,11 +67,11 @@ class CircuitBreaker:
             reason = str(error) or f"{self._server}: no answer within {_PROBE_S:g} s"
             if not self.is_open:
                 log.warning("down: %s", reason)
-            self._open(reason)
+            self.trip(reason)
         else:
             if self.is_open:
                 log.warning("%s is up again", self._server)
-            self._close()
+            self.reset()
 
     async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
         """Await `request()`; with `waits`, again whenever the server is back.
@@ -87,7 +87,7 @@ class CircuitBreaker:
                 async with self._turn():
                     answer = await request()
             except ServerLostError as error:
-                self._open(str(error))
+                self.trip(str(error))
                 losses += error.reached
                 if losses == _MOST_LOSSES:
                     message = f"{error}; lost {losses} times at this request, which may be why"
@@ -98,10 +98,10 @@ class CircuitBreaker:
                 self._refuse(error)
                 raise
             except RsdError:  # an answer too
-                self._close()
+                self.reset()
                 raise
             else:
-                self._close()
+                self.reset()
                 return answer
 
     @asynccontextmanager
@@ -137,12 +137,14 @@ class CircuitBreaker:
             if await _answers(self._server):
                 return
 
-    def _open(self, reason: str) -> None:
+    def trip(self, reason: str) -> None:
+        """The server is lost."""
         self._reason = reason
         if self._lost_at is None:
             self._lost_at = time.monotonic()
 
-    def _close(self) -> None:
+    def reset(self) -> None:
+        """The server has answered."""
         if self._lost_at is None:
             return
         if self._told_at is not None:

@@ -27,6 +27,7 @@ from rsd.types import Role
 
 pytest.importorskip("vllm_router")
 PATIENCE_S = 120
+_QUESTION_TOKENS = 100
 
 
 @dataclass
@@ -40,14 +41,17 @@ class Replicas:
     def stop(self, place: int) -> None:
         self.exits[place].close()
 
-    def sessions(self, place: int) -> list[str | None]:
-        """Of the completions, or rewards, that the replica was asked for."""
-        routes = ("/v1/completions", "/classify")
-        return [
-            request.session
-            for request in self.apps[place].state.requests
-            if request.path in routes
-        ]
+    def problems(self, place: int) -> list[str]:
+        """What tells the problems apart of which the replica was asked for steps or rewards: their
+        sessions, which the router passes on with completions only, or the beginning of the input.
+        """
+        found = []
+        for request in self.apps[place].state.requests:
+            if request.path == "/v1/completions":
+                found.append(str(request.session))
+            elif request.path == "/classify":
+                found += [str(ids[:_QUESTION_TOKENS]) for ids in request.body["input"]]
+        return found
 
 
 @contextmanager
@@ -136,7 +140,7 @@ def test_a_problem_stays_at_one_replica_and_answers_do_not_depend_on_it(
             app.state.requests.clear()
         record = run(cluster, *replicas.override)
         assert steps(record) == steps(alone)
-        first, second = (set(replicas.sessions(place)) - {None} for place in (0, 1))
+        first, second = (set(replicas.problems(place)) for place in (0, 1))
     assert len(first | second) == PROBLEMS
     assert not first & second  # prefixes stay cached
     assert first
@@ -155,7 +159,7 @@ def test_a_killed_replica_loses_no_problem_and_one_that_is_back_is_used(
             faults.latency_s = 0.05
 
         def close() -> None:
-            while len(replicas.sessions(1)) < 4:  # of its problems some are begun, none is done
+            while len(replicas.problems(1)) < 4:  # of its problems some are begun, none is done
                 time.sleep(0.01)
             replicas.stop(1)
 

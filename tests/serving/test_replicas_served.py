@@ -56,9 +56,11 @@ def test_without_the_router_nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_
         importlib.util, "find_spec", lambda name: None if name == "vllm_router" else found(name)
     )
     commands = build_all(config(**TWO), ["draft"])
-    with pytest.raises(LaunchError, match="models.draft.replicas: .*pip install vllm-router"):
-        with running(commands, log_dir=tmp_path):
-            pass
+    with (
+        pytest.raises(LaunchError, match="models.draft.replicas: .*pip install vllm-router"),
+        running(commands, log_dir=tmp_path),
+    ):
+        pass
     assert not any(tmp_path.iterdir())
 
 
