@@ -41,7 +41,7 @@ def main() -> int:
     ports = options.ports or free_ports(len(ROLES))
     with tempfile.TemporaryDirectory(prefix="rsd-soak-") as folder:
         base = [
-            f"models.{role}.endpoints=[http://127.0.0.1:{port}/v1]"
+            f"models.{role}.endpoint=http://127.0.0.1:{port}/v1"
             for role, port in zip(ROLES, ports, strict=True)
         ]
         base += [f"run.output_dir={folder}/runs", f"tasks.limit={options.problems}"]

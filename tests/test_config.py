@@ -22,7 +22,7 @@ class Mistyped:
     ("override", "message"),
     [
         ("decoding.treshold=0.8", "decoding.treshold: unknown key; did you mean threshold?"),
-        ("models.draft.endpoint=http://x/v1", "models.draft.endpoint: unknown key; did you mean"),
+        ("models.draft.endpont=http://x/v1", "models.draft.endpont: unknown key; did you mean"),
         ("decoding.top_p=0", "decoding.top_p: Input should be greater than 0"),
         ("decoding.threshold=.nan", "nan is not a threshold"),
         ("decoding.strategy=rds", "unknown strategy 'rds'; use rsd, draft"),
@@ -40,11 +40,11 @@ class Mistyped:
             "decoding.prompt=qwen",
             "decoding.prompt: unknown template 'qwen'; use llama3-math-cot, plain",
         ),
-        ("models.prm.endpoints=[127.0.0.1:80]", "is not a URL"),
-        ("models.prm.endpoints=[http://127.0.0.1:80]", "must end in /v1"),
+        ("models.prm.endpoint=127.0.0.1:80", "is not a URL"),
+        ("models.prm.endpoint=http://127.0.0.1:80", "must end in /v1"),
         ("tasks.names=[demo, gsm8k, demo]", "tasks.names: demo is listed twice"),
-        ("models.prm.endpoints=[http://127.0.0.1:80101/v1]", "its port is no number from 1"),
-        ("models.prm.endpoints=[http://127.0.0.1:801O/v1]", "its port is no number from 1"),
+        ("models.prm.endpoint=http://127.0.0.1:80101/v1", "its port is no number from 1"),
+        ("models.prm.endpoint=http://127.0.0.1:801O/v1", "its port is no number from 1"),
         ("run.concurrency=atuo", "run.concurrency: Input should be 'auto' or a valid integer, "),
         ("decoding.lookahead=-1", "decoding.lookahead: Input should be 'auto' or greater than or"),
         ("tasks.names=[]", "tasks.names: Input should be a list of at least 1"),
@@ -132,7 +132,7 @@ def test_secrets_come_from_the_environment_and_are_not_dumped(
 @pytest.mark.parametrize(
     "override",
     [
-        "models.draft.endpoints=[http://10.0.0.1:1/v1]",
+        "models.draft.endpoint=http://10.0.0.1:1/v1",
         "models.target.serve.device=cuda",
         "run.concurrency=1",
         "run.output_dir=elsewhere",
@@ -203,7 +203,7 @@ def test_a_config_says_only_what_differs_from_its_base(tmp_path: Path) -> None:
     config, demo = load(path), load(DEMO)
     assert (config.name, config.run.concurrency) == ("middle", 7)
     assert (config.models.draft.model, config.models.draft.serve.threads) == ("other", 3)
-    assert config.models.draft.endpoints == demo.models.draft.endpoints
+    assert config.models.draft.endpoint == demo.models.draft.endpoint
     assert config.models.target == demo.models.target
     assert config.decoding.max_steps == demo.decoding.max_steps
     assert (config.decoding.max_tokens, demo.decoding.max_tokens) == (4096, 512)

@@ -120,7 +120,7 @@ def test_top_p_without_a_temperature() -> None:
 
 
 def test_draft_and_target_of_one_server() -> None:
-    same = "models.target.endpoints=[http://127.0.0.1:8101/v1]"
+    same = "models.target.endpoint=http://127.0.0.1:8101/v1"
     assert said(same) == []  # the server's names tell them apart, or preflight does
     assert "the same model at http" in said(same, "models.target.served_name=draft")[0]
     alone = "decoding.strategy=target"

@@ -131,8 +131,7 @@ def _unused_top_p(it: DecodingConfig) -> Iterator[ConfigIssue]:
 def _same_server_twice(config: Config) -> Iterator[ConfigIssue]:
     """Draft and target that are the same model of the same server."""
     draft, target = config.models.draft, config.models.target
-    shared = set(draft.endpoints) & set(target.endpoints)
-    same = shared and draft.served_name == target.served_name
+    same = (draft.endpoint, draft.served_name) == (target.endpoint, target.served_name)
     if same and {"draft", "target"} <= set(config.roles):
-        problem = f"draft and target are the same model at {min(shared)}"
-        yield ConfigIssue("models.target.endpoints", problem, "set the target's own server")
+        problem = f"draft and target are the same model at {draft.endpoint}"
+        yield ConfigIssue("models.target.endpoint", problem, "set the target's own server")

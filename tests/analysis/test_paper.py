@@ -161,7 +161,7 @@ def test_failures_count_as_wrong_and_what_is_not_graded_not_at_all(make_run) -> 
     ],
 )
 def test_the_row_follows_from_the_way_of_decoding(decoding, row) -> None:
-    endpoint = {"endpoints": ["http://127.0.0.1:8001/v1"]}
+    endpoint = {"endpoint": "http://127.0.0.1:8001/v1"}
     models = {
         role: {"model": role, "served_name": role} | endpoint for role in ("draft", "target", "prm")
     }

@@ -1,4 +1,4 @@
-"""What a run does while a server is lost: it waits, and goes on where it was."""
+"""Is a server up? One circuit breaker for each role says so, for runs and the gateway alike."""
 
 from __future__ import annotations
 
@@ -23,20 +23,24 @@ _PROBE_S = 10.0
 _MOST_LOSSES = 5
 
 
-class Recovery:
-    """The circuit breaker of a role, whose work any of `servers` can do.
+class CircuitBreaker:
+    """The circuit breaker before `server`. It is open while the server is lost.
 
-    Requests pass until one finds the role lost. Then all wait, and one of them at a time looks,
-    after growing pauses, until a server answers and serves the same model as before, and tries
-    its own request there. Once a request is answered, all go on. A request that may itself be
-    what brings a server down fails after five losses: it must not hold up the others for ever.
+    With `waits`, requests pass until one finds the server lost. Then all wait, and one of them at a
+    time looks, after growing pauses, until the server answers and serves the same model as before,
+    and tries its own request there. Once a request is answered, all go on. A request that may
+    itself be what brings a server down fails after five losses: it must not hold up the others for
+    ever.
+
+    Without `waits`, requests fail as they do, and `probe` finds out when the server is back.
     """
 
     backoff = Backoff(first_s=1.0, most_s=15.0)
     remind_s = 30.0
 
-    def __init__(self, servers: Sequence[Server]) -> None:
-        self._servers = tuple(servers)
+    def __init__(self, server: Server, *, waits: bool) -> None:
+        self._server = server
+        self._waits = waits
         self._lost_at: float | None = None
         self._reason = ""
         self._looking = False
@@ -45,28 +49,45 @@ class Recovery:
         self._told_at: float | None = None
 
     @property
-    def is_lost(self) -> bool:
-        """Whether requests wait."""
+    def is_open(self) -> bool:
+        """Whether the server is lost, as far as is known."""
         return self._lost_at is not None
 
     @property
     def reason(self) -> str:
-        """Why they wait; what it was the last time if they do not."""
+        """Why it is lost; what it was the last time if it is not."""
         return self._reason
 
-    async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
-        """Await `request()`, and again whenever its server is back.
+    async def probe(self) -> None:
+        """Ask the server how it is, and open or close accordingly."""
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                await self._server.confirm()
+        except (RsdError, TimeoutError) as error:
+            reason = str(error) or f"{self._server}: no answer within {_PROBE_S:g} s"
+            if not self.is_open:
+                log.warning("down: %s", reason)
+            self.trip(reason)
+        else:
+            if self.is_open:
+                log.warning("%s is up again", self._server)
+            self.reset()
 
-        Raises `ServerChangedError` if only such are back as serve another model, and what
+    async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Await `request()`; with `waits`, again whenever the server is back.
+
+        Raises `ServerChangedError` if what is back serves another model, and what
         `request` raises; `ServerLostError` only after five losses in the middle of its work.
         """
+        if not self._waits:
+            return await request()
         losses = 0
         while True:
             try:
                 async with self._turn():
                     answer = await request()
             except ServerLostError as error:
-                self._lose(error)
+                self.trip(str(error))
                 losses += error.reached
                 if losses == _MOST_LOSSES:
                     message = f"{error}; lost {losses} times at this request, which may be why"
@@ -77,10 +98,10 @@ class Recovery:
                 self._refuse(error)
                 raise
             except RsdError:  # an answer too
-                self._regain()
+                self.reset()
                 raise
             else:
-                self._regain()
+                self.reset()
                 return answer
 
     @asynccontextmanager
@@ -107,32 +128,27 @@ class Recovery:
 
     async def _until_one_answers(self) -> None:
         """Look at once when the loss is new; pause before every further look. Raises
-        `ServerChangedError` if of the servers that answer none serves what it did."""
+        `ServerChangedError` if it serves another model now."""
         while self._lost_at is not None:
             if self._looks:
                 self._tell(self._lost_at)
                 await asyncio.sleep(self.backoff.pause(self._looks - 1))
             self._looks += 1
-            changed: ServerChangedError | None = None
-            for server in self._servers:
-                try:
-                    if await _answers(server):
-                        return
-                except ServerChangedError as error:
-                    changed = error
-            if changed is not None:
-                raise changed
+            if await _answers(self._server):
+                return
 
-    def _lose(self, error: ServerLostError) -> None:
-        self._reason = str(error)
+    def trip(self, reason: str) -> None:
+        """The server is lost."""
+        self._reason = reason
         if self._lost_at is None:
             self._lost_at = time.monotonic()
 
-    def _regain(self) -> None:
+    def reset(self) -> None:
+        """The server has answered."""
         if self._lost_at is None:
             return
         if self._told_at is not None:
-            log.warning("%s is back after %.0f s", self._name, time.monotonic() - self._lost_at)
+            log.warning("%s is back after %.0f s", self._server, time.monotonic() - self._lost_at)
         self._lost_at = self._told_at = None
         self._looks = 0
         self._wake()
@@ -154,27 +170,22 @@ class Recovery:
             log.warning("waiting for a server (Ctrl-C to stop): %s", self._reason)
         elif now - self._told_at >= self.remind_s:
             seconds = now - lost_at
-            log.warning("%s is down for %.0f s; waiting (Ctrl-C to stop)", self._name, seconds)
+            log.warning("%s is down for %.0f s; waiting (Ctrl-C to stop)", self._server, seconds)
         else:
             return
         self._told_at = now
 
-    @property
-    def _name(self) -> str:
-        first, *others = self._servers
-        return f"{first} (and {len(others)} more)" if others else str(first)
 
+class GuardedGenerator:
+    """`generator` behind a circuit breaker."""
 
-class RecoveringGenerator:
-    """`generator`, whose requests wait for a lost server."""
-
-    def __init__(self, generator: Generator, recovery: Recovery) -> None:
+    def __init__(self, generator: Generator, breaker: CircuitBreaker) -> None:
         self._generator = generator
-        self._recovery = recovery
+        self._breaker = breaker
 
     async def generate(self, prefix: Prefix, *, max_tokens: int, sampling: Sampling) -> Completion:
         """See `rsd.protocols.Generator.generate`."""
-        return await self._recovery.ask(
+        return await self._breaker.ask(
             lambda: self._generator.generate(prefix, max_tokens=max_tokens, sampling=sampling)
         )
 
@@ -183,7 +194,7 @@ class RecoveringGenerator:
     ) -> AsyncGenerator[Chunk, None]:
         """See `rsd.protocols.StreamingGenerator.stream`. It brings nothing while the server is
         lost: `generate`, which tells the rest, waits."""
-        if self._recovery.is_lost or not isinstance(self._generator, StreamingGenerator):
+        if self._breaker.is_open or not isinstance(self._generator, StreamingGenerator):
             return
         stream = self._generator.stream(prefix, max_tokens=max_tokens, unless_busy=unless_busy)
         async with aclosing(stream) as chunks:
@@ -192,19 +203,19 @@ class RecoveringGenerator:
 
     async def log_likelihood(self, prefix: Prefix, completion: Completion) -> Likelihood:
         """See `rsd.protocols.Generator.log_likelihood`."""
-        return await self._recovery.ask(lambda: self._generator.log_likelihood(prefix, completion))
+        return await self._breaker.ask(lambda: self._generator.log_likelihood(prefix, completion))
 
 
-class RecoveringScorer:
-    """`scorer`, whose requests wait for a lost server."""
+class GuardedScorer:
+    """`scorer` behind a circuit breaker."""
 
-    def __init__(self, scorer: Scorer, recovery: Recovery) -> None:
+    def __init__(self, scorer: Scorer, breaker: CircuitBreaker) -> None:
         self._scorer = scorer
-        self._recovery = recovery
+        self._breaker = breaker
 
     async def score(self, question: str, steps: Sequence[str]) -> Score:
         """See `rsd.protocols.Scorer.score`."""
-        return await self._recovery.ask(lambda: self._scorer.score(question, steps))
+        return await self._breaker.ask(lambda: self._scorer.score(question, steps))
 
 
 async def _answers(server: Server) -> bool:
