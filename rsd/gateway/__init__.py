@@ -7,6 +7,6 @@ One request is one or more runs of a strategy, the same async generators that be
 
 from rsd.gateway.app import create_app
 from rsd.gateway.gateway import Build, Gateway
-from rsd.gateway.server import serve
+from rsd.gateway.http.server import serve
 
 __all__ = ["Build", "Gateway", "create_app", "serve"]

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from rsd.gateway.errors import GatewayError
-from rsd.gateway.metrics import Metrics
+from rsd.gateway.metrics import GatewayMetrics
 
 _LONGEST_RETRY_S = 60
 
@@ -17,7 +17,7 @@ _LONGEST_RETRY_S = 60
 class Admission:
     """`slots` requests at a time, `queue` more may wait, in order; any further is refused."""
 
-    def __init__(self, slots: int, queue: int, metrics: Metrics) -> None:
+    def __init__(self, slots: int, queue: int, metrics: GatewayMetrics) -> None:
         self._free = asyncio.Semaphore(slots)
         self._slots = slots
         self._queue = queue

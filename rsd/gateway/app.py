@@ -13,12 +13,12 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from rsd import __version__
-from rsd.gateway.delivery import Delivery
-from rsd.gateway.edge import Edge
 from rsd.gateway.errors import GatewayError, json_response
 from rsd.gateway.gateway import Gateway
+from rsd.gateway.http.delivery import Delivery
+from rsd.gateway.http.middleware import RequestMiddleware
+from rsd.gateway.openai.requests import SHOWN, ChatRequest, CompletionRequest
 from rsd.gateway.page import PAGE, POLICY
-from rsd.gateway.requests import SHOWN, ChatBody, CompletionBody
 
 
 class ErrorDetail(BaseModel):
@@ -70,17 +70,17 @@ def create_app(gateway: Gateway) -> FastAPI:
     _add_openai_routes(app, gateway)
     _add_operating_routes(app, gateway)
     _add_error_handlers(app)
-    app.add_middleware(Edge, keys=gateway.keys, policy=gateway.policy)
+    app.add_middleware(RequestMiddleware, keys=gateway.keys, policy=gateway.policy)
     return app
 
 
 def _add_openai_routes(app: FastAPI, gateway: Gateway) -> None:
     @app.post("/v1/chat/completions", responses=_ANSWER, response_class=Response)
-    async def chat_completions(body: ChatBody) -> Response:
+    async def chat_completions(body: ChatRequest) -> Response:
         return Delivery(gateway, gateway.chat_job(body))
 
     @app.post("/v1/completions", responses=_ANSWER, response_class=Response)
-    async def completions(body: CompletionBody) -> Response:
+    async def completions(body: CompletionRequest) -> Response:
         return Delivery(gateway, gateway.completion_job(body))
 
     @app.get("/v1/models", responses={401: _UNKNOWN[401]})

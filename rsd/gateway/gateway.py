@@ -11,15 +11,15 @@ from typing import Any
 from rsd.backends import Backends, parameter_count
 from rsd.config import Config
 from rsd.gateway.admission import Admission
-from rsd.gateway.answers import Parameters, Writer
+from rsd.gateway.answering.answer import AnswerRequest
+from rsd.gateway.answering.watch import WatchedBackends
 from rsd.gateway.catalog import Served, catalog, requested
-from rsd.gateway.chat import ChatTemplate
 from rsd.gateway.errors import GatewayError
 from rsd.gateway.health import Health, without
-from rsd.gateway.metrics import Metrics
-from rsd.gateway.requests import ChatBody, CompletionBody, RequestBody
-from rsd.gateway.sample import Ask
-from rsd.gateway.watch import WatchedBackends
+from rsd.gateway.metrics import GatewayMetrics
+from rsd.gateway.openai.answers import AnswerWriter, Parameters
+from rsd.gateway.openai.chat import ChatTemplate
+from rsd.gateway.openai.requests import ChatRequest, CompletionRequest, GatewayRequest
 from rsd.protocols import Strategy
 from rsd.types import ROLES, Query, Role, Step
 
@@ -33,8 +33,8 @@ Build = Callable[[Config, Backends], Strategy]
 class Job:
     """A checked request: the answers to decode, and who writes them down."""
 
-    asks: tuple[Ask, ...]
-    writer: Writer
+    asks: tuple[AnswerRequest, ...]
+    writer: AnswerWriter
     stream: bool
 
 
@@ -56,7 +56,7 @@ class Gateway:
         self.policy = config.gateway
         self.keys = tuple(keys)
         self.models = catalog(config)
-        self.metrics = Metrics()
+        self.metrics = GatewayMetrics()
         self.health = Health(backends.servers, self.metrics, self.policy.health_interval_s)
         self.admission = Admission(self.policy.concurrency, self.policy.queue, self.metrics)
         self.draining = False
@@ -74,8 +74,8 @@ class Gateway:
         async with self.health.watching():
             yield
 
-    def decode(self, config: Config, ask: Ask, query: Query) -> AsyncIterator[Step]:
-        """See `rsd.gateway.sample.Steps`."""
+    def decode(self, config: Config, ask: AnswerRequest, query: Query) -> AsyncIterator[Step]:
+        """See `rsd.gateway.answering.answer.AnswerServers`."""
         watched = WatchedBackends.of(self._backends, self._scored_by, self.metrics, ask.stops)
         return self._build(config, watched).decode(query)
 
@@ -84,7 +84,7 @@ class Gateway:
         return without(config, lost | self.health.lost, self.policy)
 
     def count(self, step: Step) -> None:
-        """See `rsd.gateway.sample.Steps`."""
+        """See `rsd.gateway.answering.answer.AnswerServers`."""
         self.metrics.step(step)
 
     def suspect(self) -> None:
@@ -127,13 +127,13 @@ class Gateway:
                 404, f"no such model; known: {known}", code="model_not_found", param="model"
             ) from None
 
-    def chat_job(self, body: ChatBody) -> Job:
+    def chat_job(self, body: ChatRequest) -> Job:
         """A request for the answer to a chat. Raises `GatewayError`."""
         served = self._checked(body)
         self._refuse_many(body, 1)
         return self._job(body, served, [self._chat.render(body.messages)], chat=True)
 
-    def completion_job(self, body: CompletionBody) -> Job:
+    def completion_job(self, body: CompletionRequest) -> Job:
         """A request to continue prompts, each of which is also the question that the reward model
         reads. Raises `GatewayError`."""
         served = self._checked(body)
@@ -143,30 +143,35 @@ class Gateway:
             raise GatewayError(400, "prompt is empty", param="prompt")
         return self._job(body, served, [(text, text) for text in texts], chat=False)
 
-    def _checked(self, body: RequestBody) -> Served:
+    def _checked(self, body: GatewayRequest) -> Served:
         served = self.served(body.model)
         body.refuse_unsupported()
         return served
 
-    def _refuse_many(self, body: RequestBody, prompts: int) -> None:
+    def _refuse_many(self, body: GatewayRequest, prompts: int) -> None:
         """Before a prompt is rendered or decoded, which takes time."""
         most = self.policy.max_choices
         if (body.n or 1) * prompts > most:
             raise GatewayError(400, f"at most {most} answers a request here", param="n")
 
     def _job(
-        self, body: RequestBody, served: Served, prompts: Sequence[tuple[str, str]], *, chat: bool
+        self,
+        body: GatewayRequest,
+        served: Served,
+        prompts: Sequence[tuple[str, str]],
+        *,
+        chat: bool,
     ) -> Job:
         n = body.n or 1
         config = requested(served, self._changes(body, served))
         if self.policy.log_prompts:
             log.info("prompts: %r", [prompt for prompt, _ in prompts])
         asks = tuple(
-            Ask(place * n + number, prompt, question, config, body.stops, body.seed)
+            AnswerRequest(place * n + number, prompt, question, config, body.stops, body.seed)
             for place, (prompt, question) in enumerate(prompts)
             for number in range(n)
         )
-        writer = Writer(
+        writer = AnswerWriter(
             chat=chat,
             model=served.name,
             strategy=served.strategy,
@@ -178,7 +183,7 @@ class Gateway:
         )
         return Job(asks, writer, bool(body.stream))
 
-    def _changes(self, body: RequestBody, served: Served) -> Mapping[str, Any]:
+    def _changes(self, body: GatewayRequest, served: Served) -> Mapping[str, Any]:
         """What the request changes of the section decoding, within the operator's limits."""
         limit = self._most_tokens(served)
         changes: dict[str, Any] = {"max_tokens": min(limit, served.config.decoding.max_tokens)}

@@ -13,7 +13,7 @@ from rsd.config import Config, GatewayConfig
 from rsd.errors import RsdError
 from rsd.gateway.catalog import alone
 from rsd.gateway.errors import GatewayError
-from rsd.gateway.metrics import Metrics
+from rsd.gateway.metrics import GatewayMetrics
 from rsd.types import Role
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Health:
     tells of each role's servers whether they answered."""
 
     def __init__(
-        self, servers: Mapping[Role, Replicas], metrics: Metrics, interval_s: float
+        self, servers: Mapping[Role, Replicas], metrics: GatewayMetrics, interval_s: float
     ) -> None:
         self.up = {
             role: [server in replicas.present for server in replicas.servers]
@@ -70,7 +70,7 @@ class Health:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def probe(self) -> None:
-        """Ask every server now."""
+        """AnswerRequest every server now."""
         await asyncio.gather(
             *(
                 self._probe(role, place, server)

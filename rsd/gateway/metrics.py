@@ -19,7 +19,7 @@ _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 _REWARDS = tuple(n / 10 for n in range(1, 11))
 
 
-class Metrics:
+class GatewayMetrics:
     """The counters of one gateway."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from gateway.running import CHAT, Running, running
 
 from rsd.errors import ConfigError
 from rsd.gateway.catalog import catalog
-from rsd.gateway.requests import ChatBody
+from rsd.gateway.openai.requests import ChatRequest
 
 
 def with_gateway(
@@ -105,7 +105,7 @@ def test_what_must_be_finite(cluster: Cluster, key: str) -> None:
 def test_the_operators_system_turn_is_for_chats_without_one(cluster: Cluster) -> None:
     async def test(gateway: Running) -> None:
         def prompt(*turns: dict[str, str]) -> str:
-            body = ChatBody.model_validate({"model": "target", "messages": list(turns)})
+            body = ChatRequest.model_validate({"model": "target", "messages": list(turns)})
             return gateway.gateway.chat_job(body).asks[0].prompt
 
         system = {"role": "system", "content": "Be brief."}

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rsd.config import GatewayConfig
-from rsd.gateway import edge
-from rsd.gateway.edge import Edge, more_values
-from rsd.gateway.requests import ChatBody, CompletionBody
+from rsd.gateway.http import middleware
+from rsd.gateway.http.middleware import RequestMiddleware, more_values
+from rsd.gateway.openai.requests import ChatRequest, CompletionRequest
 
 ITEMS: list[Any] = [
     0, -1, 10**30, 1.5, True, None, "", "a", "\ud800", "a,[{:", '"', "\\", [], [0], [""], [[]],
@@ -65,7 +65,7 @@ def test_a_list_is_refused_at_its_first_wrong_item() -> None:
 
 
 def _errors(path: str, body: dict[str, Any]) -> int:
-    model = CompletionBody if path == "/v1/completions" else ChatBody
+    model = CompletionRequest if path == "/v1/completions" else ChatRequest
     try:
         model.model_validate(body)
     except ValidationError as error:
@@ -134,7 +134,7 @@ def test_a_body_is_one_message_in_whatever_pieces_it_came() -> None:
         "method": "POST",
         "headers": [(b"host", b"localhost")],
     }
-    asyncio.run(Edge(app, keys=(), policy=GatewayConfig())(scope, receive, send))
+    asyncio.run(RequestMiddleware(app, keys=(), policy=GatewayConfig())(scope, receive, send))
     assert got == [{"type": "http.request", "body": b"x" * 10, "more_body": False}]
 
 
@@ -171,10 +171,10 @@ def test_every_key_is_compared_in_constant_time_as_bytes(
     async def send(message: Any) -> None:
         statuses.extend([message["status"]] if "status" in message else [])
 
-    monkeypatch.setattr(edge, "hmac", Noting)
+    monkeypatch.setattr(middleware, "hmac", Noting)
     headers = [(b"authorization", b"Bearer " + given)]
     scope = {"type": "http", "path": "/v1/models", "method": "GET", "headers": headers}
-    asyncio.run(Edge(app, keys=KEYS, policy=GatewayConfig())(scope, receive, send))
+    asyncio.run(RequestMiddleware(app, keys=KEYS, policy=GatewayConfig())(scope, receive, send))
     assert statuses == [200 if right else 401]
     assert len(compared) == len(KEYS)
     assert all(len(left) == len(known) == 32 for left, known in compared)

@@ -19,10 +19,10 @@ from starlette.types import Receive, Scope, Send
 from rsd.backends import one_problem
 from rsd.decoding import together
 from rsd.errors import ContextError
-from rsd.gateway.connection import DEADLINE
+from rsd.gateway.answering.answer import Answer, decode_answer
 from rsd.gateway.errors import FAILED, GatewayError, json_response
 from rsd.gateway.gateway import Gateway, Job
-from rsd.gateway.sample import Sample, decode_sample
+from rsd.gateway.http.connection import DEADLINE
 from rsd.types import Step
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Delivery(Response):
             await events.send(chunk)
         await events.end()
 
-    async def _decode(self, events: EventStream | None) -> list[Sample]:
+    async def _decode(self, events: EventStream | None) -> list[Answer]:
         """All answers of the job, in order; each step is told to `events` when it is decided."""
         gateway, writer = self._gateway, self._job.writer
         begun: set[int] = set()
@@ -93,15 +93,15 @@ class Delivery(Response):
                 await events.send(writer.role_chunk(number))
             await events.send(chunk)
 
-        async def on_step(sample: Sample, step: Step, text: str) -> None:
+        async def on_step(sample: Answer, step: Step, text: str) -> None:
             self._time(step)
             chunk = writer.step_chunk(sample, step, text)
             if chunk is not None:
                 await tell(sample.ask.number, chunk)
 
-        async def one(number: int) -> Sample:
+        async def one(number: int) -> Answer:
             with one_problem():
-                sample = await decode_sample(self._job.asks[number], gateway, on_step)
+                sample = await decode_answer(self._job.asks[number], gateway, on_step)
             await tell(number, writer.last_chunk(sample))
             return sample
 
@@ -115,7 +115,7 @@ class Delivery(Response):
             self._first_step_seen = True
             self._gateway.metrics.first_step.observe(time.perf_counter() - self._arrived)
 
-    def _count_degraded(self, samples: Sequence[Sample]) -> None:
+    def _count_degraded(self, samples: Sequence[Answer]) -> None:
         for sample in samples:
             for entry in sample.degraded:
                 self._gateway.metrics.degraded.labels(entry["lost"], entry["mode"]).inc()

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from rsd.costs import Fold, flops, reference_flops, total
-from rsd.gateway.sample import Sample
+from rsd.gateway.answering.answer import Answer
 from rsd.records import usage_by_role
 from rsd.types import Role, Step
 
@@ -18,7 +18,7 @@ Parameters = Mapping[Role, int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
+class AnswerWriter:
     """Writes one answer. `choices_per_prompt` is `n`; `parameters` are the models' sizes."""
 
     chat: bool
@@ -32,7 +32,7 @@ class Writer:
     id: str = field(default_factory=lambda: uuid4().hex)
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def whole(self, samples: Sequence[Sample]) -> dict[str, Any]:
+    def whole(self, samples: Sequence[Answer]) -> dict[str, Any]:
         """The body of an answer that is not streamed."""
         choices = [
             {
@@ -52,7 +52,7 @@ class Writer:
             "rsd": self._report(samples),
         }
 
-    def step_chunk(self, sample: Sample, step: Step, text: str) -> dict[str, Any] | None:
+    def step_chunk(self, sample: Answer, step: Step, text: str) -> dict[str, Any] | None:
         """The chunk of one candidate step; None if there is nothing to tell."""
         if not text and not self.include_steps:
             return None
@@ -64,7 +64,7 @@ class Writer:
                 report["degraded"] = sample.degraded
         return self._chunk(sample, text, None, report)
 
-    def last_chunk(self, sample: Sample) -> dict[str, Any]:
+    def last_chunk(self, sample: Answer) -> dict[str, Any]:
         """The chunk that ends an answer and says why."""
         return self._chunk(sample, sample.rest, sample.finish_reason, self._choice_report(sample))
 
@@ -74,14 +74,14 @@ class Writer:
         choice = {"index": number, "delta": delta, "logprobs": None, "finish_reason": None}
         return self._chunk_of([choice])
 
-    def closing_chunks(self, samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    def closing_chunks(self, samples: Sequence[Answer]) -> list[dict[str, Any]]:
         """After all answers: the totals, and the usage if it was asked for."""
         if not self.include_usage:
             return []
         chunk = self._chunk_of([])
         return [{**chunk, "usage": self.usage(samples), "rsd": self._report(samples)}]
 
-    def usage(self, samples: Sequence[Sample]) -> dict[str, int]:
+    def usage(self, samples: Sequence[Answer]) -> dict[str, int]:
         """OpenAI's usage: each prompt counts once, and the tokens of all answers."""
         firsts = samples[:: self.choices_per_prompt]
         prompt = sum(sample.cost.prompt_tokens for sample in firsts)
@@ -93,7 +93,7 @@ class Writer:
         }
 
     def _chunk(
-        self, sample: Sample, text: str, finish: str | None, report: Mapping[str, Any] | None
+        self, sample: Answer, text: str, finish: str | None, report: Mapping[str, Any] | None
     ) -> dict[str, Any]:
         choice: dict[str, Any] = {
             "index": sample.ask.number,
@@ -126,7 +126,7 @@ class Writer:
             return {"delta": {"content": text} if text else {}}
         return {"message": {"role": "assistant", "content": text, "refusal": None}}
 
-    def _choice_report(self, sample: Sample) -> dict[str, Any]:
+    def _choice_report(self, sample: Answer) -> dict[str, Any]:
         steps = sample.steps if self.include_steps else sample.kept
         return {
             "stop_reason": sample.stop_reason,
@@ -135,7 +135,7 @@ class Writer:
             **self._spent([sample]),
         }
 
-    def _report(self, samples: Sequence[Sample]) -> dict[str, Any]:
+    def _report(self, samples: Sequence[Answer]) -> dict[str, Any]:
         return {
             "strategy": self.strategy,
             "threshold": self.threshold,
@@ -143,7 +143,7 @@ class Writer:
             **self._spent(samples),
         }
 
-    def _spent(self, samples: Sequence[Sample]) -> dict[str, Any]:
+    def _spent(self, samples: Sequence[Answer]) -> dict[str, Any]:
         steps = tuple(step for sample in samples for step in sample.steps)
         return {
             "tokens": {role: asdict(usage) for role, usage in usage_by_role(steps).items()},

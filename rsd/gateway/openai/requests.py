@@ -98,11 +98,11 @@ class RsdOptions(_Body):
         return values
 
 
-class StreamOptions(_Body):
+class StreamChoices(_Body):
     include_usage: bool = False
 
 
-class RequestBody(_Body):
+class GatewayRequest(_Body):
     """What both routes take."""
 
     model: str
@@ -113,7 +113,7 @@ class RequestBody(_Body):
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
+    stream_options: StreamChoices | None = None
     rsd: RsdOptions | None = None
 
     @property
@@ -157,7 +157,7 @@ class RequestBody(_Body):
             )
 
 
-class CompletionBody(RequestBody):
+class CompletionRequest(GatewayRequest):
     """A request to `/v1/completions`."""
 
     prompt: _Unicode | _Texts | _Ids | _IdLists
@@ -176,7 +176,7 @@ class TextPart(_Body):
     text: _Unicode
 
 
-class Message(_Body):
+class ChatTurn(_Body):
     """A turn. Parts of a turn other than text are refused."""
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -189,10 +189,10 @@ class Message(_Body):
         return self.content or ""
 
 
-class ChatBody(RequestBody):
+class ChatRequest(GatewayRequest):
     """A request to `/v1/chat/completions`."""
 
-    messages: Annotated[list[Message], Field(min_length=1, fail_fast=True)]
+    messages: Annotated[list[ChatTurn], Field(min_length=1, fail_fast=True)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
 
     @property
@@ -201,7 +201,7 @@ class ChatBody(RequestBody):
         return min((n for n in both if n is not None), default=None)
 
     def refuse_unsupported(self) -> None:
-        """See `RequestBody.refuse_unsupported`."""
+        """See `GatewayRequest.refuse_unsupported`."""
         super().refuse_unsupported()
         for place, message in enumerate(self.messages):
             for name in ("tool_calls", "function_call", "audio"):

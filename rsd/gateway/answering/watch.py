@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from rsd.backends import Backends
 from rsd.errors import ContextError, RsdError
 from rsd.gateway.errors import LostServer
-from rsd.gateway.metrics import Metrics
+from rsd.gateway.metrics import GatewayMetrics
 from rsd.protocols import Generator, Sampling, Scorer, StreamingGenerator
 from rsd.types import Chunk, Completion, Likelihood, Prefix, Role, Score
 
@@ -20,12 +20,16 @@ from rsd.types import Chunk, Completion, Likelihood, Prefix, Role, Score
 class WatchedBackends(Backends):
     """`Backends` for one request."""
 
-    metrics: Metrics
+    metrics: GatewayMetrics
     stops: tuple[str, ...]
 
     @classmethod
     def of(
-        cls, backends: Backends, scored_by: Role | None, metrics: Metrics, stops: Sequence[str]
+        cls,
+        backends: Backends,
+        scored_by: Role | None,
+        metrics: GatewayMetrics,
+        stops: Sequence[str],
     ) -> WatchedBackends:
         """`backends` watched; `scored_by` is the role of the server behind their scorer."""
         values = {field.name: getattr(backends, field.name) for field in fields(Backends)}
@@ -48,7 +52,7 @@ class _WatchedGenerator:
     is `StoppedByClient`."""
 
     def __init__(
-        self, generator: Generator, role: Role, metrics: Metrics, stops: tuple[str, ...]
+        self, generator: Generator, role: Role, metrics: GatewayMetrics, stops: tuple[str, ...]
     ) -> None:
         self._generator = generator
         self._role = role
@@ -88,7 +92,7 @@ class _WatchedGenerator:
 
 
 class _WatchedScorer:
-    def __init__(self, scorer: Scorer, role: Role, metrics: Metrics) -> None:
+    def __init__(self, scorer: Scorer, role: Role, metrics: GatewayMetrics) -> None:
         self._scorer = scorer
         self._role = role
         self._metrics = metrics
@@ -100,7 +104,7 @@ class _WatchedScorer:
 
 
 @contextmanager
-def _watched(role: Role, metrics: Metrics) -> Iterator[None]:
+def _watched(role: Role, metrics: GatewayMetrics) -> Iterator[None]:
     clock = time.perf_counter()
     try:
         yield

@@ -21,8 +21,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rsd.config import GatewayConfig, is_loopback
-from rsd.gateway.connection import DEADLINE
 from rsd.gateway.errors import FAILED, GatewayError
+from rsd.gateway.http.connection import DEADLINE
 
 log = logging.getLogger(__name__)
 access = logging.getLogger("rsd.gateway.access")
@@ -36,7 +36,7 @@ _GUARDED = "/v1/"
 CLIENT_CLOSED_REQUEST = 499
 
 
-class Edge:
+class RequestMiddleware:
     """`keys` are the accepted API keys, none if no key is asked for."""
 
     def __init__(self, app: ASGIApp, *, keys: Sequence[str], policy: GatewayConfig) -> None:

@@ -16,8 +16,8 @@ import uvicorn
 
 from rsd.errors import LaunchError
 from rsd.gateway.app import create_app
-from rsd.gateway.connection import LimitedConnection
 from rsd.gateway.gateway import Gateway
+from rsd.gateway.http.connection import LimitedConnection
 
 log = logging.getLogger(__name__)
 

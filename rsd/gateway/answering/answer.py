@@ -14,10 +14,10 @@ from rsd.costs import Fold, fold
 from rsd.decoding import recording
 from rsd.decoding.seeds import derive
 from rsd.errors import ContextError
+from rsd.gateway.answering.stops import GrowingText
+from rsd.gateway.answering.watch import StoppedByClient
 from rsd.gateway.catalog import with_decoding
 from rsd.gateway.errors import LostServer
-from rsd.gateway.stops import GrowingText
-from rsd.gateway.watch import StoppedByClient
 from rsd.records import StepRecord
 from rsd.types import Query, Role, Step, StopReason
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AnswerRequest:
     """What one answer is asked for: the rendered prompt, the bare question for the reward model,
     the number of the answer, how it is decoded, and the client's stop strings."""
 
@@ -38,11 +38,11 @@ class Ask:
 
 
 @dataclass(slots=True)
-class Sample:
+class Answer:
     """An answer while it grows. `steps` are all candidates, `records` what they cost. `degraded`
     tells which servers it did without; `rest` is the text that was held back to its end."""
 
-    ask: Ask
+    ask: AnswerRequest
     text: GrowingText
     steps: list[Step] = field(default_factory=list)
     records: list[StepRecord] = field(default_factory=list)
@@ -77,10 +77,10 @@ class Sample:
         return [step for step in self.steps if step.accepted]
 
 
-class Steps(Protocol):
+class AnswerServers(Protocol):
     """What a sample needs of the gateway."""
 
-    def decode(self, config: Config, ask: Ask, query: Query) -> AsyncIterator[Step]:
+    def decode(self, config: Config, ask: AnswerRequest, query: Query) -> AsyncIterator[Step]:
         """The steps of the strategy of `config`, over watched servers."""
         ...
 
@@ -97,13 +97,13 @@ class Steps(Protocol):
         ...
 
 
-OnStep = Callable[[Sample, Step, str], Awaitable[None]]
+OnStep = Callable[[Answer, Step, str], Awaitable[None]]
 """Called with each candidate step, and the text that may be sent by it."""
 
 
-async def decode_sample(ask: Ask, steps: Steps, on_step: OnStep) -> Sample:
+async def decode_answer(ask: AnswerRequest, steps: AnswerServers, on_step: OnStep) -> Answer:
     """Decode one answer. Raises `GatewayError` where a lost server has no substitute."""
-    sample = Sample(ask, GrowingText(ask.stops))
+    sample = Answer(ask, GrowingText(ask.stops))
     lost: set[Role] = set()
     while True:
         config, without = steps.substitute(ask.config, lost)
@@ -125,7 +125,7 @@ async def decode_sample(ask: Ask, steps: Steps, on_step: OnStep) -> Sample:
     return sample
 
 
-async def _go_on(sample: Sample, config: Config, steps: Steps, on_step: OnStep) -> None:
+async def _go_on(sample: Answer, config: Config, steps: AnswerServers, on_step: OnStep) -> None:
     """Decode from where `sample` is."""
     ask, kept = sample.ask, sample.kept
     separator = config.decoding.step_separator
@@ -173,7 +173,7 @@ def _rest(config: Config, kept: list[Step]) -> Config:
     )
 
 
-def _note(sample: Sample, lost: Role, config: Config) -> None:
+def _note(sample: Answer, lost: Role, config: Config) -> None:
     mode = config.decoding.strategy
     if not any(entry["lost"] == lost for entry in sample.degraded):
         sample.degraded.append({"lost": lost, "mode": mode, "from_step": len(sample.kept)})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rsd.gateway.errors import GatewayError
-from rsd.gateway.requests import Message
+from rsd.gateway.openai.requests import ChatTurn
 
 
 class ChatTemplate:
@@ -20,7 +20,7 @@ class ChatTemplate:
         begins = list(tokenizer("").input_ids)
         self._server_adds_bos = bool(begins) and begins[0] == tokenizer.bos_token_id
 
-    def render(self, messages: Sequence[Message]) -> tuple[str, str]:
+    def render(self, messages: Sequence[ChatTurn]) -> tuple[str, str]:
         """The prompt, and the question that the reward model reads: the last user turn.
 
         Earlier turns are in the prompt only: reward models are trained on single questions.

@@ -1,0 +1,1 @@
+"""HTTP: connections and their limits, authentication, and how answers are sent."""
