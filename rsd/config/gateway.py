@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, field_validator, model_validator
@@ -9,6 +10,8 @@ from pydantic import Field, FiniteFloat, field_validator, model_validator
 from rsd.config.strict import PositiveInt, Strict
 
 _Positive = Annotated[float, Field(gt=0)]
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s,]+")
 
 MODELS: dict[str, dict[str, Any]] = {
     "rsd": {"strategy": "rsd"},
@@ -36,6 +39,11 @@ class GatewayConfig(Strict):
         description="environment variable with the accepted keys, separated by commas; only on a "
         "loopback host may it be unset, and no key is asked for then",
     )
+    allowed_origins: list[str] = Field(
+        [],
+        description="web pages that may call the gateway from a browser, such as "
+        'http://localhost:3000, or "*" for all (CORS)',
+    )
     concurrency: PositiveInt = Field(32, description="requests worked on at the same time")
     queue: Annotated[int, Field(ge=0)] = Field(64, description="requests that may wait; then 429")
     deadline_s: _Positive = Field(600.0, description="for one request, its wait included")
@@ -54,6 +62,9 @@ class GatewayConfig(Strict):
     send_timeout_s: _Positive = Field(
         30.0, description="how long a client may read nothing of what is sent to it"
     )
+    keep_alive_s: _Positive = Field(
+        10.0, description="a stream is sent a comment when nothing was sent for so long"
+    )
     max_body_bytes: PositiveInt = 1 << 20
     max_body_values: PositiveInt = Field(
         100_000, description="JSON values in a body: keys, texts, numbers, lists, objects"
@@ -62,7 +73,9 @@ class GatewayConfig(Strict):
         16, description="bodies of more than 32 KiB that may be arriving at the same time"
     )
     max_tokens: PositiveInt | None = Field(
-        None, description="the largest max_tokens of a request; None: decoding.max_tokens"
+        None,
+        description="the largest max_tokens of a request, a larger one is lowered to it; "
+        "None: decoding.max_tokens",
     )
     max_choices: PositiveInt = Field(8, description="answers a request: n times its prompts")
     threshold_range: tuple[FiniteFloat, FiniteFloat] = Field(
@@ -81,6 +94,16 @@ class GatewayConfig(Strict):
             if not name.strip() or len(name) > 64:
                 raise ValueError(f"{name!r} is no id of a model: 1 to 64 characters")
         return models
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: write scheme://host[:port] without a path, or *"
+                )
+        return origins
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 from fastapi import FastAPI, Request
@@ -11,13 +10,18 @@ from fastapi.responses import HTMLResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from rsd import __version__
 from rsd.gateway.errors import GatewayError, json_response
 from rsd.gateway.gateway import Gateway
+from rsd.gateway.http.access_log import AccessLogMiddleware
+from rsd.gateway.http.authentication import AuthenticationMiddleware
+from rsd.gateway.http.bodies import BodyLimitMiddleware
 from rsd.gateway.http.delivery import Delivery
-from rsd.gateway.http.middleware import RequestMiddleware
-from rsd.gateway.openai.requests import SHOWN, ChatRequest, CompletionRequest
+from rsd.gateway.openai.jobs import make_job
+from rsd.gateway.openai.refusals import invalid_body, wrong_route
+from rsd.gateway.openai.requests import ChatRequest, CompletionRequest, ResponsesRequest
 from rsd.gateway.page import PAGE, POLICY
 
 
@@ -35,6 +39,24 @@ class ErrorBody(BaseModel):
 
 
 _EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+_ERRORS = {
+    400: "a field is wrong or not supported",
+    401: "no valid API key",
+    404: "no such model",
+    408: "the body did not arrive in time",
+    413: "the body is too large",
+    429: "the queue is full; come back after Retry-After seconds",
+    500: "a defect of the gateway",
+    503: "a server is down and nothing may take its place",
+    504: "the deadline has passed",
+}
+
+
+def _described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Errors in the OpenAPI document."""
+    return {status: {"model": ErrorBody, "description": _ERRORS[status]} for status in statuses}
+
+
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "the answer, or its events if stream is true",
@@ -43,24 +65,7 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
             "text/event-stream": {"schema": _EVENT},
         },
     },
-    **{
-        status: {"model": ErrorBody, "description": about}
-        for status, about in {
-            400: "a field is wrong or not supported",
-            401: "no valid API key",
-            404: "no such model",
-            408: "the body did not arrive in time",
-            413: "the body is too large",
-            429: "the queue is full; come back after Retry-After seconds",
-            500: "a defect of the gateway",
-            503: "a server is down and nothing may take its place",
-            504: "the deadline has passed",
-        }.items()
-    },
-}
-_UNKNOWN: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody, "description": about}
-    for status, about in {401: "no valid API key", 404: "no such model"}.items()
+    **_described(*_ERRORS),
 }
 
 
@@ -70,25 +75,41 @@ def create_app(gateway: Gateway) -> FastAPI:
     _add_openai_routes(app, gateway)
     _add_operating_routes(app, gateway)
     _add_error_handlers(app)
-    app.add_middleware(RequestMiddleware, keys=gateway.keys, policy=gateway.policy)
+    # The last one added is passed first. Preflights have no key, and a browser shows the answer
+    # to a request without one only if CORS allows it: so CORS comes before authentication.
+    app.add_middleware(BodyLimitMiddleware, policy=gateway.policy)
+    app.add_middleware(AuthenticationMiddleware, keys=gateway.keys)
+    if gateway.policy.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=gateway.policy.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-Id", "Retry-After"],
+        )
+    app.add_middleware(AccessLogMiddleware, deadline_s=gateway.policy.deadline_s)
     return app
 
 
 def _add_openai_routes(app: FastAPI, gateway: Gateway) -> None:
     @app.post("/v1/chat/completions", responses=_ANSWER, response_class=Response)
     async def chat_completions(body: ChatRequest) -> Response:
-        return Delivery(gateway, gateway.chat_job(body))
+        return Delivery(gateway, make_job(gateway, body))
 
     @app.post("/v1/completions", responses=_ANSWER, response_class=Response)
     async def completions(body: CompletionRequest) -> Response:
-        return Delivery(gateway, gateway.completion_job(body))
+        return Delivery(gateway, make_job(gateway, body))
 
-    @app.get("/v1/models", responses={401: _UNKNOWN[401]})
+    @app.post("/v1/responses", responses=_ANSWER, response_class=Response)
+    async def responses(body: ResponsesRequest) -> Response:
+        return Delivery(gateway, make_job(gateway, body))
+
+    @app.get("/v1/models", responses=_described(401))
     async def models() -> dict[str, Any]:
         listed = [gateway.described(served) for served in gateway.models.values()]
         return {"object": "list", "data": listed}
 
-    @app.get("/v1/models/{name:path}", responses=_UNKNOWN)
+    @app.get("/v1/models/{name:path}", responses=_described(401, 404))
     async def model(name: str) -> dict[str, Any]:
         return gateway.described(gateway.served(name))
 
@@ -126,46 +147,11 @@ def _add_error_handlers(app: FastAPI) -> None:
         return cast(GatewayError, error).response()
 
     async def invalid(request: Request, error: Exception) -> Response:
-        return _as_refusal(cast(RequestValidationError, error)).response()
+        return invalid_body(cast(RequestValidationError, error)).response()
 
     async def http(request: Request, error: Exception) -> Response:
-        known = cast(HTTPException, error)
-        return GatewayError(
-            known.status_code, str(known.detail), headers=dict(known.headers or {})
-        ).response()
+        return wrong_route(cast(HTTPException, error), request.method, request.url.path).response()
 
     app.add_exception_handler(GatewayError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
-
-
-def _as_refusal(error: RequestValidationError) -> GatewayError:
-    """The first thing that is wrong with a body. Of what may have several shapes it is the
-    complaint that goes deepest: the shape that was meant."""
-    first, *others = error.errors()
-    if first["type"] == "json_invalid":
-        return GatewayError(400, "the body is not valid JSON")
-    param = _place(first["loc"], error.body)
-    for other in others:
-        place = _place(other["loc"], error.body)
-        if place[: len(param)] == param and len(place) > len(param):
-            first, param = other, place
-    message = first["msg"].removeprefix("Value error, ")
-    named = ".".join(str(part)[:SHOWN] for part in param) or None
-    what = f"{named}: {message}" if named else f"the body: {message}"
-    return GatewayError(400, what, param=named)
-
-
-def _place(location: Sequence[int | str], body: Any) -> list[int | str]:
-    """Where in `body` pydantic's `location` is, without the names of shapes that it tried there,
-    and with the name of a field that is missing."""
-    place: list[int | str] = []
-    for part in location[1:]:
-        if isinstance(body, list) and isinstance(part, int):
-            body = body[part]
-        elif isinstance(body, dict):
-            body = body.get(part)
-        else:
-            continue
-        place.append(part)
-    return place

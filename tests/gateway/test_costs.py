@@ -25,7 +25,7 @@ from rsd.decoding.seeds import derive
 from rsd.gateway.answering.answer import Answer, AnswerRequest, decode_answer
 from rsd.gateway.errors import LostServer
 from rsd.gateway.metrics import GatewayMetrics
-from rsd.gateway.openai.answers import AnswerWriter
+from rsd.gateway.openai.report import Report
 from rsd.protocols import Strategy
 from rsd.testing import ScriptedScorer
 from rsd.types import Completion, Query, Role, Step, Usage
@@ -56,7 +56,7 @@ class Decoding:
         self._strategies = iter(strategies)
         self.counted: list[Step] = []
 
-    def decode(self, config: Config, ask: AnswerRequest, query: Query) -> AsyncIterator[Step]:
+    def decode(self, config: Config, request: AnswerRequest, query: Query) -> AsyncIterator[Step]:
         return next(self._strategies).decode(query)
 
     def substitute(self, config: Config, lost: set[Role]) -> tuple[Config, Role | None]:
@@ -80,18 +80,8 @@ def answered(*strategies: Strategy) -> Answer:
 
 def told(sample: Answer) -> dict[str, Any]:
     """The object `rsd` of the answer."""
-    writer = AnswerWriter(
-        chat=False,
-        model="m",
-        strategy="s",
-        threshold=None,
-        parameters=PARAMETERS,
-        choices_per_prompt=1,
-        include_steps=True,
-        include_usage=True,
-    )
-    report: dict[str, Any] = writer.whole([sample])["rsd"]
-    return report
+    report = Report(strategy="s", threshold=None, parameters=PARAMETERS, include_steps=True)
+    return report.of_request([sample])
 
 
 def positions(flops: float) -> tuple[int, ...]:

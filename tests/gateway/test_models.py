@@ -14,6 +14,7 @@ from gateway.running import CHAT, Running, running
 
 from rsd.errors import ConfigError
 from rsd.gateway.catalog import catalog
+from rsd.gateway.openai.jobs import make_job
 from rsd.gateway.openai.requests import ChatRequest
 
 
@@ -106,7 +107,7 @@ def test_the_operators_system_turn_is_for_chats_without_one(cluster: Cluster) ->
     async def test(gateway: Running) -> None:
         def prompt(*turns: dict[str, str]) -> str:
             body = ChatRequest.model_validate({"model": "target", "messages": list(turns)})
-            return gateway.gateway.chat_job(body).asks[0].prompt
+            return make_job(gateway.gateway, body).requests[0].prompt
 
         system = {"role": "system", "content": "Be brief."}
         assert prompt(CHAT[0]).startswith("<|im_start|>system\nThink.")

@@ -25,7 +25,6 @@ REFUSED: list[tuple[dict[str, Any], int, str | None]] = [
     ({"temperature": float("nan")}, 400, "temperature"),
     ({"top_p": 0}, 400, "top_p"),
     ({"max_tokens": 0}, 400, "max_tokens"),
-    ({"max_tokens": 10**6}, 400, "max_tokens"),
     ({"n": 0}, 400, "n"),
     ({"n": 9}, 400, "n"),
     ({"seed": 2**70}, 400, "seed"),
@@ -184,7 +183,7 @@ def test_other_paths_methods_and_bodies(cluster: Cluster) -> None:
             ]
 
     answers = asyncio.run(main())
-    assert [answer.status_code for answer in answers] == [404, 405, 404, 400, 400, 400, 400]
+    assert [answer.status_code for answer in answers] == [400, 405, 404, 400, 400, 400, 400]
     for answer in answers:
         check_shape(answer)
 
@@ -192,10 +191,10 @@ def test_other_paths_methods_and_bodies(cluster: Cluster) -> None:
 def test_a_defect_has_an_id_and_a_line_in_the_log(
     cluster: Cluster, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(gateway: Gateway, body: object) -> None:
+    def broken(gateway: Gateway, name: str) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(Gateway, "chat_job", broken)
+    monkeypatch.setattr(Gateway, "served", broken)
     caplog.set_level(logging.INFO, "rsd.gateway")
     (answer,) = ask(cluster, [("/v1/chat/completions", OK_CHAT)])
     assert answer.status_code == 500

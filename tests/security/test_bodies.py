@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rsd.config import GatewayConfig
-from rsd.gateway.http import middleware
-from rsd.gateway.http.middleware import RequestMiddleware, more_values
+from rsd.gateway.http import authentication
+from rsd.gateway.http.authentication import AuthenticationMiddleware
+from rsd.gateway.http.bodies import BodyLimitMiddleware, more_values
 from rsd.gateway.openai.requests import ChatRequest, CompletionRequest
 
 ITEMS: list[Any] = [
@@ -134,7 +135,7 @@ def test_a_body_is_one_message_in_whatever_pieces_it_came() -> None:
         "method": "POST",
         "headers": [(b"host", b"localhost")],
     }
-    asyncio.run(RequestMiddleware(app, keys=(), policy=GatewayConfig())(scope, receive, send))
+    asyncio.run(BodyLimitMiddleware(app, policy=GatewayConfig())(scope, receive, send))
     assert got == [{"type": "http.request", "body": b"x" * 10, "more_body": False}]
 
 
@@ -171,10 +172,10 @@ def test_every_key_is_compared_in_constant_time_as_bytes(
     async def send(message: Any) -> None:
         statuses.extend([message["status"]] if "status" in message else [])
 
-    monkeypatch.setattr(middleware, "hmac", Noting)
+    monkeypatch.setattr(authentication, "hmac", Noting)
     headers = [(b"authorization", b"Bearer " + given)]
     scope = {"type": "http", "path": "/v1/models", "method": "GET", "headers": headers}
-    asyncio.run(RequestMiddleware(app, keys=KEYS, policy=GatewayConfig())(scope, receive, send))
+    asyncio.run(AuthenticationMiddleware(app, keys=KEYS)(scope, receive, send))
     assert statuses == [200 if right else 401]
     assert len(compared) == len(KEYS)
     assert all(len(left) == len(known) == 32 for left, known in compared)

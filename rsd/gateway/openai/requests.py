@@ -1,59 +1,35 @@
-"""Bodies of requests: OpenAI's fields, checked, and the object `rsd`.
+"""Bodies of requests, checked.
 
-A field that is known to change the answer and is not supported is refused unless it asks for
-nothing; so is an unknown field, which may be a misspelt one. Harmless ones are ignored. A list is
-refused at its first wrong item: to collect all of a large body takes seconds.
+A list is refused at its first wrong item, and objects with fixed keys are limited in size: to
+collect all errors of a large body takes seconds.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-
-from rsd.gateway.errors import GatewayError
-
-_HARMLESS = frozenset(
-    "user metadata store service_tier safety_identifier prompt_cache_key prompt_cache_retention "
-    "parallel_tool_calls request_id priority".split()
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
 )
 
-_NOTHING: dict[str, tuple[Any, ...]] = {
-    "frequency_penalty": (0,),
-    "presence_penalty": (0,),
-    "repetition_penalty": (1,),
-    "length_penalty": (1,),
-    "logit_bias": ({},),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "prompt_logprobs": (),
-    "best_of": (1,),
-    "echo": (False,),
-    "suffix": ("",),
-    "top_k": (-1, 0),
-    "min_p": (0,),
-    "min_tokens": (0,),
-    "ignore_eos": (False,),
-    "use_beam_search": (False,),
-    "include_stop_str_in_output": (False,),
-    "skip_special_tokens": (True,),
-    "spaces_between_special_tokens": (True,),
-    "add_generation_prompt": (True,),
-    "continue_final_message": (False,),
-    "return_token_ids": (False,),
-    "stop_token_ids": ([],),
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "functions": ([],),
-    "function_call": ("none", "auto"),
-    "response_format": ({"type": "text"},),
-    "modalities": (["text"],),
-}
-"""Fields that are not supported, each with the values that ask for nothing; null does too."""
+from rsd.gateway.errors import GatewayError
+from rsd.gateway.openai.fields import NEUTRAL, NEUTRAL_IN_RESPONSES, refuse_unsupported
 
-
-_MOST_KEYS = 16
-SHOWN = 100  # characters of a client's own text in a refusal
+_MOST_OPTIONS = 16
+_MOST_STOPS = 16
+_LONGEST_STOP = 1000  # characters
+_TEXT_PARTS = ("text", "input_text", "output_text")
+_OTHER_PARTS = frozenset(
+    "image_url input_image image_embeds audio_url input_audio video_url file input_file "
+    "refusal".split()
+)
 
 
 def _encodable(text: str) -> str:
@@ -65,102 +41,174 @@ def _encodable(text: str) -> str:
     return text
 
 
-_Unicode = Annotated[str, AfterValidator(_encodable)]
-_Text = Annotated[str, Field(min_length=1, max_length=1000)]
-_Texts = Annotated[list[_Unicode], Field(fail_fast=True)]
+def _stop_strings(value: Any) -> list[str]:
+    strings = [value] if isinstance(value, str) else value
+    if not isinstance(strings, list) or not all(isinstance(each, str) for each in strings):
+        raise ValueError("give a string or a list of strings")
+    if len(strings) > _MOST_STOPS:
+        raise ValueError(f"at most {_MOST_STOPS} stop strings; {len(strings)} were sent")
+    if not all(0 < len(each) <= _LONGEST_STOP for each in strings):
+        raise ValueError(f"a stop string has 1 to {_LONGEST_STOP} characters")
+    return [_encodable(each) for each in strings]
+
+
+_Text = Annotated[str, AfterValidator(_encodable)]
+_Texts = Annotated[list[_Text], Field(fail_fast=True)]
 _Ids = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, fail_fast=True)]
 _IdLists = Annotated[list[_Ids], Field(fail_fast=True)]
-
-
-def _same(value: object, other: object) -> bool:
-    """Equal, and both or none a truth value: 0 log-probabilities are not the same as none."""
-    return value == other and isinstance(value, bool) == isinstance(other, bool)
+_Stops = Annotated[
+    list[str], BeforeValidator(_stop_strings, json_schema_input_type=str | list[str])
+]
+_Count = Annotated[int, Field(ge=1)]
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
 
-class RsdOptions(_Body):
-    """What a request may change of RSD. `include_steps` has the answer tell every step, rejected
-    ones too, with its text."""
+class _Options(_Body):
+    """An object with fixed keys."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    threshold: float | None = None
-    include_steps: bool = False
+    model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="before")
     @classmethod
     def _is_small(cls, values: Any) -> Any:
-        if isinstance(values, dict) and len(values) > _MOST_KEYS:
-            raise ValueError(f"more than {_MOST_KEYS} keys")
+        if isinstance(values, dict) and len(values) > _MOST_OPTIONS:
+            raise ValueError(f"more than {_MOST_OPTIONS} keys")
         return values
 
 
-class StreamChoices(_Body):
+class RsdOptions(_Options):
+    """What a request may change of RSD. With `include_steps` the answer holds every step, rejected
+    ones too, with its text."""
+
+    threshold: float | None = None
+    include_steps: bool = False
+
+
+class StreamSettings(_Options):
+    """`continuous_usage_stats`, an extension of vLLM, puts the usage so far into every chunk."""
+
     include_usage: bool = False
+    continuous_usage_stats: bool = False
+    include_obfuscation: bool = False  # ignored: nothing is obfuscated
 
 
-class GatewayRequest(_Body):
-    """What both routes take."""
+class ObfuscationSettings(_Options):
+    include_obfuscation: bool = False  # ignored: nothing is obfuscated
 
-    model: str
-    n: Annotated[int, Field(ge=1)] | None = None
-    stop: _Text | Annotated[list[_Text], Field(max_length=16, fail_fast=True)] | None = None
+
+class TextPart(_Body):
+    """A part of a turn. Parts other than text are refused."""
+
+    type: Literal["text", "input_text", "output_text"]
+    text: _Text
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _is_text(cls, kind: Any) -> Any:
+        if kind not in _TEXT_PARTS:
+            named = kind if isinstance(kind, str) and kind in _OTHER_PARTS else "this type"
+            raise ValueError(f"{named} is not supported; only parts of type text are read here")
+        return kind
+
+
+class ChatTurn(_Body):
+    """A message of a conversation."""
+
+    type: Literal["message"] = "message"
+    role: Literal["system", "developer", "user", "assistant"]
+    content: _Text | Annotated[list[TextPart], Field(fail_fast=True)] | None = None
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _is_message(cls, kind: Any) -> Any:
+        if kind != "message":
+            raise ValueError("only items of type message are read here; no tools, no references")
+        return kind
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content)
+        return self.content or ""
+
+
+_Turns = Annotated[list[ChatTurn], Field(min_length=1, fail_fast=True)]
+
+
+class SamplingFields(_Body):
+    """Fields that a request passes on to the model servers: each is a key of the section
+    `decoding`, which decides where the request does not."""
+
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The keys of `decoding` that the request sets."""
+        values = {name: getattr(self, name) for name in SamplingFields.model_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class GatewayRequest(SamplingFields):
+    """What all routes take. `ignore_eos` is for load generators: the answer then has exactly
+    `max_tokens` tokens."""
+
+    neutral: ClassVar[Mapping[str, tuple[Any, ...]]] = NEUTRAL
+
+    model: str
+    stop: _Stops | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    ignore_eos: bool | None = None
     stream: bool | None = None
-    stream_options: StreamChoices | None = None
     rsd: RsdOptions | None = None
 
     @property
-    def stops(self) -> tuple[str, ...]:
-        if self.stop is None:
-            return ()
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
-
-    @property
     def wanted_tokens(self) -> int | None:
-        return self.max_tokens
+        """The limit that the request sets for one answer."""
+        raise NotImplementedError
 
     @property
-    def include_usage(self) -> bool:
-        return self.stream_options is not None and self.stream_options.include_usage
+    def answers_per_prompt(self) -> int:
+        return 1
 
     @property
     def include_steps(self) -> bool:
         return self.rsd is not None and self.rsd.include_steps
 
     def refuse_unsupported(self) -> None:
-        """Raises `GatewayError` (400) for the first field that would change the answer."""
-        for name, value in (self.model_extra or {}).items():
-            if value is None or name in _HARMLESS:
-                continue
-            if name not in _NOTHING:
-                known = name[:SHOWN]
-                raise GatewayError(
-                    400, f"unknown field {known!r}", code="unknown_parameter", param=known
-                )
-            if not any(_same(value, nothing) for nothing in _NOTHING[name]):
-                raise GatewayError(
-                    400,
-                    f"{name} is not supported here; leave it out",
-                    code="unsupported_parameter",
-                    param=name,
-                )
+        """Raises `GatewayError` (400) for the first field that is not supported."""
+        refuse_unsupported(self.model_extra or {}, self.neutral, type(self).model_fields)
+
+
+class _CompletionsRequest(GatewayRequest):
+    n: _Count | None = None
+    max_tokens: _Count | None = None
+    stream_options: StreamSettings | None = None
+
+    @property
+    def wanted_tokens(self) -> int | None:
+        return self.max_tokens
+
+    @property
+    def answers_per_prompt(self) -> int:
+        return self.n or 1
+
+    def refuse_unsupported(self) -> None:
+        super().refuse_unsupported()
         if self.stream_options is not None and not self.stream:
-            raise GatewayError(
-                400, "stream_options needs stream to be true", param="stream_options"
-            )
+            message = "stream_options needs stream to be true"
+            raise GatewayError(400, message, param="stream_options")
 
 
-class CompletionRequest(GatewayRequest):
+class CompletionRequest(_CompletionsRequest):
     """A request to `/v1/completions`."""
 
-    prompt: _Unicode | _Texts | _Ids | _IdLists
+    neutral = {**NEUTRAL, "add_special_tokens": (True,)}
+
+    prompt: _Text | _Texts | _Ids | _IdLists
 
     @property
     def prompts(self) -> list[str | list[int]]:
@@ -171,44 +219,76 @@ class CompletionRequest(GatewayRequest):
         return [ids] if ids else [each for each in self.prompt if not isinstance(each, int)]
 
 
-class TextPart(_Body):
-    type: Literal["text"]
-    text: _Unicode
-
-
-class ChatTurn(_Body):
-    """A turn. Parts of a turn other than text are refused."""
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: _Unicode | Annotated[list[TextPart], Field(fail_fast=True)] | None = None
-
-    @property
-    def text(self) -> str:
-        if isinstance(self.content, list):
-            return "\n".join(part.text for part in self.content)
-        return self.content or ""
-
-
-class ChatRequest(GatewayRequest):
+class ChatRequest(_CompletionsRequest):
     """A request to `/v1/chat/completions`."""
 
-    messages: Annotated[list[ChatTurn], Field(min_length=1, fail_fast=True)]
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    neutral = {**NEUTRAL, "add_special_tokens": (False,)}
+    turns_field: ClassVar[str] = "messages"
+
+    messages: _Turns
+    max_completion_tokens: _Count | None = None
+    reasoning_effort: str | None = None
 
     @property
     def wanted_tokens(self) -> int | None:
         both = (self.max_tokens, self.max_completion_tokens)
         return min((n for n in both if n is not None), default=None)
 
+    @property
+    def turns(self) -> Sequence[ChatTurn]:
+        return self.messages
+
     def refuse_unsupported(self) -> None:
-        """See `GatewayRequest.refuse_unsupported`."""
         super().refuse_unsupported()
-        for place, message in enumerate(self.messages):
+        for place, turn in enumerate(self.messages):
             for name in ("tool_calls", "function_call", "audio"):
-                if (message.model_extra or {}).get(name):
+                if (turn.model_extra or {}).get(name):
                     raise GatewayError(
                         400,
-                        f"{name} is not supported here",
+                        f"{name} is not supported: turns hold text only; leave it out",
                         code="unsupported_parameter",
                         param=f"messages.{place}.{name}",
                     )
+
+
+class ResponsesRequest(GatewayRequest):
+    """A request to `/v1/responses`. Nothing of it is stored."""
+
+    neutral = {**NEUTRAL, **NEUTRAL_IN_RESPONSES}
+    turns_field: ClassVar[str] = "input"
+
+    input: _Text | _Turns
+    instructions: _Text | None = None
+    max_output_tokens: _Count | None = None
+    reasoning: dict[str, Any] | None = None
+    text: dict[str, Any] | None = None
+    stream_options: ObfuscationSettings | None = None
+
+    @property
+    def wanted_tokens(self) -> int | None:
+        return self.max_output_tokens
+
+    @property
+    def reasoning_effort(self) -> str | None:
+        effort = (self.reasoning or {}).get("effort")
+        return effort if isinstance(effort, str) else None
+
+    @property
+    def turns(self) -> Sequence[ChatTurn]:
+        if isinstance(self.input, str):
+            turns = [ChatTurn(role="user", content=self.input)]
+        else:
+            turns = self.input
+        if self.instructions is None:
+            return turns
+        return [ChatTurn(role="system", content=self.instructions), *turns]
+
+    def refuse_unsupported(self) -> None:
+        super().refuse_unsupported()
+        if (self.text or {}).get("format") not in (None, {"type": "text"}):
+            raise GatewayError(
+                400,
+                "text.format is not supported here; leave it out, or set its type to text",
+                code="unsupported_parameter",
+                param="text.format",
+            )
