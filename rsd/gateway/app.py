@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
+from openai.types import ErrorObject
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -25,38 +26,14 @@ from rsd.gateway.openai.requests import ChatRequest, CompletionRequest, Response
 from rsd.gateway.page import PAGE, POLICY
 
 
-class ErrorDetail(BaseModel):
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
 class ErrorBody(BaseModel):
     """An error as OpenAI shapes it."""
 
-    error: ErrorDetail
+    error: ErrorObject
 
 
 _EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
-_ERRORS = {
-    400: "a field is wrong or not supported",
-    401: "no valid API key",
-    404: "no such model",
-    408: "the body did not arrive in time",
-    413: "the body is too large",
-    429: "the queue is full; come back after Retry-After seconds",
-    500: "a defect of the gateway",
-    503: "a server is down and nothing may take its place",
-    504: "the deadline has passed",
-}
-
-
-def _described(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Errors in the OpenAPI document."""
-    return {status: {"model": ErrorBody, "description": _ERRORS[status]} for status in statuses}
-
-
+_ERROR = {"model": ErrorBody, "description": "the request is refused, and error says why"}
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "the answer, or its events if stream is true",
@@ -65,7 +42,8 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
             "text/event-stream": {"schema": _EVENT},
         },
     },
-    **_described(*_ERRORS),
+    "4XX": _ERROR,
+    "5XX": _ERROR,
 }
 
 
@@ -104,12 +82,12 @@ def _add_openai_routes(app: FastAPI, gateway: Gateway) -> None:
     async def responses(body: ResponsesRequest) -> Response:
         return Delivery(gateway, make_job(gateway, body))
 
-    @app.get("/v1/models", responses=_described(401))
+    @app.get("/v1/models", responses={401: _ERROR})
     async def models() -> dict[str, Any]:
         listed = [gateway.described(served) for served in gateway.models.values()]
         return {"object": "list", "data": listed}
 
-    @app.get("/v1/models/{name:path}", responses=_described(401, 404))
+    @app.get("/v1/models/{name:path}", responses={401: _ERROR, 404: _ERROR})
     async def model(name: str) -> dict[str, Any]:
         return gateway.described(gateway.served(name))
 
@@ -123,8 +101,10 @@ def _add_operating_routes(app: FastAPI, gateway: Gateway) -> None:
     async def live() -> dict[str, str]:
         return {"status": "live"}
 
-    @app.get("/health/ready", responses={503: {"description": "no model can answer"}})
-    @app.get("/health", responses={503: {"description": "no model can answer"}})
+    not_ready: dict[int | str, dict[str, Any]] = {503: {"description": "no model can answer"}}
+
+    @app.get("/health/ready", responses=not_ready)
+    @app.get("/health", responses=not_ready)
     async def health() -> Response:
         states = {name: gateway.availability(each) for name, each in gateway.models.items()}
         ready = not gateway.draining and any(state != "down" for state in states.values())
@@ -143,15 +123,14 @@ def _add_operating_routes(app: FastAPI, gateway: Gateway) -> None:
 
 
 def _add_error_handlers(app: FastAPI) -> None:
-    async def refused(request: Request, error: Exception) -> Response:
-        return cast(GatewayError, error).response()
+    @app.exception_handler(GatewayError)
+    async def refused(request: Request, error: GatewayError) -> Response:
+        return error.response()
 
-    async def invalid(request: Request, error: Exception) -> Response:
-        return invalid_body(cast(RequestValidationError, error)).response()
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return invalid_body(error).response()
 
-    async def http(request: Request, error: Exception) -> Response:
-        return wrong_route(cast(HTTPException, error), request.method, request.url.path).response()
-
-    app.add_exception_handler(GatewayError, refused)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, http)
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return wrong_route(error, request.method, request.url.path).response()

@@ -72,10 +72,10 @@ def requested(served: Served, changes: Mapping[str, Any]) -> Config:
     try:
         return with_decoding(served.config, changes)
     except ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        param = str(first["loc"][-1]) if first["loc"] else None
-        raise GatewayError(400, f"model {served.name}: {message}", param=param) from None
+        where, message = _first(error)
+        raise GatewayError(
+            400, f"model {served.name}: {message}", param=where[-1] if where else None
+        ) from None
 
 
 def alone(config: Config, role: Role) -> Config:
@@ -108,9 +108,14 @@ def _changed(config: Config, name: str, changes: Mapping[str, Any]) -> Config:
         changed = with_decoding(config, changes)
         strategy_uses(changed.decoding.strategy)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join([where, *map(str, first["loc"])])
-        raise ConfigError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from None
+        keys, message = _first(error)
+        raise ConfigError(f"{'.'.join([where, *keys])}: {message}") from None
     except ValueError as error:  # a class of the user's that cannot be imported
         raise ConfigError(f"{where}.strategy: {error}") from None
     return changed
+
+
+def _first(error: ValidationError) -> tuple[list[str], str]:
+    """Where the first mistake is, and what it is."""
+    first = error.errors()[0]
+    return [str(part) for part in first["loc"]], first["msg"].removeprefix("Value error, ")

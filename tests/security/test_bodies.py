@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
-from gateway.raw import connected, request
+from gateway.raw import CHAT_PATH, connected, request
 from gateway.running import CHAT, running
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +21,12 @@ from rsd.config import GatewayConfig
 from rsd.gateway.http import authentication
 from rsd.gateway.http.authentication import AuthenticationMiddleware
 from rsd.gateway.http.bodies import BodyLimitMiddleware, more_values
-from rsd.gateway.openai.requests import ChatRequest, CompletionRequest
+from rsd.gateway.openai.requests import (
+    ChatRequest,
+    CompletionRequest,
+    GatewayRequest,
+    ResponsesRequest,
+)
 
 ITEMS: list[Any] = [
     0, -1, 10**30, 1.5, True, None, "", "a", "\ud800", "a,[{:", '"', "\\", [], [0], [""], [[]],
@@ -39,8 +44,20 @@ PLACES = {
     "stream_options": lambda items: {"stream_options": _keyed(items)},
     "turn": lambda items: {"messages": [{"role": "user", "content": "a", **_keyed(items)}]},
     "body": lambda items: _keyed(items),
+    "input": lambda items: {"input": items},
+    "input.content": lambda items: {"input": [{"role": "user", "content": items}]},
+    "reasoning": lambda items: {"input": "a", "reasoning": _keyed(items)},
+    "text": lambda items: {"input": "a", "text": _keyed(items)},
     "metadata": lambda items: {"metadata": items},
     "logit_bias": lambda items: {"logit_bias": _keyed(items)},
+}
+
+
+PATHS = {"prompt": "/v1/completions", "input": "/v1/responses"}
+MODELS: dict[str, type[GatewayRequest]] = {
+    CHAT_PATH: ChatRequest,
+    "/v1/completions": CompletionRequest,
+    "/v1/responses": ResponsesRequest,
 }
 
 
@@ -54,9 +71,10 @@ def bodies(size: int) -> Iterator[tuple[str, dict[str, Any]]]:
     for place, made in PLACES.items():
         for item in ITEMS:
             items = [item] * (size // (len(json.dumps(item)) + 12))
-            path = "/v1/completions" if "prompt" in place else "/v1/chat/completions"
-            other = {"messages": CHAT} if path.startswith("/v1/chat") else {}
-            yield path, {"model": "target", **other, **made(items)}
+            made_body = made(items)
+            path = next((path for field, path in PATHS.items() if field in made_body), CHAT_PATH)
+            other = {"messages": CHAT} if path == CHAT_PATH else {}
+            yield path, {"model": "target", **other, **made_body}
 
 
 def test_a_list_is_refused_at_its_first_wrong_item() -> None:
@@ -66,9 +84,8 @@ def test_a_list_is_refused_at_its_first_wrong_item() -> None:
 
 
 def _errors(path: str, body: dict[str, Any]) -> int:
-    model = CompletionRequest if path == "/v1/completions" else ChatRequest
     try:
-        model.model_validate(body)
+        MODELS[path].model_validate(body)
     except ValidationError as error:
         return error.error_count()
     return 0

@@ -24,10 +24,10 @@ _LONGEST_LOGGED = 300  # characters of a path or a reason
 
 
 class AccessLogMiddleware:
-    """Logs every request with its status, and why it was refused if it was. Pure ASGI: a wrapped
-    `receive` would hide a client that leaves.
+    """Logs every request with its status, and the reason if it was refused. A defect is logged,
+    and told if nothing was sent. HEAD is answered as GET; the server leaves out the body.
 
-    HEAD is answered as GET; the server leaves out the body.
+    Pure ASGI: a wrapped `receive` would hide a client that leaves.
     """
 
     def __init__(self, app: ASGIApp, *, deadline_s: float) -> None:
@@ -42,7 +42,7 @@ class AccessLogMiddleware:
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         state = scope.setdefault("state", {})
         state[DEADLINE] = asyncio.get_running_loop().time() + self._deadline_s
-        status = CLIENT_CLOSED_REQUEST
+        status = 0
         clock = time.perf_counter()
 
         async def named(message: Message) -> None:
@@ -54,7 +54,12 @@ class AccessLogMiddleware:
 
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         try:
-            await self._answer({**scope, "method": method}, receive, named)
+            await self._app({**scope, "method": method}, receive, named)
+        except Exception as error:
+            if status:
+                raise
+            log.error("a request failed", exc_info=error)
+            await GatewayError(500, FAILED).response()(scope, receive, named)
         finally:
             reason = state.get(REFUSAL, "")
             if not reason and scope["method"] == "OPTIONS" and status == 400:
@@ -64,25 +69,8 @@ class AccessLogMiddleware:
                 (scope.get("client") or ("-",))[0],
                 scope["method"],
                 printable(scope["path"])[:_LONGEST_LOGGED],
-                status,
+                status or CLIENT_CLOSED_REQUEST,
                 time.perf_counter() - clock,
                 request_id,
                 printable(f": {reason}"[:_LONGEST_LOGGED]) if reason else "",
             )
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the application answer. A defect of it is logged, and told if nothing was sent."""
-        begun = False
-
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noted)
-        except Exception as error:
-            if begun:
-                raise
-            log.error("a request failed", exc_info=error)
-            await GatewayError(500, FAILED).response()(scope, receive, send)

@@ -171,6 +171,7 @@ class LimitedConnection(HttpToolsProtocol):
     def _refuse(self, status: int, phrase: str, why: str) -> None:
         """Close, and tell the client why unless it gets an answer or had one to this request."""
         if not (self._in_work() or self._in_body or self.transport.is_closing()):
+            log.info("refused a connection: %d, %s", status, why)
             head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: text/plain\r\n"
             rest = f"content-length: {len(why)}\r\nconnection: close\r\n\r\n{why}"
             self.transport.write((head + rest).encode())

@@ -20,77 +20,40 @@ IGNORED = frozenset(
 )
 """Fields that cannot change the answer."""
 
-NEUTRAL: dict[str, tuple[Any, ...]] = {
-    # sampling
-    "top_k": (-1, 0),
-    "min_p": (0,),
-    "typical_p": (1,),
-    "frequency_penalty": (0,),
-    "presence_penalty": (0,),
-    "repetition_penalty": (1,),
-    "length_penalty": (1,),
-    "logit_bias": ({},),
-    "bad_words": ([],),
-    "allowed_token_ids": ([],),
-    "best_of": (1,),
-    "use_beam_search": (False,),
-    "early_stopping": (False,),
-    "logits_processors": ([],),
-    # where an answer ends
-    "min_tokens": (0,),
-    "stop_token_ids": ([],),
-    "include_stop_str_in_output": (False,),
-    "repetition_detection": ({},),
-    "thinking_token_budget": (),
-    # the prompt
-    "chat_template": (),
-    "chat_template_kwargs": ({},),
-    "documents": ([],),
-    "add_generation_prompt": (True,),
-    "continue_final_message": (False,),
-    "truncate_prompt_tokens": (),
-    "echo": (False,),
-    "suffix": ("",),
-    "prompt_embeds": (),
-    # what the answer holds
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "prompt_logprobs": (),
-    "skip_special_tokens": (True,),
-    "spaces_between_special_tokens": (True,),
-    "return_token_ids": (False,),
-    "return_token_offsets": (False,),
-    "return_prompt_text": (False,),
-    "response_format": ({"type": "text"},),
-    "structured_outputs": ({},),
-    "guided_json": (),
-    "guided_regex": (),
-    "guided_choice": (),
-    "guided_grammar": (),
-    "modalities": (["text"],),
-    "audio": (),
-    "moderation": (),
-    "watermarking": (),
-    # tools
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "functions": ([],),
-    "function_call": ("none", "auto"),
-    "web_search_options": (),
-}
-"""Fields that would change the answer and are not supported, each with the values that ask for
-nothing; null does too."""
+_UNSUPPORTED: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("frequency_penalty presence_penalty min_p min_tokens top_logprobs", (0,)),
+    ("repetition_penalty length_penalty typical_p best_of", (1,)),
+    ("top_k", (-1, 0)),
+    ("logit_bias chat_template_kwargs structured_outputs repetition_detection", ({},)),
+    ("bad_words allowed_token_ids stop_token_ids logits_processors documents", ([],)),
+    ("use_beam_search early_stopping include_stop_str_in_output echo logprobs", (False,)),
+    ("continue_final_message return_token_ids return_token_offsets return_prompt_text", (False,)),
+    ("add_generation_prompt skip_special_tokens spaces_between_special_tokens", (True,)),
+    ("suffix", ("",)),
+    ("response_format", ({"type": "text"},)),
+    ("modalities", (["text"],)),
+    ("tools functions", ([],)),
+    ("tool_choice function_call", ("none", "auto")),
+    ("web_search_options audio moderation prompt_embeds prompt_logprobs watermarking", ()),
+    ("chat_template truncate_prompt_tokens thinking_token_budget", ()),
+    ("guided_json guided_regex guided_choice guided_grammar", ()),
+)
+"""Fields that would change the answer, and the values with which they ask for nothing; null does
+too."""
 
-NEUTRAL_IN_RESPONSES: dict[str, tuple[Any, ...]] = {
-    "background": (False,),
-    "context_management": ([],),
-    "conversation": (),
-    "include": ([], ["reasoning.encrypted_content"]),
-    "previous_response_id": (),
-    "prompt": (),
-    "truncation": ("disabled", "auto"),
-}
+_UNSUPPORTED_IN_RESPONSES: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("background", (False,)),
+    ("context_management", ([],)),
+    ("conversation previous_response_id prompt", ()),
+    ("include", ([], ["reasoning.encrypted_content"])),
+    ("truncation", ("disabled", "auto")),
+)
 """The same for fields that only `/v1/responses` has."""
+
+NEUTRAL = {name: values for names, values in _UNSUPPORTED for name in names.split()}
+NEUTRAL_IN_RESPONSES = NEUTRAL | {
+    name: values for names, values in _UNSUPPORTED_IN_RESPONSES for name in names.split()
+}
 
 _NO_TOOLS = "the models here call no tools"
 _STATELESS = "responses are not stored here; send the whole conversation as input"

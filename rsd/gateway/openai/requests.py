@@ -15,7 +15,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    field_validator,
     model_validator,
 )
 
@@ -25,7 +24,6 @@ from rsd.gateway.openai.fields import NEUTRAL, NEUTRAL_IN_RESPONSES, refuse_unsu
 _MOST_OPTIONS = 16
 _MOST_STOPS = 16
 _LONGEST_STOP = 1000  # characters
-_TEXT_PARTS = ("text", "input_text", "output_text")
 _OTHER_PARTS = frozenset(
     "image_url input_image image_embeds audio_url input_audio video_url file input_file "
     "refusal".split()
@@ -99,34 +97,32 @@ class ObfuscationSettings(_Options):
     include_obfuscation: bool = False  # ignored: nothing is obfuscated
 
 
+def _only_text(kind: Any) -> Any:
+    if kind not in ("text", "input_text", "output_text"):
+        named = kind if isinstance(kind, str) and kind in _OTHER_PARTS else "this type"
+        raise ValueError(f"{named} is not supported; only parts of type text are read here")
+    return kind
+
+
+def _only_messages(kind: Any) -> Any:
+    if kind != "message":
+        raise ValueError("only items of type message are read here; no tools, no references")
+    return kind
+
+
 class TextPart(_Body):
     """A part of a turn. Parts other than text are refused."""
 
-    type: Literal["text", "input_text", "output_text"]
+    type: Annotated[Literal["text", "input_text", "output_text"], BeforeValidator(_only_text)]
     text: _Text
-
-    @field_validator("type", mode="before")
-    @classmethod
-    def _is_text(cls, kind: Any) -> Any:
-        if kind not in _TEXT_PARTS:
-            named = kind if isinstance(kind, str) and kind in _OTHER_PARTS else "this type"
-            raise ValueError(f"{named} is not supported; only parts of type text are read here")
-        return kind
 
 
 class ChatTurn(_Body):
     """A message of a conversation."""
 
-    type: Literal["message"] = "message"
+    type: Annotated[Literal["message"], BeforeValidator(_only_messages)] = "message"
     role: Literal["system", "developer", "user", "assistant"]
     content: _Text | Annotated[list[TextPart], Field(fail_fast=True)] | None = None
-
-    @field_validator("type", mode="before")
-    @classmethod
-    def _is_message(cls, kind: Any) -> Any:
-        if kind != "message":
-            raise ValueError("only items of type message are read here; no tools, no references")
-        return kind
 
     @property
     def text(self) -> str:
@@ -168,11 +164,13 @@ class GatewayRequest(SamplingFields):
     @property
     def wanted_tokens(self) -> int | None:
         """The limit that the request sets for one answer."""
-        raise NotImplementedError
+        names = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+        limits = [getattr(self, name, None) for name in names]
+        return min((limit for limit in limits if limit is not None), default=None)
 
     @property
     def answers_per_prompt(self) -> int:
-        return 1
+        return getattr(self, "n", None) or 1
 
     @property
     def include_steps(self) -> bool:
@@ -187,14 +185,6 @@ class _CompletionsRequest(GatewayRequest):
     n: _Count | None = None
     max_tokens: _Count | None = None
     stream_options: StreamSettings | None = None
-
-    @property
-    def wanted_tokens(self) -> int | None:
-        return self.max_tokens
-
-    @property
-    def answers_per_prompt(self) -> int:
-        return self.n or 1
 
     def refuse_unsupported(self) -> None:
         super().refuse_unsupported()
@@ -230,11 +220,6 @@ class ChatRequest(_CompletionsRequest):
     reasoning_effort: str | None = None
 
     @property
-    def wanted_tokens(self) -> int | None:
-        both = (self.max_tokens, self.max_completion_tokens)
-        return min((n for n in both if n is not None), default=None)
-
-    @property
     def turns(self) -> Sequence[ChatTurn]:
         return self.messages
 
@@ -254,7 +239,7 @@ class ChatRequest(_CompletionsRequest):
 class ResponsesRequest(GatewayRequest):
     """A request to `/v1/responses`. Nothing of it is stored."""
 
-    neutral = {**NEUTRAL, **NEUTRAL_IN_RESPONSES}
+    neutral = NEUTRAL_IN_RESPONSES
     turns_field: ClassVar[str] = "input"
 
     input: _Text | _Turns
@@ -263,10 +248,6 @@ class ResponsesRequest(GatewayRequest):
     reasoning: dict[str, Any] | None = None
     text: dict[str, Any] | None = None
     stream_options: ObfuscationSettings | None = None
-
-    @property
-    def wanted_tokens(self) -> int | None:
-        return self.max_output_tokens
 
     @property
     def reasoning_effort(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Answers of `/v1/responses`, built from OpenAI's own types. Nothing is stored."""
+"""Answers of `/v1/responses`, validated by OpenAI's own types. Nothing is stored."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ from rsd.types import Step
 
 _Status = Literal["in_progress", "completed", "incomplete"]
 
+_EVENTS: dict[str, type[BaseModel]] = {
+    "response.created": types.ResponseCreatedEvent,
+    "response.in_progress": types.ResponseInProgressEvent,
+    "response.output_item.added": types.ResponseOutputItemAddedEvent,
+    "response.content_part.added": types.ResponseContentPartAddedEvent,
+    "response.output_text.delta": types.ResponseTextDeltaEvent,
+    "response.output_text.done": types.ResponseTextDoneEvent,
+    "response.content_part.done": types.ResponseContentPartDoneEvent,
+    "response.output_item.done": types.ResponseOutputItemDoneEvent,
+    "response.completed": types.ResponseCompletedEvent,
+    "response.incomplete": types.ResponseIncompleteEvent,
+    "error": types.ResponseErrorEvent,
+}
+
 
 class ResponsesWriter(AnswerWriter):
     """Writes the answer to one request. Its stream ends with `response.completed`, or with
@@ -36,71 +50,41 @@ class ResponsesWriter(AnswerWriter):
         self._decoding = decoding
         self._id = uuid4().hex
         self._created = int(time.time())
-        self._events = 0
+        self._sent = 0  # events
 
     def whole(self, answers: Sequence[Answer]) -> dict[str, Any]:
         (answer,) = answers
-        return self._finished(answer)
+        return dumped(types.Response, **self._finished(answer))
 
     def begin(self, answer: Answer) -> list[Event]:
-        response = self._response("in_progress")
-        item = self._message(None, "in_progress")
+        response, message = self._response("in_progress"), self._message([], "in_progress")
         return [
-            self._event(types.ResponseCreatedEvent, "response.created", response=response),
-            self._event(types.ResponseInProgressEvent, "response.in_progress", response=response),
-            self._event(
-                types.ResponseOutputItemAddedEvent,
-                "response.output_item.added",
-                output_index=0,
-                item=item,
-            ),
-            self._part_event(
-                types.ResponseContentPartAddedEvent, "response.content_part.added", part=_part("")
-            ),
+            self._event("response.created", response=response),
+            self._event("response.in_progress", response=response),
+            self._event("response.output_item.added", output_index=0, item=message),
+            self._text_event("response.content_part.added", part=_part("")),
         ]
 
     def step(self, answer: Answer, step: Step, text: str) -> Event:
-        if self.report.include_steps:
-            return self._delta(text, rsd=self.report.of_step(answer, step))
-        return self._delta(text)
+        about = {"rsd": self.report.of_step(answer, step)} if self.report.include_steps else {}
+        return self._delta(text, **about)
 
     def finish(self, answer: Answer) -> list[Event]:
         text, response = answer.text.text, self._finished(answer)
-        events = [self._delta(answer.rest)] if answer.rest else []
-        events += [
-            self._part_event(
-                types.ResponseTextDoneEvent, "response.output_text.done", text=text, logprobs=[]
-            ),
-            self._part_event(
-                types.ResponseContentPartDoneEvent, "response.content_part.done", part=_part(text)
-            ),
-            self._event(
-                types.ResponseOutputItemDoneEvent,
-                "response.output_item.done",
-                output_index=0,
-                item=response["output"][0],
-            ),
+        (message,) = response["output"]
+        return [
+            *([self._delta(answer.rest)] if answer.rest else []),
+            self._text_event("response.output_text.done", text=text, logprobs=[]),
+            self._text_event("response.content_part.done", part=_part(text)),
+            self._event("response.output_item.done", output_index=0, item=message),
+            self._event(f"response.{response['status']}", response=response),
         ]
-        if response["status"] == "completed":
-            ending: type[BaseModel] = types.ResponseCompletedEvent
-        else:
-            ending = types.ResponseIncompleteEvent
-        kind = f"response.{response['status']}"
-        return [*events, self._event(ending, kind, response=response)]
 
     def failure(self, error: GatewayError) -> Event:
-        event = self._event(
-            types.ResponseErrorEvent,
-            "error",
-            code=error.code,
-            message=str(error),
-            param=error.param,
-        )
-        return event | super().failure(error)
+        about = {"code": error.code, "message": str(error), "param": error.param}
+        return self._event("error", **about, **super().failure(error))
 
     def _finished(self, answer: Answer) -> dict[str, Any]:
-        status: _Status = "completed" if answer.finish_reason == "stop" else "incomplete"
-        reason = {"reason": "max_output_tokens"} if status == "incomplete" else None
         cost = answer.cost
         usage = {
             "input_tokens": cost.prompt_tokens,
@@ -109,17 +93,17 @@ class ResponsesWriter(AnswerWriter):
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": cost.prompt_tokens + cost.response_tokens,
         }
-        return self._response(
-            status,
-            output=[self._message(answer.text.text, status)],
-            incomplete_details=reason,
-            usage=usage,
-            rsd={**self.report.of_request([answer]), **self.report.of_answer(answer)},
-        )
+        by_limit = answer.finish_reason == "length"
+        status: _Status = "incomplete" if by_limit else "completed"
+        return self._response(status) | {
+            "output": [self._message([_part(answer.text.text)], status)],
+            "incomplete_details": {"reason": "max_output_tokens"} if by_limit else None,
+            "usage": usage,
+            "rsd": self.report.of_request([answer]) | self.report.of_answer(answer),
+        }
 
-    def _response(self, status: _Status, **about: Any) -> dict[str, Any]:
-        request = self._request
-        fields: dict[str, Any] = {
+    def _response(self, status: _Status) -> dict[str, Any]:
+        return {
             "id": f"resp_{self._id}",
             "object": "response",
             "created_at": self._created,
@@ -128,8 +112,8 @@ class ResponsesWriter(AnswerWriter):
             "output": [],
             "error": None,
             "incomplete_details": None,
-            "instructions": request.instructions,
-            "max_output_tokens": request.max_output_tokens,
+            "instructions": self._request.instructions,
+            "max_output_tokens": self._request.max_output_tokens,
             "metadata": {},
             "parallel_tool_calls": False,
             "previous_response_id": None,
@@ -141,37 +125,23 @@ class ResponsesWriter(AnswerWriter):
             "truncation": "disabled",
             "usage": None,
         }
-        return dumped(types.Response, **(fields | about))
 
-    def _message(self, text: str | None, status: _Status) -> dict[str, Any]:
-        return dumped(
-            types.ResponseOutputMessage,
-            id=f"msg_{self._id}",
-            type="message",
-            role="assistant",
-            status=status,
-            content=[] if text is None else [_part(text)],
-        )
+    def _message(self, content: list[dict[str, Any]], status: _Status) -> dict[str, Any]:
+        about = {"id": f"msg_{self._id}", "type": "message", "role": "assistant"}
+        return {**about, "status": status, "content": content}
 
     def _delta(self, text: str, **about: Any) -> Event:
-        return self._part_event(
-            types.ResponseTextDeltaEvent,
-            "response.output_text.delta",
-            delta=text,
-            logprobs=[],
-            **about,
-        )
+        return self._text_event("response.output_text.delta", delta=text, logprobs=[], **about)
 
-    def _part_event(self, model: type[BaseModel], kind: str, /, **fields: Any) -> Event:
+    def _text_event(self, kind: str, **fields: Any) -> Event:
         """An event about the text of the one message."""
         place = {"item_id": f"msg_{self._id}", "output_index": 0, "content_index": 0}
-        return self._event(model, kind, **place, **fields)
+        return self._event(kind, **place, **fields)
 
-    def _event(self, model: type[BaseModel], kind: str, /, **fields: Any) -> Event:
-        event = dumped(model, type=kind, sequence_number=self._events, **fields)
-        self._events += 1
-        return event
+    def _event(self, kind: str, **fields: Any) -> Event:
+        self._sent += 1
+        return dumped(_EVENTS[kind], type=kind, sequence_number=self._sent - 1, **fields)
 
 
 def _part(text: str) -> dict[str, Any]:
-    return dumped(types.ResponseOutputText, type="output_text", text=text, annotations=[])
+    return {"type": "output_text", "text": text, "annotations": []}

@@ -1,6 +1,6 @@
-"""Answers of `/v1/chat/completions` and `/v1/completions`, built from OpenAI's own types.
+"""Answers of `/v1/chat/completions` and `/v1/completions`, validated by OpenAI's own types.
 
-A writer turns the answers of one request into one body, or into the events of a stream.
+A writer turns the answers to one request into one body, or into the events of a stream.
 """
 
 from __future__ import annotations
@@ -9,18 +9,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from uuid import uuid4
 
-from openai.types import Completion, CompletionChoice, CompletionUsage
-from openai.types.chat import (
-    ChatCompletion,
-    ChatCompletionChunk,
-    ChatCompletionMessage,
-    chat_completion,
-    chat_completion_chunk,
-)
-from openai.types.chat.chat_completion_chunk import ChoiceDelta
+from openai.types import Completion, CompletionChoice
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel
 
 from rsd.gateway.answering.answer import Answer
@@ -69,6 +62,10 @@ class AnswerWriter(ABC):
 class _CompletionsWriter(AnswerWriter):
     """`answers_per_prompt` is the request's `n`; each prompt counts once in the usage."""
 
+    prefix: ClassVar[str]
+    whole_type: ClassVar[tuple[type[BaseModel], str]]
+    chunk_type: ClassVar[tuple[type[BaseModel], str]]
+
     model: str
     report: Report
     answers_per_prompt: int = 1
@@ -77,125 +74,117 @@ class _CompletionsWriter(AnswerWriter):
     id: str = field(default_factory=lambda: uuid4().hex)
     created: int = field(default_factory=lambda: int(time.time()))
 
+    def whole(self, answers: Sequence[Answer]) -> dict[str, Any]:
+        choices = [
+            _choice(
+                answer,
+                **self._text(answer.text.text),
+                finish_reason=answer.finish_reason,
+                rsd=self.report.of_answer(answer),
+            )
+            for answer in answers
+        ]
+        return self._body(self.whole_type, choices, **self._totals(answers))
+
+    def begin(self, answer: Answer) -> list[Event]:
+        return []
+
     def step(self, answer: Answer, step: Step, text: str) -> Event:
+        about = self._new_text(text)
         if self.report.include_steps:
-            return self._event(answer, text, rsd=self.report.of_step(answer, step))
-        return self._event(answer, text)
+            about["rsd"] = self.report.of_step(answer, step)
+        return self._event(answer, **about)
 
     def finish(self, answer: Answer) -> list[Event]:
-        about = self.report.of_answer(answer)
-        return [self._event(answer, answer.rest, finish_reason=answer.finish_reason, rsd=about)]
+        about = self._new_text(answer.rest)
+        about |= {"finish_reason": answer.finish_reason, "rsd": self.report.of_answer(answer)}
+        return [self._event(answer, **about)]
 
     def close(self, answers: Sequence[Answer]) -> list[Event]:
         """The usage and the totals, if they were asked for."""
         if not self.include_usage:
             return []
-        return [self._chunk([], usage=self.usage(answers), rsd=self.report.of_request(answers))]
+        return [self._body(self.chunk_type, [], **self._totals(answers))]
 
-    def usage(self, answers: Sequence[Answer]) -> CompletionUsage:
-        firsts = answers[:: self.answers_per_prompt]
-        prompt = sum(answer.cost.prompt_tokens for answer in firsts)
-        completion = sum(answer.cost.response_tokens for answer in answers)
-        return CompletionUsage(
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            total_tokens=prompt + completion,
-        )
-
-    def _event(self, answer: Answer, text: str, **about: Any) -> Event:
-        """A chunk of one answer."""
-        choice = self._choice(text, {"index": answer.request.number, "logprobs": None, **about})
+    def _event(self, answer: Answer, *, begun: bool = True, **about: Any) -> Event:
+        """A chunk of one answer, with the answer's usage so far where that was asked for."""
+        usage: dict[str, Any] = {"usage": None} if self.include_usage else {}
         if self.continuous_usage:
-            return self._chunk([choice], usage=self.usage([answer]))
-        return self._chunk([choice], **({"usage": None} if self.include_usage else {}))
+            cost = answer.cost
+            usage = {"usage": _usage(cost.prompt_tokens, cost.response_tokens if begun else 0)}
+        return self._body(self.chunk_type, [_choice(answer, **about)], **usage)
+
+    def _totals(self, answers: Sequence[Answer]) -> dict[str, Any]:
+        usage = _usage(
+            sum(answer.cost.prompt_tokens for answer in answers[:: self.answers_per_prompt]),
+            sum(answer.cost.response_tokens for answer in answers),
+        )
+        return {"usage": usage, "rsd": self.report.of_request(answers)}
+
+    def _body(
+        self, kind: tuple[type[BaseModel], str], choices: list[dict[str, Any]], **about: Any
+    ) -> dict[str, Any]:
+        head = {"id": f"{self.prefix}-{self.id}", "object": kind[1], "created": self.created}
+        return dumped(kind[0], **head, model=self.model, choices=choices, **about)
 
     @abstractmethod
-    def _choice(self, text: str, about: dict[str, Any]) -> BaseModel:
-        """A choice of a chunk."""
+    def _text(self, text: str) -> dict[str, Any]:
+        """The field of a choice that holds the whole text."""
 
     @abstractmethod
-    def _chunk(self, choices: Sequence[BaseModel], **about: Any) -> Event: ...
+    def _new_text(self, text: str) -> dict[str, Any]:
+        """The field of a chunk's choice that holds what is new."""
 
 
 class ChatWriter(_CompletionsWriter):
     """Writes answers of `/v1/chat/completions`."""
 
-    def whole(self, answers: Sequence[Answer]) -> dict[str, Any]:
-        choices = [
-            chat_completion.Choice.model_validate(
-                {
-                    "index": answer.request.number,
-                    "message": ChatCompletionMessage(
-                        role="assistant", content=answer.text.text, refusal=None
-                    ),
-                    "logprobs": None,
-                    "finish_reason": answer.finish_reason,
-                    "rsd": self.report.of_answer(answer),
-                }
-            )
-            for answer in answers
-        ]
-        return dumped(
-            ChatCompletion,
-            **self._head("chat.completion"),
-            choices=choices,
-            usage=self.usage(answers),
-            rsd=self.report.of_request(answers),
-        )
+    prefix = "chatcmpl"
+    whole_type = (ChatCompletion, "chat.completion")
+    chunk_type = (ChatCompletionChunk, "chat.completion.chunk")
 
     def begin(self, answer: Answer) -> list[Event]:
-        delta = ChoiceDelta(role="assistant", content="")
-        about = {"index": answer.request.number, "delta": delta, "logprobs": None}
-        choice = chat_completion_chunk.Choice.model_validate({**about, "finish_reason": None})
-        return [self._chunk([choice], **({"usage": None} if self.include_usage else {}))]
+        about: dict[str, Any] = {"delta": {"role": "assistant", "content": ""}}
+        return [self._event(answer, begun=False, **about)]
 
-    def _choice(self, text: str, about: dict[str, Any]) -> BaseModel:
-        delta = ChoiceDelta(content=text) if text else ChoiceDelta()
-        return chat_completion_chunk.Choice.model_validate(
-            {"finish_reason": None, **about, "delta": delta}
-        )
+    def _text(self, text: str) -> dict[str, Any]:
+        return {"message": {"role": "assistant", "content": text, "refusal": None}}
 
-    def _chunk(self, choices: Sequence[BaseModel], **about: Any) -> Event:
-        head = self._head("chat.completion.chunk")
-        return dumped(ChatCompletionChunk, **head, choices=choices, **about)
+    def _new_text(self, text: str) -> dict[str, Any]:
+        return {"delta": {"content": text} if text else {}}
 
-    def _head(self, kind: str) -> dict[str, Any]:
-        head = {"id": f"chatcmpl-{self.id}", "object": kind}
-        return {**head, "created": self.created, "model": self.model}
+
+class _TextChoice(CompletionChoice):
+    """OpenAI's type knows only the last chunk of a stream."""
+
+    finish_reason: Literal["stop", "length"] | None  # type: ignore[assignment]
+
+
+class _TextCompletion(Completion):
+    choices: list[_TextChoice]  # type: ignore[assignment]
 
 
 class CompletionWriter(_CompletionsWriter):
-    """Writes answers of `/v1/completions`."""
+    """Writes answers of `/v1/completions`, whose chunks look like whole answers."""
 
-    def whole(self, answers: Sequence[Answer]) -> dict[str, Any]:
-        choices = [
-            self._choice(
-                answer.text.text,
-                {
-                    "index": answer.request.number,
-                    "logprobs": None,
-                    "finish_reason": answer.finish_reason,
-                    "rsd": self.report.of_answer(answer),
-                },
-            )
-            for answer in answers
-        ]
-        return self._chunk(choices, usage=self.usage(answers), rsd=self.report.of_request(answers))
+    prefix = "cmpl"
+    whole_type = chunk_type = (_TextCompletion, "text_completion")
 
-    def begin(self, answer: Answer) -> list[Event]:
-        return []
+    def _text(self, text: str) -> dict[str, Any]:
+        return {"text": text}
 
-    def _choice(self, text: str, about: dict[str, Any]) -> BaseModel:
-        fields = {"finish_reason": None, **about, "text": text}
-        if fields["finish_reason"] is None:  # OpenAI's type knows only the last chunk
-            return CompletionChoice.model_construct(**fields)
-        return CompletionChoice.model_validate(fields)
+    _new_text = _text
 
-    def _chunk(self, choices: Sequence[BaseModel], **about: Any) -> Event:
-        fields = {"id": f"cmpl-{self.id}", "object": "text_completion", "created": self.created}
-        return dumped(Completion, **fields, model=self.model, choices=choices, **about)
+
+def _choice(answer: Answer, **about: Any) -> dict[str, Any]:
+    return {"index": answer.request.number, "logprobs": None, "finish_reason": None, **about}
+
+
+def _usage(prompt: int, completion: int) -> dict[str, int]:
+    total = prompt + completion
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
 
 
 def dumped(kind: type[BaseModel], /, **fields: Any) -> dict[str, Any]:
     """`fields` validated by OpenAI's type `kind`, as JSON values; unset fields are left out."""
-    return kind.model_validate(fields).model_dump(exclude_unset=True, warnings=False)
+    return kind.model_validate(fields).model_dump(exclude_unset=True)
