@@ -82,12 +82,12 @@ def _add_openai_routes(app: FastAPI, gateway: Gateway) -> None:
     async def responses(body: ResponsesRequest) -> Response:
         return Delivery(gateway, make_job(gateway, body))
 
-    @app.get("/v1/models", responses={401: _ERROR})
+    @app.get("/v1/models", responses={"4XX": _ERROR})
     async def models() -> dict[str, Any]:
         listed = [gateway.described(served) for served in gateway.models.values()]
         return {"object": "list", "data": listed}
 
-    @app.get("/v1/models/{name:path}", responses={401: _ERROR, 404: _ERROR})
+    @app.get("/v1/models/{name:path}", responses={"4XX": _ERROR})
     async def model(name: str) -> dict[str, Any]:
         return gateway.described(gateway.served(name))
 

@@ -68,7 +68,7 @@ def _keyed(items: list[Any]) -> dict[str, Any]:
 def bodies(size: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every item in every place, as often as about `size` bytes hold it; what else a request needs
     is there."""
-    for place, made in PLACES.items():
+    for made in PLACES.values():
         for item in ITEMS:
             items = [item] * (size // (len(json.dumps(item)) + 12))
             made_body = made(items)

@@ -13,7 +13,7 @@ from typing import Any
 from rsd.gateway.errors import SHOWN, GatewayError
 
 IGNORED = frozenset(
-    "user metadata store service_tier safety_identifier prediction verbosity "
+    "user metadata store service_tier safety_identifier prediction verbosity reasoning_effort "
     "prompt_cache_key prompt_cache_retention prompt_cache_options parallel_tool_calls "
     "max_tool_calls request_id session_id priority cache_salt include_reasoning stream_interval "
     "mm_processor_kwargs media_io_kwargs return_tokens_as_token_ids".split()
@@ -42,7 +42,7 @@ _UNSUPPORTED: tuple[tuple[str, tuple[Any, ...]], ...] = (
 too."""
 
 _UNSUPPORTED_IN_RESPONSES: tuple[tuple[str, tuple[Any, ...]], ...] = (
-    ("background", (False,)),
+    ("background add_special_tokens", (False,)),
     ("context_management", ([],)),
     ("conversation previous_response_id prompt", ()),
     ("include", ([], ["reasoning.encrypted_content"])),
