@@ -31,8 +31,8 @@ class Served:
         return "threshold" in strategy_keys(self.strategy)
 
     def told_threshold(self, config: Config) -> float | None:
-        """The threshold of `config`, one for a request to this model, as an answer tells it: None
-        where there is none, or an infinite one, which JSON cannot say."""
+        """The threshold of `config`, the configuration of one request. None if there is none, or
+        if it is infinite, which JSON cannot express."""
         threshold = config.decoding.threshold
         return threshold if self.has_threshold and math.isfinite(threshold) else None
 
@@ -51,7 +51,7 @@ def catalog(config: Config) -> dict[str, Served]:
 
 def connection_config(served: Collection[Served]) -> Config:
     """A configuration whose strategy needs every server that one of `served` needs, and rewards
-    if one of them does: a judge gives them, and has no server of its own."""
+    if one of them does (from a judge, they need no server of their own)."""
     needed = {role for each in served for role in _uses(each.config)}
     config = next(iter(served)).config
     plain = [
@@ -84,16 +84,16 @@ def alone(config: Config, role: Role) -> Config:
 
 
 def _uses(config: Config) -> set[Role]:
-    """What the strategy asks, `prm` for rewards, whoever gives them."""
+    """The roles that the strategy needs, `prm` for rewards from any source."""
     return set(strategy_uses(config.decoding.strategy, config.decoding.writer).roles)
 
 
 _NEUTRAL = {"candidates": 1, "options": {}, "top_p": 1.0}
-"""What no strategy that only names servers is doubted for."""
+"""Settings that raise no doubts about a strategy that only stands for its servers."""
 
 
 def _of_its_own(config: Config, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`changes`, without the configuration's options where no strategy is served that reads any."""
+    """`changes`, without the configuration's `options` unless the strategy reads them."""
     built_in = ":" not in str(changes.get("strategy", config.decoding.strategy))
     return {**({"options": {}} if built_in else {}), **changes, "samples": 1}
 

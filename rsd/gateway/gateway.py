@@ -1,4 +1,4 @@
-"""The gateway itself: what it serves, over which servers, and what a request asks of it."""
+"""The gateway itself: which models it serves, over which servers."""
 
 from __future__ import annotations
 

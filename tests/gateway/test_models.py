@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 from cluster import Cluster
-from gateway.running import CHAT, Running, running
+from gateway.running import CHAT, Running, with_gateway
 
 from rsd.errors import ConfigError
 from rsd.gateway.catalog import catalog
 from rsd.gateway.openai.jobs import make_job
 from rsd.gateway.openai.requests import ChatRequest
-
-
-def with_gateway(
-    cluster: Cluster, test: Callable[[Running], Awaitable[None]], *overrides: str
-) -> None:
-    async def main() -> None:
-        async with running(cluster, *overrides) as gateway:
-            await test(gateway)
-
-    asyncio.run(main())
 
 
 def strictly(text: str) -> Any:

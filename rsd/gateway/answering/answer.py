@@ -1,5 +1,5 @@
-"""One answer: a strategy decoded to its end, and when a server is lost on the way, to its end
-without that server."""
+"""One answer: a strategy decoded to its end. If a server is lost on the way, the rest is decoded
+without it."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class AnswerRequest:
 
 @dataclass(slots=True)
 class Answer:
-    """An answer while it grows. `steps` are all candidates, `records` what they cost. `degraded`
-    tells which servers it did without; `rest` is the text that was held back to its end."""
+    """An answer while it grows. `steps` are all candidates and `records` their costs. `degraded`
+    lists the lost servers; `rest` is the text that was held back until the end."""
 
     request: AnswerRequest
     text: GrowingText
@@ -95,16 +95,16 @@ class AnswerServers(Protocol):
         ...
 
     def count(self, step: Step) -> None:
-        """A candidate was written, whatever became of it."""
+        """Count a candidate, kept or not."""
         ...
 
 
 OnStep = Callable[[Answer, Step, str], Awaitable[None]]
-"""Called with each candidate step, and the text that may be sent by it."""
+"""Called with each candidate step, and the text that may be sent now."""
 
 
 async def decode_answer(request: AnswerRequest, servers: AnswerServers, on_step: OnStep) -> Answer:
-    """Decode one answer. Raises `GatewayError` where a lost server has no substitute."""
+    """Decode one answer. Raises `GatewayError` if nothing may replace a lost server."""
     answer = Answer(request, GrowingText(request.stops))
     lost: set[Role] = set()
     while True:
@@ -121,7 +121,7 @@ async def decode_answer(request: AnswerRequest, servers: AnswerServers, on_step:
         except ContextError:
             if not answer.kept:
                 raise
-            answer.ended = StopReason.CONTEXT  # it has outgrown a model
+            answer.ended = StopReason.CONTEXT  # it no longer fits a model
         break
     answer.rest = answer.text.end()
     return answer

@@ -1,5 +1,5 @@
-"""The servers as one request uses them: timed, told the client's stop strings, and with failures
-that name the server that is lost."""
+"""The servers for one request: timed, given the client's stop strings, and with failures that name
+the lost server."""
 
 from __future__ import annotations
 

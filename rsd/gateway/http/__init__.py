@@ -1,1 +1,1 @@
-"""HTTP: connections and their limits, authentication, and how answers are sent."""
+"""Connections, their limits, authentication and logs, and how an answer reaches its client."""

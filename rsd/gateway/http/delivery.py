@@ -63,7 +63,10 @@ class Delivery(Response):
         try:
             async with asyncio.timeout_at(scope["state"][DEADLINE]):
                 if self._job.stream:
-                    await self._stream(events)
+                    async with events.kept_alive(self._gateway.policy.keep_alive_s):
+                        answers = await self._decode(events)
+                    await events.send(*writer.close(answers))
+                    await events.end(done=writer.ends_with_done)
                 else:
                     answers = await self._decode(None)
                     await json_response(writer.whole(answers))(scope, receive, send)
@@ -78,13 +81,6 @@ class Delivery(Response):
                 await refusal.response()(scope, receive, send)
             return refusal.status
 
-    async def _stream(self, events: EventStream) -> None:
-        writer = self._job.writer
-        async with events.kept_alive(self._gateway.policy.keep_alive_s):
-            answers = await self._decode(events)
-        await events.send(*writer.close(answers))
-        await events.end(done=writer.ends_with_done)
-
     async def _decode(self, stream: EventStream | None) -> list[Answer]:
         """All answers of the job, in order; `stream` is sent each step when it is decided."""
         gateway, writer = self._gateway, self._job.writer
@@ -96,7 +92,9 @@ class Delivery(Response):
                 await stream.send(*writer.begin(answer))
 
         async def on_step(answer: Answer, step: Step, text: str) -> None:
-            self._time(step)
+            if step.accepted and not self._first_step_seen:
+                self._first_step_seen = True
+                gateway.metrics.first_step.observe(time.perf_counter() - self._arrived)
             if stream is not None and (text or writer.report.include_steps):
                 await begin(stream, answer)
                 await stream.send(writer.step(answer, step, text))
@@ -115,11 +113,6 @@ class Delivery(Response):
             for entry in answer.degraded:
                 gateway.metrics.degraded.labels(entry["lost"], entry["mode"]).inc()
         return answers
-
-    def _time(self, step: Step) -> None:
-        if step.accepted and not self._first_step_seen:
-            self._first_step_seen = True
-            self._gateway.metrics.first_step.observe(time.perf_counter() - self._arrived)
 
 
 async def unless_disconnected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
