@@ -66,7 +66,7 @@ class Gateway:
             yield
 
     def decode(self, config: Config, request: AnswerRequest, query: Query) -> AsyncIterator[Step]:
-        """See `AnswerServers`."""
+        """The steps of the strategy of `config`, over watched servers."""
         watched = WatchedBackends.of(
             self._backends, self._scored_by, self.metrics, request.stops, request.ignore_eos
         )
@@ -77,11 +77,11 @@ class Gateway:
         return without(config, lost | self.health.lost, self.policy)
 
     def count(self, step: Step) -> None:
-        """See `AnswerServers`."""
+        """Count a candidate, kept or not."""
         self.metrics.step(step)
 
     def suspect(self) -> None:
-        """See `rsd.gateway.health.Health.suspect`."""
+        """Check the servers at once: a request has failed."""
         self.health.suspect()
 
     def availability(self, served: Served) -> str:

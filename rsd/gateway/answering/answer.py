@@ -80,23 +80,17 @@ class Answer:
 
 
 class AnswerServers(Protocol):
-    """What an answer needs of the gateway."""
+    """What an answer needs of `rsd.gateway.Gateway`."""
 
-    def decode(self, config: Config, request: AnswerRequest, query: Query) -> AsyncIterator[Step]:
-        """The steps of the strategy of `config`, over watched servers."""
-        ...
+    def decode(
+        self, config: Config, request: AnswerRequest, query: Query
+    ) -> AsyncIterator[Step]: ...
 
-    def substitute(self, config: Config, lost: set[Role]) -> tuple[Config, Role | None]:
-        """See `rsd.gateway.health.without`."""
-        ...
+    def substitute(self, config: Config, lost: set[Role]) -> tuple[Config, Role | None]: ...
 
-    def suspect(self) -> None:
-        """A server has failed."""
-        ...
+    def suspect(self) -> None: ...
 
-    def count(self, step: Step) -> None:
-        """Count a candidate, kept or not."""
-        ...
+    def count(self, step: Step) -> None: ...
 
 
 OnStep = Callable[[Answer, Step, str], Awaitable[None]]
