@@ -77,23 +77,6 @@ REFUSED_COMPLETIONS: list[tuple[dict[str, Any], int, str | None]] = [
     ({"best_of": 2}, 400, "best_of"),
 ]
 
-HARMLESS = {
-    "user": "someone",
-    "metadata": {"a": "b"},
-    "store": False,
-    "service_tier": "auto",
-    "frequency_penalty": 0,
-    "presence_penalty": 0.0,
-    "repetition_penalty": 1.0,
-    "logit_bias": {},
-    "logprobs": None,
-    "response_format": {"type": "text"},
-    "n": None,
-    "stop": None,
-    "max_tokens": None,
-    "stream": None,
-}
-
 
 def ask(cluster: Cluster, bodies: list[tuple[str, dict[str, Any]]]) -> list[httpx.Response]:
     async def main() -> list[httpx.Response]:
@@ -134,16 +117,6 @@ def test_what_is_refused_and_why(cluster: Cluster) -> None:
         assert answer.status_code == status, (path, body, error)
         if param is not None:
             assert error["param"] == param, (path, body, error)
-
-
-def test_harmless_fields_are_ignored(cluster: Cluster) -> None:
-    plain, harmless = ask(
-        cluster,
-        [("/v1/chat/completions", OK_CHAT), ("/v1/chat/completions", OK_CHAT | HARMLESS)],
-    )
-    assert harmless.status_code == 200
-    said = [answer.json()["choices"][0]["message"] for answer in (plain, harmless)]
-    assert said[0] == said[1]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
