@@ -14,18 +14,18 @@ from typing import cast
 import typer
 
 from rsd import __version__
-from rsd.cli.calibrate import calibrate
-from rsd.cli.doctor import doctor
-from rsd.cli.gateway import gateway
-from rsd.cli.grade import grade
-from rsd.cli.mock import mock
+from rsd.cli.commands.calibrate import calibrate
+from rsd.cli.commands.doctor import doctor
+from rsd.cli.commands.gateway import gateway
+from rsd.cli.commands.grade import grade
+from rsd.cli.commands.mock import mock
+from rsd.cli.commands.report import report
+from rsd.cli.commands.run import run
+from rsd.cli.commands.serve import serve
+from rsd.cli.commands.sweep import sweep
+from rsd.cli.commands.tasks import tasks
 from rsd.cli.process import prepare_process
-from rsd.cli.report import report
 from rsd.cli.resumable import INTERRUPTED
-from rsd.cli.run import run
-from rsd.cli.serve import serve
-from rsd.cli.sweep import sweep
-from rsd.cli.tasks import tasks
 from rsd.errors import ConfigError, RsdError, printable
 
 # Typer brings its own copy of click or uses the installed one, by version; this is either's base.

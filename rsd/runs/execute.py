@@ -22,9 +22,9 @@ from rsd.records import (
     TrajectoryRecord,
     read_current,
 )
-from rsd.runs import counted, manifest, speculation
+from rsd.runs import counted, speculation
 from rsd.runs.concurrency import places
-from rsd.runs.contents import (
+from rsd.runs.store.questions import (
     Problems,
     identified,
     load_all,
@@ -32,12 +32,12 @@ from rsd.runs.contents import (
     refuse_other_questions,
     take_over,
 )
-from rsd.runs.groups import group_samples
+from rsd.runs.grading import group_samples
 from rsd.runs.interruption import Interruption
 from rsd.runs.preflight import preflight
 from rsd.runs.progress import Progress
 from rsd.runs.runner import Rollout, decode_all, grade_record
-from rsd.runs.store import RunStore, refuse_other_run, served_otherwise
+from rsd.runs.store import RunStore, manifest, refuse_other_run, served_otherwise
 from rsd.runs.strategies import connected_strategy, response_text
 
 log = logging.getLogger(__name__)

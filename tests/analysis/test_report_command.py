@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rsd.cli.report import report
+from rsd.cli.commands.report import report
 from rsd.errors import ConfigError, StoreError
 
 

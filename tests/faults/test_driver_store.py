@@ -17,8 +17,8 @@ from rsd.analysis import summarize
 from rsd.config import Config, load
 from rsd.errors import StoreError
 from rsd.records import GRADES, MANIFEST, TRAJECTORIES, TrajectoryRecord, read_lines, read_run
-from rsd.runs import store as store_module
 from rsd.runs.store import RunStore
+from rsd.runs.store import directory as store_module
 
 NAMES = [f"p{n}" for n in range(100)]
 

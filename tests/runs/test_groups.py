@@ -17,7 +17,7 @@ from rsd.grading import GraderPool, Options, extract_answer
 from rsd.records import GRADES, GradeRecord, TrajectoryRecord, read_lines, read_run
 from rsd.grading.groups import equivalent
 from rsd.runs import execute, regrade
-from rsd.runs.groups import _grouped, group_samples
+from rsd.runs.grading import _grouped, group_samples
 from rsd.runs.store import RunStore
 from rsd.runs.strategies import GradedAnswers
 from rsd.types import Query, StopReason

@@ -11,7 +11,10 @@ import typer
 from rsd.analysis import AnalyzedRun, Metrics, analyze, render_table, summarize, write_page
 from rsd.analysis.cells import accuracy, fixed, percent
 from rsd.analysis.timing import step_cache_use
-from rsd.cli.on_demand import (
+from rsd.cli.options import Overrides
+from rsd.cli.process import without_torch
+from rsd.cli.resumable import resumable
+from rsd.cli.servers import (
     LOG_DIR,
     NOBODY_RESTARTS,
     TIMEOUT_S,
@@ -20,9 +23,6 @@ from rsd.cli.on_demand import (
     Timeout,
     servers,
 )
-from rsd.cli.options import Overrides
-from rsd.cli.process import without_torch
-from rsd.cli.resumable import resumable
 from rsd.config import Sweep, load_sweep, ready
 from rsd.errors import StoreError, printable
 from rsd.records import METRICS, REPORT, read_run

@@ -17,7 +17,7 @@ from rsd.config import Config, load, load_sweep
 from rsd.records import CONFIG, GRADES, MANIFEST, TRAJECTORIES, GradeRecord, RunRecord, read_run
 from rsd.records import TrajectoryRecord
 from rsd.runs import Outcome, execute, identified, owed, regrade, tell_of_earlier
-from rsd.runs.contents import take_over
+from rsd.runs.store.questions import take_over
 from rsd.types import Problem
 
 REGRADED = "demo: 2 gold answers changed since the run; graded again"

@@ -9,7 +9,10 @@ from typing import Annotated
 import typer
 
 from rsd.analysis import summarize
-from rsd.cli.on_demand import (
+from rsd.cli.options import ConfigFile, Overrides, fatal_doubt
+from rsd.cli.process import without_torch
+from rsd.cli.resumable import resumable
+from rsd.cli.servers import (
     LOG_DIR,
     NOBODY_RESTARTS,
     TIMEOUT_S,
@@ -18,9 +21,6 @@ from rsd.cli.on_demand import (
     Timeout,
     servers,
 )
-from rsd.cli.options import ConfigFile, Overrides, fatal_doubt
-from rsd.cli.process import without_torch
-from rsd.cli.resumable import resumable
 from rsd.config import load, ready
 from rsd.errors import printable
 from rsd.runs import execute, identified, owed, refuse_other_run, tell_of_earlier

@@ -8,7 +8,7 @@ from rsd.backends import Server
 from rsd.config import Config, doubts
 from rsd.errors import RsdError
 from rsd.prompts import TEMPLATES
-from rsd.runs.checks import Check, Reached
+from rsd.runs.preflight.checks import Check, Reached
 
 SETTINGS = "settings"
 """The name of the checks that concern the configuration alone."""

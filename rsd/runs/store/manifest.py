@@ -15,7 +15,7 @@ from rsd.config import Config
 from rsd.records import Manifest, ServedModel, ServedTokens, Session, Speculation
 from rsd.types import ROLES, Role
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 _PACKAGES = (
     "rsd",
     "aiohttp",

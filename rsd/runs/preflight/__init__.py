@@ -8,9 +8,9 @@ from contextlib import aclosing
 from rsd.backends import Server, scoring_role
 from rsd.config import Config
 from rsd.errors import BackendError, ConfigError
-from rsd.runs import checks
-from rsd.runs.checks import Check, Reached, guarded
-from rsd.runs.settings import SETTINGS, prompt_format, settings
+from rsd.runs.preflight import checks
+from rsd.runs.preflight.checks import Check, Reached, guarded
+from rsd.runs.preflight.settings import SETTINGS, prompt_format, settings
 from rsd.types import Role
 
 

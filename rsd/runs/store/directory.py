@@ -42,7 +42,7 @@ from rsd.records import (
     unwritable,
     write_atomically,
 )
-from rsd.runs.contents import differences
+from rsd.runs.store.questions import differences
 
 _LOCK = ".lock"
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsd.backends import Backends, connect, load_tokenizer
-from rsd.cli.on_demand import LOG_DIR, TIMEOUT_S, LogDir, Serve, Timeout, servers
 from rsd.cli.options import ConfigFile, Overrides, fatal_doubt
 from rsd.cli.process import without_torch
+from rsd.cli.servers import LOG_DIR, TIMEOUT_S, LogDir, Serve, Timeout, servers
 from rsd.config import Config, is_loopback, load
 from rsd.errors import ConfigError, printable
 from rsd.grading import GraderPool
 from rsd.protocols import Strategy
 from rsd.runs.preflight import preflight
-from rsd.runs.settings import settings
+from rsd.runs.preflight.settings import settings
 from rsd.runs.strategies import connected_strategy
 
 if TYPE_CHECKING:
