@@ -114,28 +114,47 @@ class Backends:
 
 
 @asynccontextmanager
+async def open_servers(config: Config) -> AsyncIterator[Mapping[Role, Sequence[Server]]]:
+    """Clients of the servers that the strategy needs, closed at the end of the block. No request
+    is made."""
+    async with AsyncExitStack() as stack:
+        servers: dict[Role, list[Server]] = {}
+        for role in config.roles:
+            servers[role] = [Server(role, model) for model in config.models.role(role).replicas]
+            for server in servers[role]:
+                stack.push_async_callback(server.aclose)
+        yield servers
+
+
+@asynccontextmanager
 async def connect(
-    config: Config, *, cache: Path | None = None, wait: bool = False
+    config: Config,
+    *,
+    cache: Path | None = None,
+    wait: bool = False,
+    servers: Mapping[Role, Sequence[Server]] | None = None,
 ) -> AsyncIterator[Backends]:
     """Reach the servers that the strategy needs, and check that each serves the right model.
 
-    `cache` is the file of a step cache to put before them. With `wait`, requests wait for a role
-    whose servers are all lost, as `Recovery` does. Raises `BackendError` or `ScorerError`
-    for a server that does not answer as it must, `ConfigError` for settings that contradict the
-    servers, and `StoreError` for a damaged cache.
+    `servers` are those of `open_servers`, if they are open already. `cache` is the file of a step
+    cache to put before them. With `wait`, requests wait for a role whose servers are all lost, as
+    `Recovery` does. Raises `BackendError` or `ScorerError` for a server that does not answer as it
+    must, `ConfigError` for settings that contradict the servers, and `StoreError` for a damaged
+    cache.
     """
     async with AsyncExitStack() as stack:
-        servers = {role: await _open(config, role, stack) for role in config.roles}
-        recoveries = {role: Recovery(its.servers) for role, its in servers.items() if wait}
+        if servers is None:
+            servers = await stack.enter_async_context(open_servers(config))
+        replicas = {role: await _reach(its, stack) for role, its in servers.items()}
+        recoveries = {role: Recovery(its.servers) for role, its in replicas.items() if wait}
         steps = StepCache(stack.enter_context(StepStore(cache))) if cache else None
         yield Backends(
-            servers=servers,
-            use_token_ids=await _use_token_ids(config, servers),
-            scorer=_scorer(config, servers, recoveries, steps),
+            servers=replicas,
+            use_token_ids=await _use_token_ids(config, replicas),
+            scorer=_scorer(config, replicas, recoveries, steps),
             cache=steps,
             identities={
-                role: generator_identity(config, role, replicas.info)
-                for role, replicas in servers.items()
+                role: generator_identity(config, role, its.info) for role, its in replicas.items()
             },
             recoveries=recoveries,
         )
@@ -184,11 +203,8 @@ async def tokenizers_agree(left: Server, right: Server) -> bool:
     return True
 
 
-async def _open(config: Config, role: Role, stack: AsyncExitStack) -> Replicas:
-    """The servers of `role`, closed by `stack`."""
-    servers = [Server(role, model) for model in config.models.role(role).replicas]
-    for server in servers:
-        stack.push_async_callback(server.aclose)
+async def _reach(servers: Sequence[Server], stack: AsyncExitStack) -> Replicas:
+    """The `servers` of a role as replicas, closed by `stack`."""
     replicas = await open_replicas(servers)
     stack.push_async_callback(replicas.aclose)
     return replicas

@@ -244,7 +244,9 @@ async def open_replicas(servers: Sequence[Server]) -> Replicas:
     Raises what `checked_info` raises for a server that is there, `ServerLostError` if none is,
     and `ConfigError` for two that differ.
     """
-    found = await asyncio.gather(*map(checked_info, servers), return_exceptions=True)
+    found = await asyncio.gather(
+        *(checked_info(server, server.first_info) for server in servers), return_exceptions=True
+    )
     infos: dict[int, ServerInfo] = {}
     lost: dict[int, RsdError] = {}
     for place, result in enumerate(found):
@@ -264,9 +266,10 @@ async def open_replicas(servers: Sequence[Server]) -> Replicas:
     return Replicas(servers, infos[first], lost)
 
 
-async def checked_info(server: Server) -> ServerInfo:
-    """The server's description. Raises if it serves another model than the configuration says."""
-    info = await server.info()
+async def checked_info(server: Server, info: ServerInfo | None = None) -> ServerInfo:
+    """The server's description: `info`, or what it says now. Raises if it serves another model
+    than the configuration says."""
+    info = info or await server.info()
     wanted = server.config
     if wanted.served_name not in info.served_names:
         raise server.error(

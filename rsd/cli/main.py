@@ -24,8 +24,7 @@ from rsd.cli.commands.run import run
 from rsd.cli.commands.serve import serve
 from rsd.cli.commands.sweep import sweep
 from rsd.cli.commands.tasks import tasks
-from rsd.cli.process import prepare_process
-from rsd.cli.resumable import INTERRUPTED
+from rsd.cli.process import INTERRUPTED, prepare_process
 from rsd.errors import ConfigError, RsdError, printable
 
 # Typer brings its own copy of click or uses the installed one, by version; this is either's base.

@@ -9,13 +9,13 @@ import pytest
 from cluster import Cluster
 
 from rsd.errors import BackendError, ConfigError
-from rsd.runs import Check, examine
+from rsd.runs import PreflightCheck, examine
 from rsd.runs.preflight import preflight
 from rsd.testing.tokenizers import ByteTokenizer
 
 
-def checks(cluster: Cluster, *overrides: str) -> dict[str, Check]:
-    async def collect() -> dict[str, Check]:
+def checks(cluster: Cluster, *overrides: str) -> dict[str, PreflightCheck]:
+    async def collect() -> dict[str, PreflightCheck]:
         return {check.name: check async for check in examine(cluster.config(*overrides))}
 
     return asyncio.run(collect())
@@ -48,7 +48,7 @@ def test_a_baseline_is_checked_on_its_own_server_only(cluster: Cluster) -> None:
     assert list(found) == ["target server", "target model", "target context", "target stop"]
 
 
-def failure(cluster: Cluster, name: str, *overrides: str, status: str = "fail") -> Check:
+def failure(cluster: Cluster, name: str, *overrides: str, status: str = "fail") -> PreflightCheck:
     """The check called `name`, which must be the only one that is not ok."""
     found = checks(cluster, *overrides)
     assert [check.name for check in found.values() if check.status != "ok"] == [name]

@@ -16,14 +16,14 @@ from rsd.analysis import analyze, render_table
 from rsd.config import Config, load, load_sweep
 from rsd.records import CONFIG, GRADES, MANIFEST, TRAJECTORIES, GradeRecord, RunRecord, read_run
 from rsd.records import TrajectoryRecord
-from rsd.runs import Outcome, execute, identified, owed, regrade, tell_of_earlier
+from rsd.runs import RunOutcome, execute, identified, pending, regrade, warn_of_earlier_names
 from rsd.runs.store.questions import take_over
 from rsd.types import Problem
 
 REGRADED = "demo: 2 gold answers changed since the run; graded again"
 
 
-def run(cluster: Cluster, *overrides: str) -> tuple[Outcome, RunRecord]:
+def run(cluster: Cluster, *overrides: str) -> tuple[RunOutcome, RunRecord]:
     outcome = asyncio.run(execute(cluster.config(*overrides)))
     return outcome, read_run(outcome.directory)
 
@@ -62,12 +62,12 @@ def test_a_smaller_limit_owes_its_own_and_shows_all_that_is_stored(cluster: Clus
     kept = [line for line in lines if json.loads(line)["problem_id"] not in ("p1", "p10", "p11")]
     path.write_bytes(b"".join(kept))
     config = cluster.config("run.limit=4")
-    assert len(owed(config, whole.directory)) == 1
+    assert len(pending(config, whole.directory)) == 1
     small, record = run(cluster, "run.limit=4")
     assert (small.directory, small.asked, small.failed) == (whole.directory, 4, 0)
     assert len(record.trajectories) == record.manifest.asked["demo"] == PROBLEMS - 2
-    assert "still owed" not in render_table([analyze(record)])
-    assert len(owed(cluster.config(), whole.directory)) == 2
+    assert "still pending" not in render_table([analyze(record)])
+    assert len(pending(cluster.config(), whole.directory)) == 2
 
 
 def test_the_counts_follow_the_limit_where_nothing_is_to_decode(cluster: Cluster) -> None:
@@ -82,7 +82,7 @@ def test_the_counts_follow_the_limit_where_nothing_is_to_decode(cluster: Cluster
     )
     _, record = run(cluster, "run.limit=3")
     assert record.manifest.asked == {"demo": 5}
-    assert "still owed" not in render_table([analyze(record)])
+    assert "still pending" not in render_table([analyze(record)])
 
 
 @pytest.mark.parametrize("command", ["run", "grade"])
@@ -214,14 +214,14 @@ def test_a_run_of_an_earlier_rsd_is_named_and_goes_on(
     del values["tasks"]["questions"]
     values["run"]["limit"] = 3
     (earlier / CONFIG).write_text(yaml.safe_dump(values))
-    tell_of_earlier(config, config.directory)
+    warn_of_earlier_names(config, config.directory)
     assert [r.getMessage() for r in caplog.records] == [
         f"{earlier}: begun by an earlier rsd, which named directories otherwise; rename it to "
         f"{config.directory} to go on with it"
     ]
     earlier.rename(config.directory)
     stored = (config.directory / TRAJECTORIES).read_bytes()
-    tell_of_earlier(config, config.directory)
+    warn_of_earlier_names(config, config.directory)
     run(cluster)
     assert (config.directory / TRAJECTORIES).read_bytes() == stored
     assert len(caplog.records) == 1

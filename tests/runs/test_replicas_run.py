@@ -13,7 +13,7 @@ from cluster import PROBLEMS, Cluster
 from rsd.backends import connect
 from rsd.errors import BackendError, ConfigError
 from rsd.records import Manifest, RunRecord, read_run
-from rsd.runs import Check, examine, execute
+from rsd.runs import PreflightCheck, examine, execute
 from rsd.runs.preflight import preflight
 from rsd.testing.fake_engine import Behavior
 from rsd.testing.tokenizers import ByteTokenizer
@@ -21,8 +21,8 @@ from rsd.testing.tokenizers import ByteTokenizer
 NOWHERE = "http://127.0.0.1:9/v1"
 
 
-def checks(cluster: Cluster, *overrides: str) -> dict[str, Check]:
-    async def collect() -> dict[str, Check]:
+def checks(cluster: Cluster, *overrides: str) -> dict[str, PreflightCheck]:
+    async def collect() -> dict[str, PreflightCheck]:
         return {check.name: check async for check in examine(cluster.config(*overrides))}
 
     return asyncio.run(collect())

@@ -8,7 +8,7 @@ import pytest
 
 from rsd.grading import GraderPool
 from rsd.records import TrajectoryRecord
-from rsd.runs.runner import grade_record
+from rsd.runs.grading import grade_record
 from rsd.types import Problem, StopReason, Trajectory
 
 PROBLEM = Problem(

@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsd.backends import Backends, connect, load_tokenizer
-from rsd.cli.options import ConfigFile, Overrides, fatal_doubt
+from rsd.cli.options import (
+    LOG_DIR,
+    TIMEOUT_S,
+    ConfigFile,
+    LogDir,
+    Overrides,
+    Serve,
+    Timeout,
+    fatal_doubt,
+    servers,
+)
 from rsd.cli.process import without_torch
-from rsd.cli.servers import LOG_DIR, TIMEOUT_S, LogDir, Serve, Timeout, servers
 from rsd.config import Config, is_loopback, load
 from rsd.errors import ConfigError, printable
 from rsd.grading import GraderPool

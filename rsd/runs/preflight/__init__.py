@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
 
-from rsd.backends import Server, scoring_role
+from rsd.backends import Server, open_servers, scoring_role
 from rsd.config import Config
 from rsd.errors import BackendError, ConfigError
 from rsd.runs.preflight import checks
-from rsd.runs.preflight.checks import Check, Reached, guarded
+from rsd.runs.preflight.checks import PreflightCheck, Reached, guarded
 from rsd.runs.preflight.settings import SETTINGS, prompt_format, settings
 from rsd.types import Role
 
 
-async def preflight(config: Config) -> list[Check]:
+__all__ = ["PreflightCheck", "examine", "preflight"]
+
+Servers = Mapping[Role, Sequence[Server]]
+
+
+async def preflight(config: Config, servers: Servers | None = None) -> list[PreflightCheck]:
     """Run all checks that concern the strategy's servers. Raises at the first failed one:
-    `ConfigError` if it is of the settings, before any request, else `BackendError`. Returns the
-    others, warnings included."""
+    `ConfigError` if it is about the settings, before any request, else `BackendError`. Returns
+    the others, warnings included."""
     passed = []
-    async with aclosing(examine(config)) as made:
+    async with aclosing(examine(config, servers)) as made:
         async for check in made:
             if check.status == "fail":
                 mend = f"; {check.mend}" if check.mend else ""
@@ -30,15 +35,16 @@ async def preflight(config: Config) -> list[Check]:
     return passed
 
 
-async def examine(config: Config) -> AsyncGenerator[Check, None]:
-    """Yield each check as it is made. A server that is down ends its own checks only."""
+async def examine(
+    config: Config, servers: Servers | None = None
+) -> AsyncGenerator[PreflightCheck, None]:
+    """Yield each check as it is made, on open `servers` or on own connections to them. A server
+    that is down ends its own checks only."""
     for check in settings(config):
         yield check
-    servers = {
-        role: [Server(role, model) for model in config.models.role(role).replicas]
-        for role in config.roles
-    }
-    try:
+    async with AsyncExitStack() as stack:
+        if servers is None:
+            servers = await stack.enter_async_context(open_servers(config))
         reached: dict[Role, list[Reached]] = {}
         for role, replicas in servers.items():
             found, reached[role] = await checks.reach(replicas)
@@ -66,7 +72,3 @@ async def examine(config: Config) -> AsyncGenerator[Check, None]:
         for each in reached[scored_by] if scored_by else ():
             async for check in checks.rewards(config, each):
                 yield check
-    finally:
-        for replicas in servers.values():
-            for server in replicas:
-                await server.aclose()

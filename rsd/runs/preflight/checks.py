@@ -43,7 +43,7 @@ Status = Literal["ok", "warning", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class PreflightCheck:
     """One finding: `detail` says what was seen, `mend` what to do about it ("" if ok)."""
 
     name: str
@@ -65,15 +65,15 @@ class Reached:
         return server_name(self.server.role, self.number)
 
 
-async def guarded(name: str, check: Callable[..., Awaitable[Check]], *arguments: object) -> Check:
+async def guarded(name: str, check: Callable[..., Awaitable[PreflightCheck]], *arguments: object) -> PreflightCheck:
     """The check, or its failure when a server does not answer."""
     try:
         return await check(*arguments)
     except RsdError as error:
-        return Check(name, "fail", str(error))
+        return PreflightCheck(name, "fail", str(error))
 
 
-async def reach(replicas: Sequence[Server]) -> tuple[list[Check], list[Reached]]:
+async def reach(replicas: Sequence[Server]) -> tuple[list[PreflightCheck], list[Reached]]:
     """Which servers of a role answer. One that does not is done without if another does."""
     found = await asyncio.gather(*(server.info() for server in replicas), return_exceptions=True)
     some = any(isinstance(info, ServerInfo) for info in found)
@@ -82,13 +82,13 @@ async def reach(replicas: Sequence[Server]) -> tuple[list[Check], list[Reached]]
         name = f"{server_name(server.role, number)} server"
         if isinstance(info, ServerInfo):
             version = f"vLLM {info.version}" if info.version else "answers"
-            checks.append(Check(name, "ok", f"{version} at {server.config.endpoint}"))
+            checks.append(PreflightCheck(name, "ok", f"{version} at {server.config.endpoint}"))
             reached.append(Reached(server, number, info))
         elif isinstance(info, ServerLostError) and some:
             mend = f"{_START}; until then the others do its work"
-            checks.append(Check(name, "warning", _why(server, info), mend))
+            checks.append(PreflightCheck(name, "warning", _why(server, info), mend))
         elif isinstance(info, RsdError):
-            checks.append(Check(name, "fail", _why(server, info), _START))
+            checks.append(PreflightCheck(name, "fail", _why(server, info), _START))
         else:
             raise info
     return checks, reached
@@ -99,49 +99,49 @@ def _why(server: Server, error: RsdError) -> str:
     return str(error).removeprefix(f"{server.role} server at ").removesuffix("; is it running?")
 
 
-def served_model(each: Reached) -> Check:
+def served_model(each: Reached) -> PreflightCheck:
     """The server serves the configured model."""
     name, wanted, info = f"{each.name} model", each.server.config, each.info
     if wanted.served_name not in info.served_names:
         served = ", ".join(info.served_names)
-        return Check(
+        return PreflightCheck(
             name,
             "fail",
             f"serves {served}, not {wanted.served_name!r}",
             "correct served_name or endpoints",
         )
     if info.model.rstrip("/") != wanted.model.rstrip("/"):
-        return Check(
+        return PreflightCheck(
             name,
             "warning",
             f"the server loaded {info.model}, the configuration says {wanted.model}",
             "make sure that both are the same checkpoint",
         )
-    return Check(name, "ok", info.model)
+    return PreflightCheck(name, "ok", info.model)
 
 
-def context_length(config: Config, each: Reached) -> Check:
+def context_length(config: Config, each: Reached) -> PreflightCheck:
     """Prompt and response fit the model's context."""
     name, wanted, length = f"{each.name} context", config.decoding.max_tokens, each.info.context
     if length <= wanted:
-        return Check(
+        return PreflightCheck(
             name,
             "warning",
             f"{length} tokens leave no room for a prompt and {wanted} more",
             f"lower decoding.max_tokens or raise models.{each.server.role}.serve.max_model_len",
         )
-    return Check(name, "ok", f"{length} tokens")
+    return PreflightCheck(name, "ok", f"{length} tokens")
 
 
-async def replicas_alike(config: Config, found: Sequence[Reached]) -> Check:
+async def replicas_alike(config: Config, found: Sequence[Reached]) -> PreflightCheck:
     """No answer may depend on which replica gives it."""
     first, *others = found
     role = first.server.role
     name = f"{role} replicas"
     for other in others:
         if why := await _difference(config, first, other):
-            return Check(name, "fail", why, "serve the same checkpoint with the same flags")
-    return Check(name, "ok", f"{len(found)} servers of the same model and context, who agree")
+            return PreflightCheck(name, "fail", why, "serve the same checkpoint with the same flags")
+    return PreflightCheck(name, "ok", f"{len(found)} servers of the same model and context, who agree")
 
 
 async def _difference(config: Config, one: Reached, other: Reached) -> str | None:
@@ -162,7 +162,7 @@ async def _reward(config: Config, server: Server) -> float:
     return (await open_scorer(config, server).score(_QUESTION, _STEPS)).reward
 
 
-async def stop_strings(config: Config, each: Reached) -> Check:
+async def stop_strings(config: Config, each: Reached) -> PreflightCheck:
     """Let the model write freely, then ask it to stop at a string from within what it wrote."""
     name = f"{each.name} stop"
     generator = CompletionsGenerator(
@@ -178,20 +178,20 @@ async def stop_strings(config: Config, each: Reached) -> Check:
     text = (await write()).text
     marker = text[len(text) // 2 :][:3]
     if not marker.strip():
-        return Check(name, "warning", "the model wrote too little to try a stop string")
+        return PreflightCheck(name, "warning", "the model wrote too little to try a stop string")
     stopped = await write(marker)
     if stopped.matched_stop != marker or stopped.text != text[: text.index(marker)]:
-        return Check(
+        return PreflightCheck(
             name,
             "fail",
             f"asked to stop at {marker!r}, it wrote {stopped.text!r} and reported "
             f"{stopped.matched_stop!r}",
             "use vLLM's own OpenAI server, without plugins that change sampling",
         )
-    return Check(name, "ok", "stop strings are cut off and reported")
+    return PreflightCheck(name, "ok", "stop strings are cut off and reported")
 
 
-async def declared_speculation(config: Config, each: Reached) -> Check | None:
+async def declared_speculation(config: Config, each: Reached) -> PreflightCheck | None:
     """Runs with and without token-level speculative decoding are told apart by what the
     configuration says, so it must be true. None where there is nothing of it."""
     name, key = f"{each.name} speculation", "models.target.serve.speculative"
@@ -200,28 +200,28 @@ async def declared_speculation(config: Config, each: Reached) -> Check | None:
         counts = await read_speculation(each.server)
     except RsdError:
         unknown = "the server has no /metrics that tell whether it does it"
-        return Check(name, "warning", unknown) if wanted else None
+        return PreflightCheck(name, "warning", unknown) if wanted else None
     if wanted and counts is None:
         mend = "start it with rsd serve, or with vLLM's --speculative-config"
-        return Check(name, "fail", f"{key} is set, but the server does not do it", mend)
+        return PreflightCheck(name, "fail", f"{key} is set, but the server does not do it", mend)
     if not wanted and counts is not None:
         mend = f"say so in {key}, or start the server without --speculative-config"
-        return Check(name, "fail", "the server does it, the configuration does not say so", mend)
-    return Check(name, "ok", "the server does it, as configured") if wanted else None
+        return PreflightCheck(name, "fail", "the server does it, the configuration does not say so", mend)
+    return PreflightCheck(name, "ok", "the server does it, as configured") if wanted else None
 
 
-async def shared_tokenizer(config: Config, draft: Server, target: Server) -> Check:
+async def shared_tokenizer(config: Config, draft: Server, target: Server) -> PreflightCheck:
     """Draft and target exchange token ids, or text."""
     if await tokenizers_agree(draft, target):
-        return Check("tokenizers", "ok", "draft and target agree; token ids are exchanged")
+        return PreflightCheck("tokenizers", "ok", "draft and target agree; token ids are exchanged")
     choice = config.decoding.prefix
     status: Status = "fail" if choice == "tokens" else "warning"
     mend = "set decoding.prefix to text" if choice == "tokens" else ""
-    return Check("tokenizers", status, "draft and target differ; text is exchanged", mend)
+    return PreflightCheck("tokenizers", status, "draft and target differ; text is exchanged", mend)
 
 
-async def rewards(config: Config, each: Reached) -> AsyncIterator[Check]:
-    """Check what rewards steps: the reward model, or the target as their judge."""
+async def rewards(config: Config, each: Reached) -> AsyncIterator[PreflightCheck]:
+    """PreflightCheck what rewards steps: the reward model, or the target as their judge."""
     prm, server = config.models.prm, each.server
     name = server_name("judge" if prm.kind == "judge" else "prm", each.number)
     if server.role == "prm":
@@ -232,26 +232,26 @@ async def rewards(config: Config, each: Reached) -> AsyncIterator[Check]:
     try:
         scorer = open_scorer(config, server)
     except RsdError as error:
-        yield Check(f"{name} rewards", "fail", str(error))
+        yield PreflightCheck(f"{name} rewards", "fail", str(error))
         return
     yield await guarded(f"{name} rewards", _sane_rewards, scorer, f"{name} rewards")
     yield await guarded(f"{name} cache", _cold_and_warm, scorer, server, f"{name} cache")
 
 
-async def _prm_tokenizer(tokenizer: str, server: Server, name: str) -> Check:
+async def _prm_tokenizer(tokenizer: str, server: Server, name: str) -> PreflightCheck:
     encode = plain_encode(load_tokenizer(tokenizer))
     for text in TOKENIZER_PROBES:
         if encode(text) != await server.tokenize(text):
-            return Check(
+            return PreflightCheck(
                 name,
                 "fail",
                 f"{tokenizer} and the server encode {text!r} differently",
                 "set models.prm.tokenizer to the served model's",
             )
-    return Check(name, "ok", "local and served agree")
+    return PreflightCheck(name, "ok", "local and served agree")
 
 
-async def _sane_rewards(scorer: Scorer, name: str) -> Check:
+async def _sane_rewards(scorer: Scorer, name: str) -> PreflightCheck:
     """Score a right solution and its beginnings; `score` itself refuses what is no reward."""
     rewards = [
         (await scorer.score(_QUESTION, _STEPS[:count])).reward
@@ -259,16 +259,16 @@ async def _sane_rewards(scorer: Scorer, name: str) -> Check:
     ]
     shown = ", ".join(f"{reward:.3f}" for reward in rewards)
     if len(set(rewards)) == 1:
-        return Check(
+        return PreflightCheck(
             name,
             "warning",
             f"the same reward for different steps: {shown}",
             "check that the checkpoint is trained, and of the configured kind",
         )
-    return Check(name, "ok", f"a right solution scores {shown}")
+    return PreflightCheck(name, "ok", f"a right solution scores {shown}")
 
 
-async def _cold_and_warm(scorer: Scorer, server: Server, name: str) -> Check:
+async def _cold_and_warm(scorer: Scorer, server: Server, name: str) -> PreflightCheck:
     """Score a long text that no cache can know yet, and score it again."""
     steps: Sequence[str] = [
         f"{step} ({n})" for n in range(_LONG_PROBE_STEPS // 2) for step in _STEPS[:2]
@@ -280,10 +280,10 @@ async def _cold_and_warm(scorer: Scorer, server: Server, name: str) -> Check:
     finally:
         server.cache_salt = None
     if abs(cold - warm) > _SCORE_TOLERANCE:
-        return Check(
+        return PreflightCheck(
             name,
             "fail",
             f"the same input scored {cold:.3f} cold and {warm:.3f} with its prefix cached",
             "start that server with --no-enable-prefix-caching",
         )
-    return Check(name, "ok", f"cold {cold:.4f}, warm {warm:.4f}")
+    return PreflightCheck(name, "ok", f"cold {cold:.4f}, warm {warm:.4f}")

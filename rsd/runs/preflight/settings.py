@@ -8,7 +8,7 @@ from rsd.backends import Server
 from rsd.config import Config, doubts
 from rsd.errors import RsdError
 from rsd.prompts import TEMPLATES
-from rsd.runs.preflight.checks import Check, Reached
+from rsd.runs.preflight.checks import PreflightCheck, Reached
 
 SETTINGS = "settings"
 """The name of the checks that concern the configuration alone."""
@@ -16,15 +16,15 @@ SETTINGS = "settings"
 _MARKER = re.compile(r"<\|[^|<>]+\|>")
 
 
-def settings(config: Config) -> list[Check]:
+def settings(config: Config) -> list[PreflightCheck]:
     """The doubts about `config`; nothing where there are none."""
     return [
-        Check(SETTINGS, "fail" if it.fatal else "warning", f"{it.key}: {it.what}", it.mend)
+        PreflightCheck(SETTINGS, "fail" if it.fatal else "warning", f"{it.key}: {it.what}", it.mend)
         for it in doubts(config)
     ]
 
 
-async def prompt_format(config: Config, each: Reached) -> Check | None:
+async def prompt_format(config: Config, each: Reached) -> PreflightCheck | None:
     """A model that does not know the markers of a chat format as tokens, such as `<|im_start|>`,
     reads them as text. None where it knows those of `decoding.prompt`."""
     name, server = config.decoding.prompt, each.server
@@ -35,7 +35,7 @@ async def prompt_format(config: Config, each: Reached) -> Check | None:
         fitting = [it for it in TEMPLATES if it != name and not await _strange(server, it)]
     except RsdError:  # a server that tells no tokens
         return None
-    return Check(
+    return PreflightCheck(
         f"{each.name} prompt",
         "warning",
         f"decoding.prompt {name} has {', '.join(strange)}, no token of {server.config.model}",

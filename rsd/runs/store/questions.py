@@ -106,7 +106,7 @@ def refuse_other_questions(
             )
 
 
-def tell_of_earlier(config: Config, directory: Path) -> None:
+def warn_of_earlier_names(config: Config, directory: Path) -> None:
     """Warn if the run of `config`, not yet in `directory`, was begun by an rsd whose digests had
     no questions in them: the same command would begin it anew."""
     if directory.exists():
