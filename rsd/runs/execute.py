@@ -122,7 +122,7 @@ async def regrade(config: Config, directory: Path) -> None:
 async def _check_servers(config: Config, servers: Mapping[Role, Sequence[Server]]) -> None:
     for check in await preflight(config, servers):
         if check.status == "warning":
-            log.warning("%s: %s%s", check.name, check.detail, check.mend and f"; {check.mend}")
+            log.warning("%s: %s%s", check.name, check.detail, check.fix and f"; {check.fix}")
 
 
 def _warn_of_mixed_settings(directory: Path, config: Config, before: Manifest, now: Manifest) -> None:

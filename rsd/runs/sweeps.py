@@ -1,4 +1,4 @@
-"""The points of a sweep, one run after the other; each is an ordinary run directory."""
+"""Runs the points of a sweep one after the other; each is an ordinary run directory."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from rsd.analysis import analyze, render_table
 from rsd.analysis.cells import figure, operations, p_value, points
 from rsd.analysis.details import per_task
 from rsd.analysis.table import WIDTH
-from rsd.records import UsageRecord, read_run
-from rsd.types import StopReason
+from rsd.records import read_run
+from rsd.types import StopReason, Usage
 
 
 def table(*directories):
@@ -85,7 +85,7 @@ def test_what_was_drafted_in_vain_has_a_column_where_there_was_any(tmp_path):
     first, *others = three_solutions()
     kept, rejected, *rest = first.steps
     steps = (kept, rejected.model_copy(update={"wasted_tokens": 9}), *rest)
-    usage = first.usage | {"draft": UsageRecord(requests=3, completion_tokens=12, wasted_tokens=9)}
+    usage = first.usage | {"draft": Usage(requests=3, completion_tokens=12, wasted_tokens=9)}
     ahead = first.model_copy(update={"steps": steps, "usage": usage})
     numbers = table(write_run(tmp_path / "r", [ahead, *others], [])).split("Tokens per problem")[1]
     assert row(numbers, "RSD").split()[3:7] == ["8", "3", "7", "28"]

@@ -62,7 +62,7 @@ def is_whole(directory: Path) -> bool:
 def test_a_full_disk_costs_only_what_did_not_fit(config: Config, tmp_path: Path, size: int) -> None:
     with (
         files_of_at_most(size),
-        pytest.raises(StoreError, match=r"trajectories\.jsonl: cannot be .*; make room and give"),
+        pytest.raises(StoreError, match=r"trajectories\.jsonl: cannot be .*; free some space"),
     ):
         solve(config, tmp_path)
     path = tmp_path / TRAJECTORIES
@@ -99,7 +99,7 @@ def test_a_read_only_place_is_named(
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(StoreError, match="run: cannot be written: Read-only .*; name a writable"):
+    with pytest.raises(StoreError, match="run: cannot be written: Read-only .*; choose a writable"):
         RunStore(config, tmp_path / "run")
 
 

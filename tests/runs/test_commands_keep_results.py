@@ -131,7 +131,7 @@ def test_grading_a_read_only_run_is_refused_in_one_line(
     with read_only(directory):
         assert rsd("grade", directory) == 1
     assert said == [
-        f"{directory}: cannot be written: Read-only file system; name a writable place"
+        f"{directory}: cannot be written: Read-only file system; choose a writable directory"
     ]
     assert files(directory) == before
 

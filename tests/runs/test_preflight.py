@@ -59,7 +59,7 @@ def failure(cluster: Cluster, name: str, *overrides: str, status: str = "fail") 
 def test_a_server_that_is_down(cluster: Cluster) -> None:
     check = failure(cluster, "target server", "models.target.endpoints=[http://127.0.0.1:9/v1]")
     assert "cannot be reached" in check.detail
-    assert "rsd serve" in check.mend
+    assert "rsd serve" in check.fix
 
 
 def test_a_server_of_another_model(cluster: Cluster) -> None:
@@ -90,7 +90,7 @@ def test_stop_strings_that_are_not_honoured(cluster: Cluster) -> None:
 def test_tokenizers_that_differ(cluster: Cluster) -> None:
     cluster.apps["target"].state.engine.tokenizer = ByteTokenizer(shift=7)
     assert failure(cluster, "tokenizers", status="warning").detail.endswith("text is exchanged")
-    assert failure(cluster, "tokenizers", "decoding.prefix=tokens").mend
+    assert failure(cluster, "tokenizers", "decoding.prefix=tokens").fix
 
 
 def test_a_reward_model_that_reads_other_tokens(cluster: Cluster) -> None:
@@ -130,7 +130,7 @@ def test_a_prompt_of_another_chat_format(cluster: Cluster) -> None:
     check = found["target prompt"]
     assert check.status == "warning"
     assert "decoding.prompt llama3-math-cot has <|start_header_id|>, <|end_header" in check.detail
-    assert "qwen25-math-cot" in check.mend
+    assert "qwen25-math-cot" in check.fix
 
 
 def test_a_prompt_without_markers_fits_any_model(cluster: Cluster) -> None:

@@ -62,7 +62,7 @@ def test_a_replica_that_is_down_is_a_warning_while_another_answers(cluster: Clus
     found = checks(cluster, f"models.draft.endpoints=[{NOWHERE}, {url}]")
     (bad,) = (check for check in found.values() if check.status != "ok")
     assert (bad.name, bad.status) == ("draft server", "warning")
-    assert "the others do its work" in bad.mend
+    assert "the others take its requests" in bad.fix
     assert "draft-2 stop" in found
     found = checks(cluster, f"models.draft.endpoints=[{NOWHERE}, {NOWHERE.replace('9', '19')}]")
     assert [found[name].status for name in ("draft server", "draft-2 server")] == ["fail"] * 2

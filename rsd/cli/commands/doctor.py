@@ -36,6 +36,6 @@ async def _print_checks(config: Config) -> int:
         failed += check.status == "fail"
         status = typer.style(f"{check.status:<7}", fg=_COLOURS[check.status])
         typer.echo(f"{status}  {check.name:<{_NAME}}  {printable(check.detail)}")
-        if check.mend:
-            typer.echo(f"{'':<{11 + _NAME}}→ {printable(check.mend)}")
+        if check.fix:
+            typer.echo(f"{'':<{11 + _NAME}}→ {printable(check.fix)}")
     return failed

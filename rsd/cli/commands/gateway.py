@@ -109,8 +109,8 @@ async def _answer(
     found = [settings(with_decoding(it.config, any_top_p)) for it in catalog(config).values()]
     for check in dict.fromkeys([*chain(*found), *await preflight(connecting)]):
         if check.status == "warning":
-            mend = check.mend and f"; {check.mend}"
-            typer.echo(f"rsd: {check.name}: {printable(check.detail + mend)}", err=True)
+            fix = check.fix and f"; {check.fix}"
+            typer.echo(f"rsd: {check.name}: {printable(check.detail + fix)}", err=True)
     async with (
         GraderPool(workers=config.run.grading_workers) as grader,
         connect(connecting) as backends,

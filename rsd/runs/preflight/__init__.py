@@ -1,4 +1,4 @@
-"""Are the servers fit to run on? What `rsd doctor` prints, and what `rsd run` insists on."""
+"""The checks of settings and servers that `rsd doctor` prints and `rsd run` requires."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ async def preflight(config: Config, servers: Servers | None = None) -> list[Pref
     async with aclosing(examine(config, servers)) as made:
         async for check in made:
             if check.status == "fail":
-                mend = f"; {check.mend}" if check.mend else ""
+                fix = f"; {check.fix}" if check.fix else ""
                 if check.name == SETTINGS:
-                    raise ConfigError(check.detail + mend)
-                raise BackendError(f"{check.name}: {check.detail}{mend}")
+                    raise ConfigError(check.detail + fix)
+                raise BackendError(f"{check.name}: {check.detail}{fix}")
             passed.append(check)
     return passed
 

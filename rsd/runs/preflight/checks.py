@@ -1,8 +1,8 @@
-"""The questions to servers that `rsd doctor` asks, one function each.
+"""The checks of `rsd doctor`, one function each.
 
-A wrong answer would bend results silently: another model behind the name, a stop string that is
-not honoured, a reward model that reads other tokens than meant or whose prefix cache changes its
-scores, replicas that are not alike.
+Each finds what would silently change results: another model behind the name, an ignored stop
+string, a reward model that reads the wrong tokens or whose prefix cache changes its scores,
+replicas that differ.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ Status = Literal["ok", "warning", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class PreflightCheck:
-    """One finding: `detail` says what was seen, `mend` what to do about it ("" if ok)."""
+    """One finding: `detail` is what was found, `fix` what to do about it ("" if ok)."""
 
     name: str
     status: Status
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A server that answers, and the number of its endpoint, from 1."""
+    """A server that answers, with the number of its endpoint, from 1."""
 
     server: Server
     number: int
@@ -66,7 +66,7 @@ class Reached:
 
 
 async def guarded(name: str, check: Callable[..., Awaitable[PreflightCheck]], *arguments: object) -> PreflightCheck:
-    """The check, or its failure when a server does not answer."""
+    """The check, or a failed one if a server does not answer."""
     try:
         return await check(*arguments)
     except RsdError as error:
@@ -74,7 +74,7 @@ async def guarded(name: str, check: Callable[..., Awaitable[PreflightCheck]], *a
 
 
 async def reach(replicas: Sequence[Server]) -> tuple[list[PreflightCheck], list[Reached]]:
-    """Which servers of a role answer. One that does not is done without if another does."""
+    """Which servers of a role answer. A lost one is only a warning if another answers."""
     found = await asyncio.gather(*(server.info() for server in replicas), return_exceptions=True)
     some = any(isinstance(info, ServerInfo) for info in found)
     checks, reached = [], []
@@ -85,8 +85,8 @@ async def reach(replicas: Sequence[Server]) -> tuple[list[PreflightCheck], list[
             checks.append(PreflightCheck(name, "ok", f"{version} at {server.config.endpoint}"))
             reached.append(Reached(server, number, info))
         elif isinstance(info, ServerLostError) and some:
-            mend = f"{_START}; until then the others do its work"
-            checks.append(PreflightCheck(name, "warning", _why(server, info), mend))
+            fix = f"{_START}; until then the others take its requests"
+            checks.append(PreflightCheck(name, "warning", _why(server, info), fix))
         elif isinstance(info, RsdError):
             checks.append(PreflightCheck(name, "fail", _why(server, info), _START))
         else:
@@ -95,7 +95,7 @@ async def reach(replicas: Sequence[Server]) -> tuple[list[PreflightCheck], list[
 
 
 def _why(server: Server, error: RsdError) -> str:
-    """What the error says beside the name of the check and its mend."""
+    """The error without the name of the check and the fix."""
     return str(error).removeprefix(f"{server.role} server at ").removesuffix("; is it running?")
 
 
@@ -141,11 +141,11 @@ async def replicas_alike(config: Config, found: Sequence[Reached]) -> PreflightC
     for other in others:
         if why := await _difference(config, first, other):
             return PreflightCheck(name, "fail", why, "serve the same checkpoint with the same flags")
-    return PreflightCheck(name, "ok", f"{len(found)} servers of the same model and context, who agree")
+    return PreflightCheck(name, "ok", f"{len(found)} servers of the same model and context agree")
 
 
 async def _difference(config: Config, one: Reached, other: Reached) -> str | None:
-    """What tells two servers of a role apart; None if nothing does."""
+    """The difference between two servers of a role; None if they are alike."""
     names = str(one.server), str(other.server)
     if why := differing(names[0], one.info, names[1], other.info):
         return why
@@ -163,7 +163,7 @@ async def _reward(config: Config, server: Server) -> float:
 
 
 async def stop_strings(config: Config, each: Reached) -> PreflightCheck:
-    """Let the model write freely, then ask it to stop at a string from within what it wrote."""
+    """Let the model write, then ask it to stop at a string from within its text."""
     name = f"{each.name} stop"
     generator = CompletionsGenerator(
         each.server, context=each.info.context, use_token_ids=config.decoding.prefix != "text"
@@ -178,7 +178,7 @@ async def stop_strings(config: Config, each: Reached) -> PreflightCheck:
     text = (await write()).text
     marker = text[len(text) // 2 :][:3]
     if not marker.strip():
-        return PreflightCheck(name, "warning", "the model wrote too little to try a stop string")
+        return PreflightCheck(name, "warning", "the model wrote too little text to test a stop string")
     stopped = await write(marker)
     if stopped.matched_stop != marker or stopped.text != text[: text.index(marker)]:
         return PreflightCheck(
@@ -192,22 +192,22 @@ async def stop_strings(config: Config, each: Reached) -> PreflightCheck:
 
 
 async def declared_speculation(config: Config, each: Reached) -> PreflightCheck | None:
-    """Runs with and without token-level speculative decoding are told apart by what the
-    configuration says, so it must be true. None where there is nothing of it."""
+    """The configuration must say whether the target decodes speculatively, since reports tell
+    such runs apart by it. None if neither does."""
     name, key = f"{each.name} speculation", "models.target.serve.speculative"
     wanted = config.models.target.serve.speculative is not None
     try:
         counts = await read_speculation(each.server)
     except RsdError:
-        unknown = "the server has no /metrics that tell whether it does it"
+        unknown = "the server's /metrics do not show whether it decodes speculatively"
         return PreflightCheck(name, "warning", unknown) if wanted else None
     if wanted and counts is None:
-        mend = "start it with rsd serve, or with vLLM's --speculative-config"
-        return PreflightCheck(name, "fail", f"{key} is set, but the server does not do it", mend)
+        fix = "start it with rsd serve, or with vLLM's --speculative-config"
+        return PreflightCheck(name, "fail", f"{key} is set, but the server does not decode speculatively", fix)
     if not wanted and counts is not None:
-        mend = f"say so in {key}, or start the server without --speculative-config"
-        return PreflightCheck(name, "fail", "the server does it, the configuration does not say so", mend)
-    return PreflightCheck(name, "ok", "the server does it, as configured") if wanted else None
+        fix = f"set {key}, or start the server without --speculative-config"
+        return PreflightCheck(name, "fail", "the server decodes speculatively, but the configuration does not say so", fix)
+    return PreflightCheck(name, "ok", "the server decodes speculatively, as configured") if wanted else None
 
 
 async def shared_tokenizer(config: Config, draft: Server, target: Server) -> PreflightCheck:
@@ -216,12 +216,12 @@ async def shared_tokenizer(config: Config, draft: Server, target: Server) -> Pre
         return PreflightCheck("tokenizers", "ok", "draft and target agree; token ids are exchanged")
     choice = config.decoding.prefix
     status: Status = "fail" if choice == "tokens" else "warning"
-    mend = "set decoding.prefix to text" if choice == "tokens" else ""
-    return PreflightCheck("tokenizers", status, "draft and target differ; text is exchanged", mend)
+    fix = "set decoding.prefix to text" if choice == "tokens" else ""
+    return PreflightCheck("tokenizers", status, "draft and target differ; text is exchanged", fix)
 
 
 async def rewards(config: Config, each: Reached) -> AsyncIterator[PreflightCheck]:
-    """PreflightCheck what rewards steps: the reward model, or the target as their judge."""
+    """Check the scorer of steps: the reward model, or the target as judge."""
     prm, server = config.models.prm, each.server
     name = server_name("judge" if prm.kind == "judge" else "prm", each.number)
     if server.role == "prm":
@@ -252,7 +252,7 @@ async def _prm_tokenizer(tokenizer: str, server: Server, name: str) -> Preflight
 
 
 async def _sane_rewards(scorer: Scorer, name: str) -> PreflightCheck:
-    """Score a right solution and its beginnings; `score` itself refuses what is no reward."""
+    """Score a right solution and its prefixes; `score` itself rejects invalid rewards."""
     rewards = [
         (await scorer.score(_QUESTION, _STEPS[:count])).reward
         for count in range(1, len(_STEPS) + 1)
@@ -269,7 +269,7 @@ async def _sane_rewards(scorer: Scorer, name: str) -> PreflightCheck:
 
 
 async def _cold_and_warm(scorer: Scorer, server: Server, name: str) -> PreflightCheck:
-    """Score a long text that no cache can know yet, and score it again."""
+    """Score a long text that is in no cache, then again with its prefix cached."""
     steps: Sequence[str] = [
         f"{step} ({n})" for n in range(_LONG_PROBE_STEPS // 2) for step in _STEPS[:2]
     ]

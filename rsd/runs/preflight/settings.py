@@ -1,4 +1,4 @@
-"""Checks of settings: of themselves, and of the prompt against the models' vocabularies."""
+"""Checks of the configuration itself, and of the prompt format against the models' vocabularies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MARKER = re.compile(r"<\|[^|<>]+\|>")
 
 
 def settings(config: Config) -> list[PreflightCheck]:
-    """The doubts about `config`; nothing where there are none."""
+    """The doubts about `config`."""
     return [
         PreflightCheck(SETTINGS, "fail" if it.fatal else "warning", f"{it.key}: {it.what}", it.mend)
         for it in doubts(config)
@@ -25,26 +25,27 @@ def settings(config: Config) -> list[PreflightCheck]:
 
 
 async def prompt_format(config: Config, each: Reached) -> PreflightCheck | None:
-    """A model that does not know the markers of a chat format as tokens, such as `<|im_start|>`,
-    reads them as text. None where it knows those of `decoding.prompt`."""
+    """Whether each marker of `decoding.prompt`, such as `<|im_start|>`, is a token of the model,
+    which would otherwise read it as text. None if all are."""
     name, server = config.decoding.prompt, each.server
     try:
         strange = await _strange(server, name)
         if not strange:
             return None
         fitting = [it for it in TEMPLATES if it != name and not await _strange(server, it)]
-    except RsdError:  # a server that tells no tokens
+    except RsdError:  # the server cannot tokenize
         return None
     return PreflightCheck(
         f"{each.name} prompt",
         "warning",
-        f"decoding.prompt {name} has {', '.join(strange)}, no token of {server.config.model}",
-        f"set decoding.prompt to the model's chat format (its markers are known: "
+        f"decoding.prompt {name} uses {', '.join(strange)}, which is no token of "
+        f"{server.config.model}",
+        f"set decoding.prompt to the model's chat format (formats whose markers it knows: "
         f"{', '.join(fitting)})",
     )
 
 
 async def _strange(server: Server, template: str) -> list[str]:
-    """The markers of a template that are not one token each to the model of `server`."""
+    """The markers of a template that are not a single token of the server's model."""
     markers = dict.fromkeys(_MARKER.findall(TEMPLATES[template]))
     return [marker for marker in markers if len(await server.tokenize(marker)) != 1]
