@@ -28,7 +28,7 @@ from rsd.runs.store.questions import (
     load_all,
     load_local,
     refuse_other_questions,
-    take_over,
+    update_gold,
 )
 from rsd.runs.strategies import connected_strategy, response_text
 from rsd.types import Role
@@ -76,7 +76,7 @@ async def execute(config: Config, directory: Path | None = None) -> RunOutcome:
         if _pending(asked, stored):
             await _check_servers(config, servers)
         store = stack.enter_context(RunStore(config, directory))
-        outdated = take_over(problems, store.trajectories, store.grades)
+        outdated = update_gold(problems, store.trajectories, store.grades)
         remaining = _pending(asked, store.trajectories)
         counts = _counts(asked, store.trajectories)
         _update_counts(store, counts)
@@ -110,9 +110,9 @@ async def regrade(config: Config, directory: Path) -> None:
     `ConfigError` where a file asks other questions."""
     problems = load_local(config)
     with RunStore(config, directory) as store:
-        without = "take the present one away, to grade with the stored gold answers"
+        without = "remove the present file, to grade with the stored gold answers"
         refuse_other_questions(store.trajectories.values(), problems, directory, without)
-        outdated = take_over(problems, store.trajectories, store.grades)
+        outdated = update_gold(problems, store.trajectories, store.grades)
         async with GraderPool(workers=config.run.grading_workers) as grader:
             await grade_again(store, grader, outdated)
             await group_samples(store, grader)

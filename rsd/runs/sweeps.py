@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rsd.backends import StepStore
 from rsd.config import Config, Sweep, SweepPoint
-from rsd.errors import RsdError, StoreError
+from rsd.errors import RsdError, StoreError, first_error
 from rsd.runs.execute import RunOutcome, execute, pending
 
 
@@ -78,17 +78,8 @@ def _execute(point: SweepPoint, prepare: Callable[[Config], None] | None) -> Poi
 def _run(point: SweepPoint) -> RunOutcome:
     try:
         outcome = asyncio.run(execute(point.config, point.directory))
-    except ExceptionGroup as group:  # of a TaskGroup; anything but rsd's own is a defect
-        ours, defects = group.split(RsdError)
-        if ours is None or defects is not None:
-            raise
-        raise _first_leaf(ours) from group
+    except ExceptionGroup as group:
+        raise first_error(group) from group
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome
-
-
-def _first_leaf(group: ExceptionGroup[RsdError]) -> RsdError:
-    first = group.exceptions[0]
-    return _first_leaf(first) if isinstance(first, ExceptionGroup) else first
-

@@ -17,7 +17,7 @@ from rsd.config import Config, load, load_sweep
 from rsd.records import CONFIG, GRADES, MANIFEST, TRAJECTORIES, GradeRecord, RunRecord, read_run
 from rsd.records import TrajectoryRecord
 from rsd.runs import RunOutcome, execute, identified, pending, regrade, warn_of_earlier_names
-from rsd.runs.store.questions import take_over
+from rsd.runs.store.questions import update_gold
 from rsd.types import Problem
 
 REGRADED = "demo: 2 gold answers changed since the run; graded again"
@@ -173,7 +173,7 @@ def test_gold_choices_and_kind_are_what_a_grade_is_of(
     record, grade = solved(kind=kind)
     trajectories = {record.key: record.against(grade)}
     problems = {"gpqa": [Problem("gpqa", "1", "q", gold, "another level", choices)]}
-    outdated = take_over(problems, trajectories, {grade.key: grade})
+    outdated = update_gold(problems, trajectories, {grade.key: grade})
     assert outdated == ({record.key} if message else set())
     assert [r.getMessage() for r in caplog.records] == ([message] if message else [])
     taken = trajectories[record.key]
@@ -216,8 +216,8 @@ def test_a_run_of_an_earlier_rsd_is_named_and_goes_on(
     (earlier / CONFIG).write_text(yaml.safe_dump(values))
     warn_of_earlier_names(config, config.directory)
     assert [r.getMessage() for r in caplog.records] == [
-        f"{earlier}: begun by an earlier rsd, which named directories otherwise; rename it to "
-        f"{config.directory} to go on with it"
+        f"{earlier}: made by an older version, which named directories differently; rename it to "
+        f"{config.directory} to continue it"
     ]
     earlier.rename(config.directory)
     stored = (config.directory / TRAJECTORIES).read_bytes()

@@ -1,4 +1,4 @@
-"""`rsd doctor`: are the servers fit to run on?"""
+"""`rsd doctor`: check the servers of a configuration."""
 
 from __future__ import annotations
 
