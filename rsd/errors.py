@@ -34,7 +34,7 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(char if char in keep else _shown(char) for char in text)
 
 
-def told(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """An unexpected error in one printable line, such as `ValueError: no bar, in
     my_strategy.py:33`. The place is the last in the traceback outside rsd and installed packages,
     if there is one."""

@@ -27,7 +27,7 @@ from rsd.backends.metrics import ServerMetrics, parse_metrics, read_metrics
 from rsd.backends.qwen25_math import Qwen25MathScorer
 from rsd.backends.recovery import RecoveringGenerator, RecoveringScorer, Recovery
 from rsd.backends.replicas import Replicas, differing, one_problem
-from rsd.backends.retries import Backoff, Setbacks, noting
+from rsd.backends.retries import Backoff, RetryStatistics, counting_retries
 from rsd.backends.rlhflow import RlhflowScorer
 from rsd.backends.server import Server, ServerInfo
 from rsd.backends.skywork import SkyworkScorer
@@ -51,19 +51,19 @@ __all__ = [
     "RecoveringScorer",
     "Recovery",
     "Replicas",
+    "RetryStatistics",
     "RlhflowScorer",
     "Server",
     "ServerInfo",
     "ServerMetrics",
-    "Setbacks",
     "SkyworkScorer",
     "StepCache",
     "StepStore",
     "connect",
+    "counting_retries",
     "differing",
     "leave_torch_out",
     "load_tokenizer",
-    "noting",
     "one_problem",
     "open_scorer",
     "open_servers",

@@ -23,7 +23,7 @@ from rsd.decoding.speculative import (
     BestDraftSpeculativeDecoding,
     RewardGuidedSpeculativeDecoding,
 )
-from rsd.errors import ConfigError, told
+from rsd.errors import ConfigError, one_line
 from rsd.protocols import Generator, Scorer, Strategy
 from rsd.types import Source
 
@@ -84,7 +84,9 @@ def build_strategy(parts: Parts) -> Strategy:
         try:
             own: Strategy = load_class(name)(parts)
         except Exception as error:
-            raise ConfigError(f"decoding.strategy: {name} was not built: {told(error)}") from error
+            raise ConfigError(
+                f"decoding.strategy: {name} was not built: {one_line(error)}"
+            ) from error
         return own
     return STRATEGIES[name](parts)
 

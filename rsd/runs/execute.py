@@ -21,7 +21,7 @@ from rsd.runs.interruption import Interruption
 from rsd.runs.preflight import preflight
 from rsd.runs.progress import Progress
 from rsd.runs.runner import Rollout, decode_all
-from rsd.runs.store import RunStore, manifest, refuse_other_run, served_otherwise
+from rsd.runs.store import RunStore, manifest, refuse_other_run, changed_server_keys
 from rsd.runs.store.questions import (
     Problems,
     identified,
@@ -127,7 +127,7 @@ async def _check_servers(config: Config, servers: Mapping[Role, Sequence[Server]
 
 def _warn_of_mixed_settings(directory: Path, config: Config, before: Manifest, now: Manifest) -> None:
     """Warn of changes that may make new answers differ from the stored ones."""
-    keys = [f"{key} has changed" for key in served_otherwise(directory, config)]
+    keys = [f"{key} has changed" for key in changed_server_keys(directory, config)]
     if changes := [*keys, *manifest.differences(before, now)]:
         log.warning(
             "%s: resumed with different settings; results are mixed: %s",

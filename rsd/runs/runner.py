@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from typing import ParamSpec
 
-from rsd.backends import Setbacks, noting, one_problem
+from rsd.backends import RetryStatistics, counting_retries, one_problem
 from rsd.clock import unix_time
 from rsd.decoding import recording
 from rsd.decoding.seeds import derive
-from rsd.errors import ContextError, GradingError, RsdError, ServerChangedError, StoreError, told
+from rsd.errors import ContextError, GradingError, RsdError, ServerChangedError, StoreError, one_line
 from rsd.grading import GraderPool
 from rsd.prompts import render
 from rsd.protocols import Strategy
@@ -121,9 +121,9 @@ async def decode_one(
     steps: list[Step] = []
     error, ends = None, None
     started_at, clock = unix_time(), time.perf_counter()
-    setbacks = Setbacks()
+    statistics = RetryStatistics()
     try:
-        with noting(setbacks), one_problem(), recording() as candidates:
+        with counting_retries(statistics), one_problem(), recording() as candidates:
             async with aclosing(strategy.decode(query)) as decoding:  # type: ignore[type-var]
                 async for step in decoding:
                     steps.append(step)
@@ -152,17 +152,17 @@ async def decode_one(
         started_at=started_at,
         seconds=time.perf_counter() - clock,
         error=error,
-        retries=setbacks.retries,
-        lost_seconds=setbacks.seconds,
+        retries=statistics.retries,
+        lost_seconds=statistics.seconds,
     )
 
 
-def _harmless(tell: Callable[P, object]) -> Callable[P, None]:
-    """`tell`, for counters and progress: its failure is only logged."""
+def _harmless(report: Callable[P, object]) -> Callable[P, None]:
+    """`report`, for counters and progress: its failure is only logged."""
 
     def harmless(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            tell(*args, **kwargs)
+            report(*args, **kwargs)
         except Exception:
             log.debug("a counter or the progress display failed", exc_info=True)
 
@@ -178,4 +178,4 @@ def _failed(problem: Problem, sample: int, failure: Exception) -> Trajectory:
 def _defect(problem: Problem, failure: Exception) -> str:
     """The text of an unexpected error; the log has its traceback."""
     log.debug("problem %s/%s failed", problem.task, problem.problem_id, exc_info=failure)
-    return told(failure)
+    return one_line(failure)

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from backends.replica_fakes import INFO, Role, Server
 
-from rsd.backends import Recovery, Replicas, ServerInfo, Setbacks, noting, one_problem
+from rsd.backends import (
+    Recovery,
+    Replicas,
+    RetryStatistics,
+    ServerInfo,
+    counting_retries,
+    one_problem,
+)
 from rsd.backends.replicas import open_replicas
 from rsd.backends.retries import note
 from rsd.errors import (
@@ -252,7 +259,7 @@ def test_an_unusable_answer_fails_its_problem_though_a_lost_replica_may_come_bac
 def test_looking_for_a_lost_replica_is_no_setback_of_the_problem_that_happens_to_be_there() -> None:
     async def main() -> None:
         role = Role(2, cool_down_s=0)
-        lost, setbacks = role.lose("a"), Setbacks()
+        lost, retries = role.lose("a"), RetryStatistics()
 
         async def look() -> ServerInfo:
             lost.looks += 1
@@ -260,10 +267,10 @@ def test_looking_for_a_lost_replica_is_no_setback_of_the_problem_that_happens_to
             raise ServerLostError("a is down")
 
         lost.info = look  # type: ignore[method-assign]
-        with noting(setbacks), one_problem():
+        with counting_retries(retries), one_problem():
             while not lost.looks:
                 assert await role.ask() == "b"
-        assert (setbacks.retries, setbacks.seconds) == (1, 0.0)  # it moved
+        assert (retries.retries, retries.seconds) == (1, 0.0)  # it moved
         await role.replicas.aclose()
 
     run(main())
@@ -277,11 +284,11 @@ def test_waiting_for_any_replica_is_lost_time_and_no_retry() -> None:
         with pytest.raises(ServerLostError):
             await role.ask()
         role.servers[1].failure = None
-        setbacks = Setbacks()
-        with noting(setbacks):
+        retries = RetryStatistics()
+        with counting_retries(retries):
             assert await role.ask() == "b"
-        assert setbacks.retries == 0
-        assert setbacks.seconds > 0
+        assert retries.retries == 0
+        assert retries.seconds > 0
 
     run(main())
 

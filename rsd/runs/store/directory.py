@@ -218,7 +218,7 @@ def refuse_other_run(directory: Path, config: Config) -> None:
         )
 
 
-def served_otherwise(directory: Path, config: Config) -> list[str]:
+def changed_server_keys(directory: Path, config: Config) -> list[str]:
     """Keys of `models.*.serve` that change how servers compute and that differ between `config`
     and the start of the run in `directory`. They are not part of its digest, since the servers may
     have been started in other ways."""
