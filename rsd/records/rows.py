@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from rsd.types import Problem, Role, Source, Step, StopReason, Trajectory, Usage
+from rsd.types import Role, Source, Step, StopReason, Trajectory, Usage
 
 Key = tuple[str, str, int]
 """(task, problem_id, sample): identifies a trajectory and its grade."""
@@ -133,12 +133,6 @@ class TrajectoryRecord(Record):
         if grade is None or grade.gold is None:
             return self
         return self.model_copy(update={"gold": grade.gold, "choices": grade.choices})
-
-    @property
-    def problem(self) -> Problem:
-        return Problem(
-            self.task, self.problem_id, self.question, self.gold, self.level, self.choices
-        )
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> TrajectoryRecord:

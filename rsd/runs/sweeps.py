@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rsd.backends import StepStore
 from rsd.config import Config, Sweep, SweepPoint
 from rsd.errors import RsdError, StoreError, first_error
-from rsd.runs.execute import RunOutcome, execute, pending
+from rsd.runs.execute import execute, pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ def execute_sweep(
             StepStore(file).close()
     for number, (point, count) in enumerate(points, start=1):
         where = f"[{number}/{len(points)}] {point.label}"
-        announce(f"{where}: {'done' if count == 0 else f'{count} to solve'}")
+        state = {0: "done", None: "cannot be read"}.get(count, f"{count} to solve")
+        announce(f"{where}: {state}")
         outcome = _execute(point, prepare if count else None)
         if outcome.error:
             announce(f"{where}: failed: {outcome.error}")
@@ -69,17 +70,11 @@ def _execute(point: SweepPoint, prepare: Callable[[Config], None] | None) -> Poi
     try:
         if prepare is not None:
             prepare(point.config)
-        outcome = _run(point)
+        outcome = asyncio.run(execute(point.config, point.directory))
     except RsdError as error:
         return PointOutcome(point, error=str(error))
-    return PointOutcome(point, outcome.failed, outcome.most_frequent_error)
-
-
-def _run(point: SweepPoint) -> RunOutcome:
-    try:
-        outcome = asyncio.run(execute(point.config, point.directory))
     except ExceptionGroup as group:
-        raise first_error(group) from group
+        return PointOutcome(point, error=str(first_error(group)))
     if outcome.interrupted:
         raise KeyboardInterrupt
-    return outcome
+    return PointOutcome(point, outcome.failed, outcome.most_frequent_error)
