@@ -85,7 +85,7 @@ def test_a_file_that_cannot_be_replaced_stays_as_it_was(
     files = set(tmp_path.iterdir())
     with RunStore(config, tmp_path) as store:
         monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(StoreError, match=r"grades\.jsonl: cannot be .* left on device; make"):
+        with pytest.raises(StoreError, match=r"grades\.jsonl: cannot be .* left on device; free"):
             store.replace_grades([])
         assert len(store.grades) == len(NAMES)
     assert (tmp_path / GRADES).read_bytes() == before
@@ -136,7 +136,7 @@ def test_a_kill_at_every_nth_write_loses_nothing(
 
 def test_a_missing_manifest_is_named(config: Config, tmp_path: Path) -> None:
     solve(config, tmp_path)
-    with pytest.raises(StoreError, match=rf"{MANIFEST}: missing; a run has one"):
+    with pytest.raises(StoreError, match=rf"{MANIFEST}: missing; it is written before"):
         summarize(tmp_path)
     (tmp_path / MANIFEST).write_text("{")
     with pytest.raises(StoreError, match=rf"{MANIFEST}: damaged: "):

@@ -129,7 +129,7 @@ def test_a_prompt_of_another_chat_format(cluster: Cluster) -> None:
     assert [n for n, c in found.items() if c.status != "ok"] == ["draft prompt", "target prompt"]
     check = found["target prompt"]
     assert check.status == "warning"
-    assert "decoding.prompt llama3-math-cot has <|start_header_id|>, <|end_header" in check.detail
+    assert "decoding.prompt llama3-math-cot uses <|start_header_id|>, <|end_header" in check.detail
     assert "qwen25-math-cot" in check.fix
 
 

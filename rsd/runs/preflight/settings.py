@@ -38,7 +38,7 @@ async def prompt_format(config: Config, each: Reached) -> PreflightCheck | None:
     return PreflightCheck(
         f"{each.name} prompt",
         "warning",
-        f"decoding.prompt {name} uses {', '.join(strange)}, which is no token of "
+        f"decoding.prompt {name} uses {', '.join(strange)}, which are not tokens of "
         f"{server.config.model}",
         f"set decoding.prompt to the model's chat format (formats whose markers it knows: "
         f"{', '.join(fitting)})",
