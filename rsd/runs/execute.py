@@ -21,7 +21,7 @@ from rsd.runs.interruption import Interruption
 from rsd.runs.preflight import preflight
 from rsd.runs.progress import Progress
 from rsd.runs.runner import Rollout, decode_all
-from rsd.runs.store import RunStore, manifest, refuse_other_run, changed_server_keys
+from rsd.runs.store import RunStore, changed_server_keys, manifest, refuse_other_run
 from rsd.runs.store.questions import (
     Problems,
     identified,
@@ -125,7 +125,9 @@ async def _check_servers(config: Config, servers: Mapping[Role, Sequence[Server]
             log.warning("%s: %s%s", check.name, check.detail, check.fix and f"; {check.fix}")
 
 
-def _warn_of_mixed_settings(directory: Path, config: Config, before: Manifest, now: Manifest) -> None:
+def _warn_of_mixed_settings(
+    directory: Path, config: Config, before: Manifest, now: Manifest
+) -> None:
     """Warn of changes that may make new answers differ from the stored ones."""
     keys = [f"{key} has changed" for key in changed_server_keys(directory, config)]
     if changes := [*keys, *manifest.differences(before, now)]:
@@ -190,7 +192,9 @@ async def _decode(
         before = await _server_counts(backends)
         interruption = Interruption(lambda: backends.waiting)
         again = {_key(rollout) for rollout in remaining}
-        done = [(store.trajectories[k], grade) for k, grade in store.grades.items() if k not in again]
+        done = [
+            (store.trajectories[k], grade) for k, grade in store.grades.items() if k not in again
+        ]
         async with concurrency_limiter(
             config.run.concurrency, len(remaining), partial(counted.look, backends)
         ) as limiter:
@@ -212,9 +216,7 @@ async def _decode(
                         interruption=interruption,
                     )
             finally:
-                after = (
-                    (None, ()) if interruption.has_dropped else await _server_counts(backends)
-                )
+                after = (None, ()) if interruption.has_dropped else await _server_counts(backends)
                 ended = manifest.end(
                     session,
                     speculation=speculation.between(before[1], after[1]),

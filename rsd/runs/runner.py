@@ -18,7 +18,14 @@ from rsd.backends import RetryStatistics, counting_retries, one_problem
 from rsd.clock import unix_time
 from rsd.decoding import recording
 from rsd.decoding.seeds import derive
-from rsd.errors import ContextError, GradingError, RsdError, ServerChangedError, StoreError, one_line
+from rsd.errors import (
+    ContextError,
+    GradingError,
+    RsdError,
+    ServerChangedError,
+    StoreError,
+    one_line,
+)
 from rsd.grading import GraderPool
 from rsd.prompts import render
 from rsd.protocols import Strategy

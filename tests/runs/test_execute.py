@@ -163,7 +163,11 @@ def test_a_run_resumed_otherwise_than_it_began_says_so(
     manifest["models"]["draft"]["vllm_version"] = "0.1"
     (outcome.directory / MANIFEST).write_text(json.dumps(manifest))
     run(cluster, "models.target.serve.dtype=float16", "models.draft.serve.threads=2")
-    (warning,) = [r.getMessage() for r in caplog.records if "resumed with different settings" in r.getMessage()]
+    (warning,) = [
+        r.getMessage()
+        for r in caplog.records
+        if "resumed with different settings" in r.getMessage()
+    ]
     assert warning.startswith(
         f"{outcome.directory}: resumed with different settings; results are mixed: "
         "models.target.serve.dtype has changed; vLLM of draft: "

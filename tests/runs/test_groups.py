@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from rsd.analysis import compute
 from rsd.grading import GraderPool, Options, extract_answer
-from rsd.records import GRADES, GradeRecord, TrajectoryRecord, read_lines, read_run
 from rsd.grading.groups import equivalent
+from rsd.records import GRADES, GradeRecord, TrajectoryRecord, read_lines, read_run
 from rsd.runs import execute, regrade
 from rsd.runs.grading import _grouped, group_samples
 from rsd.runs.store import RunStore

@@ -14,8 +14,16 @@ from cluster import PROBLEMS, Cluster
 
 from rsd.analysis import analyze, render_table
 from rsd.config import Config, load, load_sweep
-from rsd.records import CONFIG, GRADES, MANIFEST, TRAJECTORIES, GradeRecord, RunRecord, read_run
-from rsd.records import TrajectoryRecord
+from rsd.records import (
+    CONFIG,
+    GRADES,
+    MANIFEST,
+    TRAJECTORIES,
+    GradeRecord,
+    RunRecord,
+    TrajectoryRecord,
+    read_run,
+)
 from rsd.runs import RunOutcome, execute, identified, pending, regrade, warn_of_earlier_names
 from rsd.runs.store.questions import update_gold
 from rsd.types import Problem
@@ -146,8 +154,15 @@ def solved(**fields: Any) -> tuple[TrajectoryRecord, GradeRecord]:
     key = {"task": "gpqa", "problem_id": "1", "sample": 0}
     record = TrajectoryRecord(
         **key,
-        **{"question": "q", "gold": "A", "choices": ("a", "b"), "response": "A"},
-        **{"stop_reason": "eos", "steps": (), "usage": {}, "started_at": 0, "seconds": 1},
+        question="q",
+        gold="A",
+        choices=("a", "b"),
+        response="A",
+        stop_reason="eos",
+        steps=(),
+        usage={},
+        started_at=0,
+        seconds=1,
     )
     verdict = {"prediction": "A", "correct": True, "correct_paper": True, "how": "box/letter"}
     against = {"gold": "A", "choices": ("a", "b"), "kind": "choice"} | fields

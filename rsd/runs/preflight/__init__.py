@@ -10,9 +10,9 @@ from rsd.config import Config
 from rsd.errors import BackendError, ConfigError
 from rsd.runs.preflight import checks
 from rsd.runs.preflight.checks import PreflightCheck, Reached, guarded
+from rsd.runs.preflight.rewards import rewards
 from rsd.runs.preflight.settings import SETTINGS, prompt_format, settings
 from rsd.types import Role
-
 
 __all__ = ["PreflightCheck", "examine", "preflight"]
 
@@ -70,5 +70,5 @@ async def examine(
                 yield speculation
         scored_by = scoring_role(config)
         for each in reached[scored_by] if scored_by else ():
-            async for check in checks.rewards(config, each):
+            async for check in rewards(config, each):
                 yield check

@@ -1,27 +1,22 @@
-"""The checks of `rsd doctor`, one function each.
+"""The checks of servers, one function each.
 
 Each finds what would silently change results: another model behind the name, an ignored stop
-string, a reward model that reads the wrong tokens or whose prefix cache changes its scores,
-replicas that differ.
+string, replicas that differ.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from rsd.backends import (
-    TOKENIZER_PROBES,
     CompletionsGenerator,
     Server,
     ServerInfo,
     differing,
-    load_tokenizer,
     open_scorer,
-    plain_encode,
     read_speculation,
     scoring_role,
     tokenizers_agree,
@@ -29,14 +24,13 @@ from rsd.backends import (
 from rsd.config import Config, server_name
 from rsd.errors import RsdError, ServerLostError
 from rsd.prompts import render
-from rsd.protocols import Sampling, Scorer
+from rsd.protocols import Sampling
 from rsd.types import Completion, Prefix
 
-_QUESTION = "Tom has 3 boxes with 14 pens each. He gives 5 pens away. How many pens are left?"
-_STEPS = ("He has 3 * 14 = 42 pens.", "He has 42 - 5 = 37 pens left.", "The answer is \\boxed{37}.")
+QUESTION = "Tom has 3 boxes with 14 pens each. He gives 5 pens away. How many pens are left?"
+STEPS = ("He has 3 * 14 = 42 pens.", "He has 42 - 5 = 37 pens left.", "The answer is \\boxed{37}.")
 _PROBE_TOKENS = 32
-_LONG_PROBE_STEPS = 24  # enough tokens to fill several cache blocks of any size in use
-_SCORE_TOLERANCE = 0.03  # bfloat16 rounding of a logit, seen through the sigmoid
+SCORE_TOLERANCE = 0.03  # bfloat16 rounding of a logit, seen through the sigmoid
 _START = "start it with rsd serve or scripts/serve_*.sh, or correct endpoints"
 
 Status = Literal["ok", "warning", "fail"]
@@ -65,7 +59,9 @@ class Reached:
         return server_name(self.server.role, self.number)
 
 
-async def guarded(name: str, check: Callable[..., Awaitable[PreflightCheck]], *arguments: object) -> PreflightCheck:
+async def guarded(
+    name: str, check: Callable[..., Awaitable[PreflightCheck]], *arguments: object
+) -> PreflightCheck:
     """The check, or a failed one if a server does not answer."""
     try:
         return await check(*arguments)
@@ -140,7 +136,9 @@ async def replicas_alike(config: Config, found: Sequence[Reached]) -> PreflightC
     name = f"{role} replicas"
     for other in others:
         if why := await _difference(config, first, other):
-            return PreflightCheck(name, "fail", why, "serve the same checkpoint with the same flags")
+            return PreflightCheck(
+                name, "fail", why, "serve the same checkpoint with the same flags"
+            )
     return PreflightCheck(name, "ok", f"{len(found)} servers of the same model and context agree")
 
 
@@ -153,13 +151,13 @@ async def _difference(config: Config, one: Reached, other: Reached) -> str | Non
         return f"{names[0]} and {names[1]} tokenize differently"
     if one.server.role == scoring_role(config):
         left, right = await _reward(config, one.server), await _reward(config, other.server)
-        if abs(left - right) > _SCORE_TOLERANCE:
+        if abs(left - right) > SCORE_TOLERANCE:
             return f"{names[0]} scores a solution {left:.3f}, {names[1]} {right:.3f}"
     return None
 
 
 async def _reward(config: Config, server: Server) -> float:
-    return (await open_scorer(config, server).score(_QUESTION, _STEPS)).reward
+    return (await open_scorer(config, server).score(QUESTION, STEPS)).reward
 
 
 async def stop_strings(config: Config, each: Reached) -> PreflightCheck:
@@ -168,7 +166,7 @@ async def stop_strings(config: Config, each: Reached) -> PreflightCheck:
     generator = CompletionsGenerator(
         each.server, context=each.info.context, use_token_ids=config.decoding.prefix != "text"
     )
-    prefix = Prefix(render(config.decoding.prompt, _QUESTION))
+    prefix = Prefix(render(config.decoding.prompt, QUESTION))
 
     async def write(*stop: str) -> Completion:
         return await generator.generate(
@@ -178,7 +176,9 @@ async def stop_strings(config: Config, each: Reached) -> PreflightCheck:
     text = (await write()).text
     marker = text[len(text) // 2 :][:3]
     if not marker.strip():
-        return PreflightCheck(name, "warning", "the model wrote too little text to test a stop string")
+        return PreflightCheck(
+            name, "warning", "the model wrote too little text to test a stop string"
+        )
     stopped = await write(marker)
     if stopped.matched_stop != marker or stopped.text != text[: text.index(marker)]:
         return PreflightCheck(
@@ -203,11 +203,22 @@ async def declared_speculation(config: Config, each: Reached) -> PreflightCheck 
         return PreflightCheck(name, "warning", unknown) if wanted else None
     if wanted and counts is None:
         fix = "start it with rsd serve, or with vLLM's --speculative-config"
-        return PreflightCheck(name, "fail", f"{key} is set, but the server does not decode speculatively", fix)
+        return PreflightCheck(
+            name, "fail", f"{key} is set, but the server does not decode speculatively", fix
+        )
     if not wanted and counts is not None:
         fix = f"set {key}, or start the server without --speculative-config"
-        return PreflightCheck(name, "fail", "the server decodes speculatively, but the configuration does not say so", fix)
-    return PreflightCheck(name, "ok", "the server decodes speculatively, as configured") if wanted else None
+        return PreflightCheck(
+            name,
+            "fail",
+            "the server decodes speculatively, but the configuration does not say so",
+            fix,
+        )
+    return (
+        PreflightCheck(name, "ok", "the server decodes speculatively, as configured")
+        if wanted
+        else None
+    )
 
 
 async def shared_tokenizer(config: Config, draft: Server, target: Server) -> PreflightCheck:
@@ -218,72 +229,3 @@ async def shared_tokenizer(config: Config, draft: Server, target: Server) -> Pre
     status: Status = "fail" if choice == "tokens" else "warning"
     fix = "set decoding.prefix to text" if choice == "tokens" else ""
     return PreflightCheck("tokenizers", status, "draft and target differ; text is exchanged", fix)
-
-
-async def rewards(config: Config, each: Reached) -> AsyncIterator[PreflightCheck]:
-    """Check the scorer of steps: the reward model, or the target as judge."""
-    prm, server = config.models.prm, each.server
-    name = server_name("judge" if prm.kind == "judge" else "prm", each.number)
-    if server.role == "prm":
-        tokenizer = prm.tokenizer or prm.model
-        yield await guarded(
-            f"{name} tokenizer", _prm_tokenizer, tokenizer, server, f"{name} tokenizer"
-        )
-    try:
-        scorer = open_scorer(config, server)
-    except RsdError as error:
-        yield PreflightCheck(f"{name} rewards", "fail", str(error))
-        return
-    yield await guarded(f"{name} rewards", _sane_rewards, scorer, f"{name} rewards")
-    yield await guarded(f"{name} cache", _cold_and_warm, scorer, server, f"{name} cache")
-
-
-async def _prm_tokenizer(tokenizer: str, server: Server, name: str) -> PreflightCheck:
-    encode = plain_encode(load_tokenizer(tokenizer))
-    for text in TOKENIZER_PROBES:
-        if encode(text) != await server.tokenize(text):
-            return PreflightCheck(
-                name,
-                "fail",
-                f"{tokenizer} and the server encode {text!r} differently",
-                "set models.prm.tokenizer to the served model's",
-            )
-    return PreflightCheck(name, "ok", "local and served agree")
-
-
-async def _sane_rewards(scorer: Scorer, name: str) -> PreflightCheck:
-    """Score a right solution and its prefixes; `score` itself rejects invalid rewards."""
-    rewards = [
-        (await scorer.score(_QUESTION, _STEPS[:count])).reward
-        for count in range(1, len(_STEPS) + 1)
-    ]
-    shown = ", ".join(f"{reward:.3f}" for reward in rewards)
-    if len(set(rewards)) == 1:
-        return PreflightCheck(
-            name,
-            "warning",
-            f"the same reward for different steps: {shown}",
-            "check that the checkpoint is trained, and of the configured kind",
-        )
-    return PreflightCheck(name, "ok", f"a right solution scores {shown}")
-
-
-async def _cold_and_warm(scorer: Scorer, server: Server, name: str) -> PreflightCheck:
-    """Score a long text that is in no cache, then again with its prefix cached."""
-    steps: Sequence[str] = [
-        f"{step} ({n})" for n in range(_LONG_PROBE_STEPS // 2) for step in _STEPS[:2]
-    ]
-    server.cache_salt = secrets.token_hex(16)
-    try:
-        cold = (await scorer.score(_QUESTION, steps)).reward
-        warm = (await scorer.score(_QUESTION, steps)).reward
-    finally:
-        server.cache_salt = None
-    if abs(cold - warm) > _SCORE_TOLERANCE:
-        return PreflightCheck(
-            name,
-            "fail",
-            f"the same input scored {cold:.3f} cold and {warm:.3f} with its prefix cached",
-            "start that server with --no-enable-prefix-caching",
-        )
-    return PreflightCheck(name, "ok", f"cold {cold:.4f}, warm {warm:.4f}")

@@ -119,8 +119,8 @@ def warn_of_earlier_names(config: Config, directory: Path) -> None:
             continue
         if earlier.tasks.questions is None and not differences(earlier, config):
             log.warning(
-                "%s: made by an older version, which named directories differently; rename it to %s "
-                "to continue it",
+                "%s: made by an older version, which named directories differently; rename it to "
+                "%s to continue it",
                 *(other, directory),
             )
 
