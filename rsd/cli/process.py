@@ -16,7 +16,7 @@ import typer
 
 from rsd.backends import leave_torch_out
 
-INTERRUPTED = "interrupted; finished solutions are kept, rerun the command to resume"
+INTERRUPTED = "interrupted; finished solutions are kept; rerun the command to resume"
 
 # A problem in flight has thousands of small objects and hardly a cycle. With Python's defaults,
 # garbage collection takes a quarter of a busy driver's time.
