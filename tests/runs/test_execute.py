@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 from cluster import PROBLEMS, Cluster
 
+from rsd.backends import Server, ServerInfo
+from rsd.config import ModelConfig
 from rsd.errors import ConfigError, RsdError
 from rsd.records import MANIFEST, TRAJECTORIES, RunRecord, read_run
 from rsd.runs import RunOutcome, execute, pending, regrade
+from rsd.types import Role
 
 
 def run(cluster: Cluster, *overrides: str) -> tuple[RunOutcome, RunRecord]:
@@ -35,6 +38,26 @@ def answers(record: RunRecord) -> dict[str, tuple[object, ...]]:
         key[1]: (t.response, t.stop_reason, [(s.source, s.text, s.reward) for s in t.steps])
         for key, t in record.trajectories.items()
     }
+
+
+def test_a_run_opens_each_server_once_and_asks_once_what_it_serves(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, described = [], []
+    init, info = Server.__init__, Server.info
+
+    def counted_init(server: Server, role: Role, config: ModelConfig) -> None:
+        opened.append(role)
+        init(server, role, config)
+
+    async def counted_info(server: Server) -> ServerInfo:
+        described.append(server.role)
+        return await info(server)
+
+    monkeypatch.setattr(Server, "__init__", counted_init)
+    monkeypatch.setattr(Server, "info", counted_info)
+    run(cluster, "tasks.limit=1")
+    assert sorted(opened) == sorted(described) == ["draft", "prm", "target"]
 
 
 def test_the_three_strategies_are_as_right_as_their_models(cluster: Cluster) -> None:
