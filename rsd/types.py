@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from rsd.kinds import AnswerKind
+
 Role = Literal["draft", "target", "prm"]
 ROLES: tuple[Role, ...] = ("draft", "target", "prm")
 
@@ -30,7 +32,8 @@ class StopReason(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One row of a benchmark. `level` is the benchmark's own difficulty label, if any;
-    `choices` are the texts of the options A, B, C ..., which `question` lists too."""
+    `choices` are the texts of the options A, B, C ..., which `question` lists too; `kind` is how
+    answers are read and compared."""
 
     task: str
     problem_id: str
@@ -38,19 +41,19 @@ class Problem:
     gold: str
     level: str | None = None
     choices: tuple[str, ...] = ()
+    kind: AnswerKind = AnswerKind.MATH
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a strategy decodes: the rendered `prompt` for the generators, the bare `question`
-    for the reward model, and the seed of this sample (None: unseeded). `task` and `choices`, the
-    texts of the options A, B, C ..., determine how answers are read and compared; task "" is
-    free-form mathematics."""
+    for the reward model, and the seed of this sample (None: unseeded). `kind` and `choices`, the
+    texts of the options A, B, C ..., determine how answers are read and compared."""
 
     prompt: str
     question: str
     seed: int | None = None
-    task: str = ""
+    kind: AnswerKind = AnswerKind.MATH
     choices: tuple[str, ...] = ()
 
 

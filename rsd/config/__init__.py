@@ -18,7 +18,7 @@ from rsd.config.models import (
     SpeculativeConfig,
     server_name,
 )
-from rsd.config.schema import Config, DecodingConfig, RunConfig, TasksConfig
+from rsd.config.schema import Config, DecodingConfig, RunConfig
 from rsd.config.strategies import (
     STRATEGY_KEYS,
     StrategyUses,
@@ -27,6 +27,7 @@ from rsd.config.strategies import (
     strategy_uses,
 )
 from rsd.config.sweep import Sweep, SweepPoint, load_sweep
+from rsd.config.tasks import HubSource, TaskDefinition, TasksConfig
 
 __all__ = [
     "STRATEGY_KEYS",
@@ -34,6 +35,7 @@ __all__ = [
     "DecodingConfig",
     "Doubt",
     "GatewayConfig",
+    "HubSource",
     "ModelConfig",
     "ModelsConfig",
     "RewardModelConfig",
@@ -43,6 +45,7 @@ __all__ = [
     "StrategyUses",
     "Sweep",
     "SweepPoint",
+    "TaskDefinition",
     "TasksConfig",
     "differing_keys",
     "doubts",

@@ -18,6 +18,7 @@ from rsd.config.gateway import GatewayConfig
 from rsd.config.models import ModelsConfig
 from rsd.config.strategies import STRATEGY_KEYS, WEIGHTING_KEYS, strategy_keys, strategy_uses
 from rsd.config.strict import PositiveInt, Share, Strict, UserPath
+from rsd.config.tasks import TasksConfig
 from rsd.prompts import TEMPLATES
 from rsd.types import ROLES, Role, Source
 
@@ -133,25 +134,6 @@ class DecodingConfig(Strict):
 
 _WEIGHTING_SPECIFIC = frozenset().union(*WEIGHTING_KEYS.values())
 _STRATEGY_SPECIFIC = {key for uses in STRATEGY_KEYS.values() for key in uses.keys} | {"options"}
-
-
-class TasksConfig(Strict):
-    """Which benchmarks, and where their files are."""
-
-    names: tuple[str, ...] = Field(min_length=1)
-    limit: PositiveInt | None = Field(None, description="at most the first N problems a task")
-    data_dir: UserPath = Path("data")
-    questions: dict[str, str] | None = Field(
-        None, description="SHA-256 of each benchmark's questions; rsd writes it"
-    )
-
-    @field_validator("names")
-    @classmethod
-    def _are_distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"{name} is named twice; each benchmark is asked once")
-        return names
 
 
 class RunConfig(Strict):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from rsd.grading.extract import MAX_SCANNED, extract
 from rsd.grading.groups import group_answers
-from rsd.grading.kinds import kind_of
 from rsd.grading.pool import GraderPool, verdict_on
-from rsd.grading.verdict import AnswerKind, Options, Verdict
+from rsd.grading.verdict import Options, Verdict
+from rsd.kinds import AnswerKind, kind_of
 
 __all__ = [
     "AnswerKind",
@@ -37,10 +37,13 @@ def is_correct(response: str, gold: str, task: str) -> bool:
     return verdict.correct is True
 
 
-def extract_answer(response: str, task: str, choices: tuple[str, ...] = ()) -> str | None:
+def extract_answer(
+    response: str, task: str, choices: tuple[str, ...] = (), *, kind: AnswerKind | None = None
+) -> str | None:
     """The answer that `response` states for a problem of `task`, or None if it states none.
-    `choices` are the texts of the problem's options A, B, C ..."""
-    found = extract(_text(response)[-MAX_SCANNED:], kind_of(task), choices)
+    `choices` are the texts of the problem's options A, B, C ...; `kind` overrides the kind of
+    answer that `task` has."""
+    found = extract(_text(response)[-MAX_SCANNED:], kind or kind_of(task), choices)
     return found.text if found else None
 
 

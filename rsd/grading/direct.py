@@ -14,7 +14,8 @@ from rsd.grading.extract import extract
 from rsd.grading.paper import quick_paper_verdict
 from rsd.grading.reading import answer_in_prose, is_broken
 from rsd.grading.rules import quick
-from rsd.grading.verdict import AnswerKind, Options, Verdict
+from rsd.grading.verdict import Options, Verdict
+from rsd.kinds import AnswerKind
 
 Judge = Callable[[str, str, AnswerKind, Options], tuple[bool, str] | None]
 """(answer, gold, kind, options) to whether they agree and by which rule; None: not decided."""

@@ -16,7 +16,7 @@ from rsd.grading.reply.letters import chosen
 from rsd.grading.reply.running import running
 from rsd.grading.reply.section import MAX_SCANNED, answer_section
 from rsd.grading.reply.statements import Extraction, stated
-from rsd.grading.verdict import AnswerKind
+from rsd.kinds import AnswerKind
 
 __all__ = ["MAX_SCANNED", "Extraction", "extract"]
 

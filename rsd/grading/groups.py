@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 
 from rsd.grading.pool import GraderPool
 from rsd.grading.verdict import Options
+from rsd.kinds import AnswerKind
 
 
 async def group_answers(
-    grader: GraderPool, answers: Sequence[str | None], task: str, choices: Sequence[str] = ()
+    grader: GraderPool, answers: Sequence[str | None], kind: AnswerKind, choices: Sequence[str] = ()
 ) -> list[list[int]]:
     """The positions of equivalent answers: each group ascending, and the groups in the order of
     their first members. None, no answer, is in no group.
@@ -29,7 +30,7 @@ async def group_answers(
             continue
         joined, apart = [answer], []
         for group in groups:
-            if await _belongs(grader, answer, group, task, choices):
+            if await _belongs(grader, answer, group, kind, choices):
                 joined += group
             else:
                 apart.append(group)
@@ -38,26 +39,26 @@ async def group_answers(
 
 
 async def equivalent(
-    grader: GraderPool, answer: str, other: str, task: str, choices: Sequence[str] = ()
+    grader: GraderPool, answer: str, other: str, kind: AnswerKind, choices: Sequence[str] = ()
 ) -> bool:
-    """Whether two answers to a problem of `task` are the same, however they are written.
+    """Whether two answers of a `kind` are the same, however they are written.
 
-    `choices` are the texts of its options A, B, C ... Raises `GradingError`.
+    `choices` are the texts of the problem's options A, B, C ... Raises `GradingError`.
     """
     options = Options(
         percent_scale=False, omitted_base=False, rounded_gold=0, choices=tuple(choices)
     )
     for given, wanted in ((answer, other), (other, answer)):
-        verdict = await grader.grade(rf"\boxed{{{given}}}", wanted, task, options=options)
+        verdict = await grader.grade(rf"\boxed{{{given}}}", wanted, "", kind=kind, options=options)
         if verdict.correct:
             return True
     return False
 
 
 async def _belongs(
-    grader: GraderPool, answer: str, group: Iterable[str], task: str, choices: Sequence[str]
+    grader: GraderPool, answer: str, group: Iterable[str], kind: AnswerKind, choices: Sequence[str]
 ) -> bool:
     for member in group:
-        if await equivalent(grader, answer, member, task, choices):
+        if await equivalent(grader, answer, member, kind, choices):
             return True
     return False

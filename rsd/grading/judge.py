@@ -12,7 +12,8 @@ from rsd.grading.reading import answer_in_prose, readings, tidy
 from rsd.grading.rules import quick
 from rsd.grading.symbolic import math_verify_says
 from rsd.grading.values import without_condition
-from rsd.grading.verdict import AnswerKind, Options
+from rsd.grading.verdict import Options
+from rsd.kinds import AnswerKind
 
 
 def judge(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[bool, str]:
@@ -26,6 +27,8 @@ def judge(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[b
     inner = None if answer_in_prose(gold) else answer_in_prose(answer)
     if verdict is not None and (verdict[0] or inner is None):
         return verdict
+    if kind is AnswerKind.TEXT and inner is not None:
+        return quick(inner, gold, kind, options) or (False, "text")
     right, rule = _by_rules(answer, gold, options)
     if right:
         return True, rule

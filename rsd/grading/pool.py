@@ -18,8 +18,8 @@ from typing import Any, Self
 from rsd.grading.client import START_SECONDS, Worker, WorkerCrash, WorkerTimeout
 from rsd.grading.direct import decide_directly
 from rsd.grading.extract import MAX_SCANNED
-from rsd.grading.kinds import kind_of
-from rsd.grading.verdict import AnswerKind, Options, Verdict
+from rsd.grading.verdict import Options, Verdict
+from rsd.kinds import AnswerKind, kind_of
 
 CALL_SECONDS = 4.3  # the longest synchronous call, the start of a worker included
 _RUNNING = max(2, min(8, os.cpu_count() or 2))

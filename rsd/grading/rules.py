@@ -8,7 +8,8 @@ from decimal import Decimal, InvalidOperation
 from rsd.grading.choices import gold_letter, is_label, letter_of
 from rsd.grading.normalize import MAX_ANSWER, fold_unicode, squeeze, unwrap
 from rsd.grading.values import undecorated
-from rsd.grading.verdict import AnswerKind, Options
+from rsd.grading.verdict import Options
+from rsd.kinds import AnswerKind
 
 _PLAIN = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?")
 _IN_ENGLISH = {
@@ -27,6 +28,8 @@ def quick(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[b
     answer, gold = undecorated(fold_unicode(answer)), undecorated(fold_unicode(gold))
     if answer.strip() == gold.strip() or squeeze(answer) == squeeze(gold):
         return True, "string"
+    if kind is AnswerKind.TEXT:
+        return _plain_text(answer) == _plain_text(gold), "text"
     if kind is AnswerKind.CHOICE and (wanted := gold_letter(gold)) is not None:
         letter = letter_of(answer, options.choices)
         if letter is None and options.choices:
@@ -50,6 +53,12 @@ def quick(answer: str, gold: str, kind: AnswerKind, options: Options) -> tuple[b
         if letter:
             return letter == small, "choice"
     return _words(answer, gold)
+
+
+def _plain_text(text: str) -> str:
+    """A text without case, markup, quotes, and punctuation at its ends."""
+    bare = re.sub(r"\\(?:text|mathrm|textbf)\s*\{([^{}]*)\}", r"\1", text)
+    return " ".join(bare.replace("$", " ").casefold().split()).strip(" .,;:!?\"'`*_")
 
 
 def _small_letter(text: str) -> str | None:

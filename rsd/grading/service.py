@@ -7,7 +7,8 @@ from typing import Any
 from rsd.grading.direct import DEFAULT, PAPER, decide
 from rsd.grading.judge import judge
 from rsd.grading.paper import paper_verdict
-from rsd.grading.verdict import AnswerKind, Options
+from rsd.grading.verdict import Options
+from rsd.kinds import AnswerKind
 
 
 def serve_job(job: list[Any]) -> dict[str, Any]:

@@ -3,15 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-
-
-class AnswerKind(StrEnum):
-    """What the gold answers of a benchmark are."""
-
-    NUMBER = "number"
-    MATH = "math"
-    CHOICE = "choice"
 
 
 @dataclass(frozen=True, slots=True)

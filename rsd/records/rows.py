@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from rsd.kinds import AnswerKind, kind_of
 from rsd.types import Role, Source, Step, StopReason, Trajectory, Usage
 
 Key = tuple[str, str, int]
@@ -113,6 +114,7 @@ class TrajectoryRecord(Record):
     question: str
     gold: str
     choices: tuple[str, ...] = ()
+    kind: AnswerKind = Field(default_factory=lambda earlier: kind_of(earlier["task"]))
     response: str
     stop_reason: StopReason
     steps: tuple[StepRecord, ...]
@@ -145,6 +147,7 @@ class TrajectoryRecord(Record):
             question=problem.question,
             gold=problem.gold,
             choices=problem.choices,
+            kind=problem.kind,
             response=trajectory.response,
             stop_reason=trajectory.stop_reason,
             steps=tuple(StepRecord.of(step) for step in trajectory.steps),

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from rsd.config import Config
 from rsd.errors import GradingError
-from rsd.grading import GraderPool, Options, Verdict, group_answers, kind_of
+from rsd.grading import GraderPool, Options, Verdict, group_answers
 from rsd.patience import cut, cuts
 from rsd.records import FAILED, CutGradeRecord, GradeRecord, Key, TrajectoryRecord
 from rsd.runs.store import RunStore
@@ -27,7 +27,9 @@ async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRec
     else:
         options = Options(choices=record.choices)
         try:
-            verdict = await grader.grade(record.response, record.gold, record.task, options=options)
+            verdict = await grader.grade(
+                record.response, record.gold, record.task, kind=record.kind, options=options
+            )
         except GradingError:
             raise
         except Exception as failure:
@@ -44,7 +46,7 @@ async def grade_record(grader: GraderPool, record: TrajectoryRecord) -> GradeRec
         how_paper=verdict.how_paper,
         gold=record.gold,
         choices=record.choices,
-        kind=kind_of(record.task),
+        kind=record.kind,
     )
 
 
@@ -118,7 +120,7 @@ async def _grouped(
 ) -> list[GradeRecord]:
     """The grades of one problem with their groups; `trajectory` is of any of its samples."""
     answers = [grade.prediction for grade in grades]
-    found = await group_answers(grader, answers, trajectory.task, trajectory.choices)
+    found = await group_answers(grader, answers, trajectory.kind, trajectory.choices)
     numbers = {i: min(grades[k].sample for k in group) for group in found for i in group}
     return [g.model_copy(update={"group": numbers.get(i)}) for i, g in enumerate(grades)]
 

@@ -78,7 +78,7 @@ async def decode_all(
                 prompt=render(template, problem.question),
                 question=problem.question,
                 seed=derive(seed, problem.task, problem.problem_id, sample),
-                task=problem.task,
+                kind=problem.kind,
                 choices=problem.choices,
             )
             count = _harmless(limiter.count)

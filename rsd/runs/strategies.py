@@ -23,8 +23,8 @@ class GradedAnswers:
 
     async def grouped(self, responses: Sequence[str], query: Query) -> list[list[int]]:
         """Lists of the positions of responses with equal answers, as in `Answers`."""
-        answers = [extract_answer(it, query.task, query.choices) for it in responses]
-        return await group_answers(self._grader, answers, query.task, query.choices)
+        answers = [extract_answer(it, "", query.choices, kind=query.kind) for it in responses]
+        return await group_answers(self._grader, answers, query.kind, query.choices)
 
 
 def connected_strategy(config: Config, backends: Backends, grader: GraderPool) -> Strategy:

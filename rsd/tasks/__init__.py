@@ -1,11 +1,14 @@
 """Benchmarks: where problems come from, how a question is asked, what the gold answer is.
 
-To add one, describe it in `word_problems`, `mathematics` or `multiple_choice` and name it in
-`registry`; `data_dir/<name>/test.jsonl` is then read as it is. `docs/benchmarks.md` lists them.
+`tasks.define` in a configuration describes one of your own. To add one to rsd, describe it in
+`word_problems`, `mathematics`, `competitions` or `multiple_choice` and name it in `registry`.
+`docs/benchmarks.md` lists them.
 """
 
+from rsd.tasks.define import completed
 from rsd.tasks.fetch import Fetched, fetch
-from rsd.tasks.load import get_task, is_local, load_problems, local_file
+from rsd.tasks.files import Table, read_table
+from rsd.tasks.load import get_task, load_problems, tasks_of
 from rsd.tasks.registry import TASKS
 from rsd.tasks.task import Hub, Task
 
@@ -13,10 +16,12 @@ __all__ = [
     "TASKS",
     "Fetched",
     "Hub",
+    "Table",
     "Task",
+    "completed",
     "fetch",
     "get_task",
-    "is_local",
     "load_problems",
-    "local_file",
+    "read_table",
+    "tasks_of",
 ]

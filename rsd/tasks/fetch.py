@@ -11,8 +11,9 @@ from typing import Any
 
 from rsd.errors import ConfigError
 from rsd.records import write_atomically
+from rsd.tasks.files import checksum_file
 from rsd.tasks.hub import hub_rows
-from rsd.tasks.load import checksum_file, get_task, local_file
+from rsd.tasks.task import Task
 
 Watch = Callable[[Iterable[dict[str, Any]], int], Iterable[dict[str, Any]]]
 """Passes rows through, `int` in all, and shows how far they are."""
@@ -28,13 +29,13 @@ class Fetched:
     replaced: str | None
 
 
-def fetch(name: str, data_dir: Path, watch: Watch) -> Fetched:
+def fetch(task: Task, data_dir: Path, watch: Watch) -> Fetched:
     """Write `data_dir/<name>/test.jsonl` from the hub, and its checksum beside it.
 
     The file appears whole or not at all. Raises `ConfigError` when the source cannot be loaded
     and `StoreError` when the file cannot be written.
     """
-    task, path = get_task(name), local_file(name, data_dir)
+    path = task.local_file(data_dir)
     rows = hub_rows(task, f"{path}: not fetched")
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in watch(rows, len(rows)))
     digest = sha256(text.encode()).hexdigest()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rsd.errors import ConfigError
+from rsd.tasks.files import Table
 from rsd.tasks.task import Hub, Task
 
 
@@ -38,12 +39,12 @@ def hub_rows(task: Task, missing: str) -> HubRows:
     absent = [name for name in hub.columns if name not in data.column_names]
     if absent:
         raise ConfigError(f"{hub.page}: no column {absent[0]!r} in {', '.join(data.column_names)}")
-    if len(data) != task.rows:
+    if task.rows is not None and len(data) != task.rows:
         raise ConfigError(
             f"{hub.page}: {len(data)} rows instead of the published {task.rows} of {task.name}; "
             f"put a file of the right ones at data_dir/{task.name}/test.jsonl"
         )
-    return HubRows(hub, data.select_columns(list(hub.columns)))
+    return HubRows(hub, data.select_columns(list(hub.columns)) if hub.columns else data)
 
 
 class HubRows:
@@ -55,6 +56,14 @@ class HubRows:
 
     def __len__(self) -> int:
         return len(self._data)
+
+    def table(self) -> Table:
+        """All rows, with the columns that rows of the local layout have."""
+        rows = list(self)
+        columns = dict.fromkeys(name for row in rows for name in row)
+        if not self._hub.columns:
+            columns = dict.fromkeys(self._data.column_names)
+        return Table(tuple(columns), rows, range(1, len(rows) + 1))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Rows of the local layout. A column that is null in a row is absent from it: tables

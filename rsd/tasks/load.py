@@ -1,56 +1,76 @@
-"""Reading the problems of a task: from `data_dir/<task>/test.jsonl`, else from the hub."""
+"""Reading the problems of a task: from its local file, else from the hub."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from hashlib import sha256
+import logging
+from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 
+from rsd.config import TasksConfig
 from rsd.errors import ConfigError
-from rsd.tasks.fields import Row, named
+from rsd.tasks.define import completed, defined
+from rsd.tasks.fields import Row
+from rsd.tasks.files import read_table
 from rsd.tasks.hub import hub_rows
 from rsd.tasks.registry import TASKS
 from rsd.tasks.task import Task
 from rsd.types import Problem
 
+ENTRY_POINTS = "rsd.tasks"
+"""The group of entry points by which a Python package brings tasks."""
+
+log = logging.getLogger(__name__)
+
 
 def get_task(name: str) -> Task:
-    """The task called `name`. Raises `ConfigError` naming the known ones."""
-    try:
+    """The built-in task called `name`, or that of an installed package. Raises `ConfigError` naming
+    the known ones."""
+    if name in TASKS:
         return TASKS[name]
-    except KeyError:
-        known = ", ".join(TASKS)
-        raise ConfigError(f"tasks.names: no task {name!r}; known: {known}") from None
+    brought = entry_points(group=ENTRY_POINTS)
+    if name not in brought.names:
+        known = ", ".join((*TASKS, *sorted(brought.names)))
+        raise ConfigError(f"tasks.names: no task {name!r}; known: {known}")
+    try:
+        task = brought[name].load()
+    except Exception as error:  # the package is not ours
+        raise ConfigError(f"tasks.names: {name}: {brought[name].value}: {error}") from error
+    if not isinstance(task, Task):
+        raise ConfigError(f"tasks.names: {name}: {brought[name].value} is no rsd.tasks.Task")
+    return task
 
 
-def local_file(name: str, data_dir: Path) -> Path:
-    """Where the rows of a task lie when they are local."""
-    return data_dir / name / "test.jsonl"
+def tasks_of(config: TasksConfig) -> Mapping[str, Task]:
+    """The tasks that a configuration names. One that it defines comes before a built-in one."""
+    return {
+        name: defined(name, config.define[name]) if name in config.define else get_task(name)
+        for name in config.names
+    }
 
 
-def checksum_file(path: Path) -> Path:
-    """Where the SHA-256 of a fetched file lies, in the format of `sha256sum`."""
-    return path.with_name(path.name + ".sha256")
-
-
-def load_problems(name: str, data_dir: Path, limit: int | None = None) -> list[Problem]:
+def load_problems(task: Task | str, data_dir: Path, limit: int | None = None) -> list[Problem]:
     """The first `limit` problems of a task, or all, in the order of their source.
 
     A row's own id is its problem id, else its position. Raises `ConfigError` when the source is
     absent, unreadable or without rows, any row cannot be read or has the id of another, or a
     fetched file is no longer what was fetched.
     """
-    task = get_task(name)
-    path = local_file(name, data_dir)
-    if is_local(name, data_dir):
-        where, rows = str(path), read_rows(path)
+    task = get_task(task) if isinstance(task, str) else task
+    path = task.local_file(data_dir)
+    if task.is_local(data_dir):
+        where, table = str(path), read_table(path)
     else:
-        rows = enumerate(hub_rows(task, f"{path}: no such file"), start=1)
-        where = f"hub data set of {name}"
+        where = f"hub data set of {task.name}"
+        table = hub_rows(task, f"{path}: no such file").table()
+    if not table.rows:
+        raise ConfigError(f"{where}: it has no rows")
+    task = completed(task, table)
+    if task.definition is not None and task.definition.guesses:
+        log.warning("%s: guessed %s; tasks.define.%s says otherwise", where, task.about, task.name)
     problems: list[Problem] = []
     lines: dict[str, int] = {}
-    for position, (line, row) in enumerate(rows):
+    for position, (line, row) in enumerate(zip(table.lines, table.rows, strict=True)):
         problem = _problem(task, row, position, f"{where}:{line}")
         if (first := lines.setdefault(problem.problem_id, line)) != line:
             raise ConfigError(
@@ -58,60 +78,7 @@ def load_problems(name: str, data_dir: Path, limit: int | None = None) -> list[P
                 f"give each row its own"
             )
         problems.append(problem)
-    if not problems:
-        raise ConfigError(f"{where}: it has no rows")
     return problems[:limit]
-
-
-def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """The rows of a local file with their lines, from 1, held against its checksum if it was
-    fetched. A column that is null in a row is absent from it."""
-    try:
-        content = path.read_bytes()
-        _verify(path, content)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-        except UnicodeDecodeError as error:
-            raise ConfigError(
-                f"{path}:{number}: not UTF-8 (byte {error.start + 1} of the line); save it as UTF-8"
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(
-                f"{path}:{number}: not JSON: {error}; write one object a line"
-            ) from None
-        if not isinstance(row, dict):
-            raise ConfigError(
-                f"{path}:{number}: expected an object, got {named(row)}; write one object a line"
-            )
-        yield number, {name: value for name, value in row.items() if value is not None}
-
-
-def is_local(name: str, data_dir: Path) -> bool:
-    """Whether the rows of a task lie in `data_dir`. Raises `ConfigError` where nobody may look."""
-    path = local_file(name, data_dir)
-    try:
-        return path.exists()
-    except OSError as error:  # its directory may not be searched
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"{path}: cannot be read: {error.strerror}")
-
-
-def _verify(path: Path, content: bytes) -> None:
-    sums = checksum_file(path)
-    digest = sha256(content).hexdigest().encode()
-    if sums.exists() and sums.read_bytes().split()[:1] != [digest]:
-        raise ConfigError(
-            f"{path}: not what was fetched: its SHA-256 is not the one in {sums.name}; fetch it "
-            f"again with --force, or delete {sums.name} if the change is meant"
-        )
 
 
 def _problem(task: Task, row: Row, position: int, where: str) -> Problem:

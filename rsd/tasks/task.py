@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from rsd.config import TaskDefinition
+from rsd.errors import ConfigError
+from rsd.kinds import AnswerKind
 from rsd.tasks.fields import Row, as_text
 from rsd.tasks.options import LETTERS
 from rsd.types import Problem
@@ -27,18 +31,22 @@ def _no_choices(row: Row) -> tuple[str, ...]:
     return ()
 
 
+def _unread(row: Row) -> str:
+    raise NotImplementedError("the columns of a defined task are not known yet")
+
+
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """A data set on the Hugging Face hub, at one commit.
+    """A data set on the Hugging Face hub, at the commit `revision` (None: the newest).
 
     `config` names its configuration, or else `file` its data file. Of its rows `columns` are
-    taken; `as_local` makes a row of the local layout out of these. A `gated` one is open only to
-    those who have accepted its terms.
+    taken, or all; `as_local` makes a row of the local layout out of these. A `gated` one is open
+    only to those who have accepted its terms.
     """
 
     path: str
     split: str
-    revision: str
+    revision: str | None
     columns: tuple[str, ...]
     config: str | None = None
     file: str | None = None
@@ -56,20 +64,39 @@ class Task:
 
     `text`, `choices`, `gold`, `level` and `own_id` read one row of the local layout; they raise
     `KeyError` when a column is missing, and `ValueError` when its value cannot be meant. `rows` is
-    the published number of test rows, `answers` what its gold answers are, in words.
+    the published number of test rows (None: unknown), `answers` what its gold answers are, in
+    words, and `kind` how they are compared.
+
+    Rows come from `file`, or `data_dir/<name>/test.jsonl`, or the hub. One that a configuration
+    defines (`definition`) gets its readers when its columns are known (`rsd.tasks.define`).
     """
 
     name: str
     about: str
-    rows: int
+    rows: int | None
     answers: str
     licence: str
     hub: Hub | None
-    text: Callable[[Row], str]
-    gold: Callable[[Row], str]
+    text: Callable[[Row], str] = _unread
+    gold: Callable[[Row], str] = _unread
     choices: Callable[[Row], tuple[str, ...]] = _no_choices
     level: Callable[[Row], str | None] = _none
     own_id: Callable[[Row], object] = _own_id
+    kind: AnswerKind = AnswerKind.MATH
+    file: Path | None = None
+    definition: TaskDefinition | None = None
+
+    def local_file(self, data_dir: Path) -> Path:
+        """Where its rows lie when they are local."""
+        return self.file or data_dir / self.name / "test.jsonl"
+
+    def is_local(self, data_dir: Path) -> bool:
+        """Whether its rows are local. Raises `ConfigError` where nobody may look."""
+        path = self.local_file(data_dir)
+        try:
+            return self.file is not None or path.exists()
+        except OSError as error:  # its directory may not be searched
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
 
     def question(self, row: Row) -> str:
         """The question as a model sees it, its choices on a line of their own."""
@@ -101,4 +128,5 @@ class Task:
             gold=gold,
             level=self.level(row),
             choices=self.choices(row),
+            kind=self.kind,
         )

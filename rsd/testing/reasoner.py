@@ -8,15 +8,14 @@ from a wrong step ends at a wrong answer. The reward model sees wrong steps.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2s
 from pathlib import Path
 
 from rsd.errors import ConfigError
 from rsd.protocols import Sampling
-from rsd.tasks import get_task, local_file
+from rsd.tasks import Task, completed, get_task, read_table
 
 _SEPARATOR = "\n\n"
 _CHAT = re.compile(r".*<\|im_start\|>user\n(.*?)<\|im_end\|>\n<\|im_start\|>assistant\n", re.S)
@@ -83,24 +82,26 @@ class ToyReasoner:
         return self._solutions.get(question.strip()) or _made_up(question)
 
 
-def load_solutions(names: Sequence[str], data_dir: Path) -> dict[str, list[str]]:
-    """Worked solutions by question, from the local files of the named benchmarks.
+def load_solutions(tasks: Iterable[Task | str], data_dir: Path) -> dict[str, list[str]]:
+    """Worked solutions by question, from the local files of benchmarks.
 
     Empty where there is no file, or where its rows have no worked solution ending in the gold
     value. Raises `ConfigError` for a file that cannot be read.
     """
     solutions: dict[str, list[str]] = {}
-    for name in names:
-        task, path = get_task(name), local_file(name, data_dir)
+    for task in tasks:
+        task = get_task(task) if isinstance(task, str) else task
+        path = task.local_file(data_dir)
+        if not path.exists():
+            continue
+        table = read_table(path)
+        task = completed(task, table)
         try:
-            rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
-            for row in rows:
+            for row in table.rows:
                 worked = str(row.get("solution", row.get("answer", "")))
                 solutions[task.question(row)] = worked_steps(worked, task.gold(row))
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise ConfigError(f"{path}: not rows of {name}: {error!r}") from error
+        except (ValueError, KeyError) as error:
+            raise ConfigError(f"{path}: not rows of {task.name}: {error!r}") from error
     return solutions
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rsd.decoding import BestOfN, Limits, MajorityVote, Rules
 from rsd.decoding.seeds import derive
+from rsd.kinds import AnswerKind
 from rsd.protocols import Sampling
 from rsd.testing import ScriptedGenerator, ScriptedScorer
 from rsd.types import Query, Step, StopReason
@@ -58,7 +59,7 @@ def vote(*solutions: list[str], answers: Numbers | None = None) -> list[Step]:
         candidates=len(solutions),
         rules=Rules(SHORT, WARM),
     )
-    return run(collect(strategy, Query(PROMPT, "Q", seed=SEED, task="halves")))
+    return run(collect(strategy, Query(PROMPT, "Q", seed=SEED, kind=AnswerKind.NUMBER)))
 
 
 def test_equivalent_answers_vote_together_and_the_first_of_them_is_the_response() -> None:
@@ -72,7 +73,7 @@ def test_equivalent_answers_vote_together_and_the_first_of_them_is_the_response(
         (1, 1, None),
     ]
     assert [s.candidate for s in steps if not s.accepted] == [0, 2, 3, 4]
-    assert [query.task for query in answers.asked] == ["halves"]
+    assert [query.kind for query in answers.asked] == [AnswerKind.NUMBER]
 
 
 def test_solutions_without_an_answer_do_not_vote() -> None:

@@ -16,6 +16,7 @@ from tempfile import mkdtemp
 from unittest.mock import patch
 
 from fuzz.gateway_target import gateway_body
+from rsd.grading.kinds import kind_of
 
 from rsd.backends import answers, parse_metrics
 from rsd.config import load, load_sweep
@@ -23,7 +24,6 @@ from rsd.errors import ConfigError, RsdError, StoreError, UnusableAnswerError
 from rsd.grading import Options, extract_answer, is_correct
 from rsd.grading.direct import Decision, decide_directly
 from rsd.grading.extract import MAX_SCANNED
-from rsd.grading.kinds import kind_of
 from rsd.grading.service import serve_job
 from rsd.records import GradeRecord, Manifest, TrajectoryRecord, read_lines
 from rsd.tasks import TASKS

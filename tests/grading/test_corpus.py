@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rsd.grading.kinds import kind_of
 
 from rsd.grading import judge as judge_module
 from rsd.grading.extract import extract
 from rsd.grading.judge import judge
-from rsd.grading.kinds import kind_of
 from rsd.grading.paper import paper_verdict
 from rsd.grading.verdict import Options
 

@@ -3,7 +3,7 @@
 import pytest
 
 from rsd.grading.extract import Extraction, extract
-from rsd.grading.verdict import AnswerKind
+from rsd.kinds import AnswerKind
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from rsd.grading.judge import judge
 from rsd.grading.paper import quick_paper_verdict
 from rsd.grading.pool import verdict_on
 from rsd.grading.screen import is_safe
-from rsd.grading.verdict import AnswerKind, Options
+from rsd.grading.verdict import Options
+from rsd.kinds import AnswerKind
 
 HOSTILE = {
     "tower": r"\boxed{9^{9^{9^{9}}}}",

@@ -9,7 +9,7 @@ from rsd.grading.reply.section import Section, answer_section, without_talk
 from rsd.grading.units import conversion, is_unit, unit_key
 from rsd.grading.values import spellings, without_condition
 from rsd.grading.values.numerals import number_in_words, with_multipliers
-from rsd.grading.verdict import AnswerKind
+from rsd.kinds import AnswerKind
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rsd.grading.kinds import kind_of
 
 from rsd.grading import judge as judge_module
 from rsd.grading.extract import extract
 from rsd.grading.judge import judge
-from rsd.grading.kinds import kind_of
 from rsd.grading.verdict import Options
 
 OWN = Path(__file__).with_name("replies.jsonl")

@@ -2,9 +2,11 @@
 
 import pytest
 
+from rsd.grading import grade
 from rsd.grading.extract import extract
 from rsd.grading.judge import judge
-from rsd.grading.verdict import AnswerKind, Options
+from rsd.grading.verdict import Options
+from rsd.kinds import AnswerKind
 
 RIGHT = [
     # text and choices
@@ -250,3 +252,19 @@ def test_an_option_is_named_by_its_letter_its_text_or_its_value(
 def test_math_verify_decides_what_the_parser_does_not_read() -> None:
     correct, rule = judge(r"\lim_{x \to 0} x", r"\lim_{x \to 0} 2x", AnswerKind.MATH, Options())
     assert (correct, rule) == (True, "math-verify")
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "correct"),
+    [
+        (r"So the capital is \boxed{\text{Paris}}.", "Paris", True),
+        ("The answer is **paris**.", "Paris", True),
+        (r"\boxed{New  York}", "new york", True),
+        (r"\boxed{Lyon}", "Paris", False),
+        (r"\boxed{7.0}", "7", False),  # a text is no number
+        (r"\boxed{1/2}", "0.5", False),
+        ("I do not know.", "Paris", False),
+    ],
+)
+def test_texts_are_compared_as_texts(response: str, gold: str, correct: bool) -> None:
+    assert grade(response, gold, "mine", kind=AnswerKind.TEXT).correct is correct

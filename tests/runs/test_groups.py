@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rsd.analysis import compute
 from rsd.grading import GraderPool, Options, extract_answer
 from rsd.grading.groups import equivalent
+from rsd.kinds import AnswerKind
 from rsd.records import GRADES, GradeRecord, TrajectoryRecord, read_lines, read_run
 from rsd.runs import execute, regrade
 from rsd.runs.grading import _grouped, group_samples
@@ -106,8 +107,8 @@ def test_equivalence_is_the_same_both_ways() -> None:
         async with GraderPool(workers=1) as grader:
             return [
                 (
-                    await equivalent(grader, a, b, "math500"),
-                    await equivalent(grader, b, a, "math500"),
+                    await equivalent(grader, a, b, AnswerKind.MATH),
+                    await equivalent(grader, b, a, AnswerKind.MATH),
                 )
                 for a, b in pairs
             ]
@@ -154,8 +155,10 @@ class Related:
     def __init__(self, relation: set[frozenset[str]]) -> None:
         self.relation = relation
 
-    async def grade(self, response: str, gold: str, task: str, *, options: Options) -> Any:
-        assert options.choices == CHOICES
+    async def grade(
+        self, response: str, gold: str, task: str, *, kind: AnswerKind, options: Options
+    ) -> Any:
+        assert (kind, options.choices) == (AnswerKind.CHOICE, CHOICES)
         answer = response.removeprefix(r"\boxed{").removesuffix("}")
         return SimpleNamespace(correct=frozenset((answer, gold)) in self.relation)
 
@@ -177,7 +180,7 @@ def test_majority_and_maj_at_k_count_the_same_votes(
 ) -> None:
     grader = cast(GraderPool, Related(relation))
     responses = [RESPONSES[answer] for answer in answers]
-    query = Query("", "How far?", task="aqua", choices=CHOICES)
+    query = Query("", "How far?", kind=AnswerKind.CHOICE, choices=CHOICES)
     voted = asyncio.run(GradedAnswers(grader).grouped(responses, query))
     assert voted == stored_groups(grader, responses)
     turned = asyncio.run(GradedAnswers(grader).grouped(responses[::-1], query))

@@ -13,6 +13,7 @@ from rsd.backends import Backends
 from rsd.config import Config, load, strategy_uses
 from rsd.errors import ConfigError
 from rsd.grading import GraderPool
+from rsd.kinds import AnswerKind, kind_of
 from rsd.records import TRAJECTORIES, RunRecord, read_run
 from rsd.runs import execute
 from rsd.runs.strategies import GradedAnswers, connected_strategy
@@ -81,7 +82,9 @@ def test_answers_are_compared_as_the_grader_does(
     async def compare() -> bool:
         async with GraderPool(workers=1) as grader:
             responses = [rf"\boxed{{{answer}}}", rf"\boxed{{{other}}}"]
-            groups = await GradedAnswers(grader).grouped(responses, Query("", "", task=task))
+            groups = await GradedAnswers(grader).grouped(
+                responses, Query("", "", kind=kind_of(task))
+            )
             return groups == [[0, 1]]
 
     assert asyncio.run(compare()) is same
@@ -89,7 +92,7 @@ def test_answers_are_compared_as_the_grader_does(
 
 def test_a_letter_and_the_text_of_its_option_are_one_answer() -> None:
     """maj@k knew the options, and `majority` did not: they grouped the same samples differently."""
-    query = Query("", "", task="aqua", choices=("12 km", "15 km", "18 km"))
+    query = Query("", "", kind=AnswerKind.CHOICE, choices=("12 km", "15 km", "18 km"))
     responses = [
         r"\boxed{A}",
         r"\boxed{B}",

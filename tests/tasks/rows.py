@@ -152,6 +152,33 @@ ROWS: dict[str, tuple[dict[str, Any], Expected]] = {
         },
         ("Which?\nAnswer Choices: (A) 5(√3 + 1) (B) 6 (C) A) (D) 8 (E) None of these", "A"),
     ),
+    **dict.fromkeys(
+        ("aime25", "aime26"),
+        ({"problem_idx": 3, "problem": "How far?", "answer": "027"}, ("How far?", "027")),
+    ),
+    **dict.fromkeys(
+        ("hmmt_feb25", "hmmt_nov25", "hmmt_feb26", "brumo25"),
+        (
+            {"problem_idx": 3, "problem": "How far?", "answer": r"$\frac{1}{2}$"},
+            ("How far?", r"\frac{1}{2}"),
+        ),
+    ),
+    "beyond_aime": ({"problem": "How far?", "answer": 27}, ("How far?", "27")),
+    "imo_answerbench": (
+        {"Problem ID": "a-1", "Problem": "Find all.", "Short Answer": "$3$", "Category": "Algebra"},
+        ("Find all.", "3"),
+    ),
+    **dict.fromkeys(
+        ("olymmath_easy", "olymmath_hard"),
+        (
+            {"unique_id": "H-1", "problem": "Find it.", "answer": r"$\sqrt{2}$", "subject": "A"},
+            ("Find it.", r"\sqrt{2}"),
+        ),
+    ),
+    "omni_math": (
+        {"problem": "Find it.", "answer": "$2^n$", "difficulty": 8.5, "source": "imo"},
+        ("Find it.", "2^n"),
+    ),
 }
 
 GPQA_ON_THE_HUB = {

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tasks.rows import ROWS as MADE_UP
 
 from rsd.errors import ConfigError
 from rsd.tasks import TASKS, load_problems
+from rsd.tasks.competitions import COMPETITIONS
 from rsd.types import Problem
 
 Row = dict[str, Any]
@@ -37,16 +39,19 @@ ROWS: dict[str, Row] = {
     | {"answer": "3", "grade": 2},
     "sat_math": {"id": "a", "question": "q", "options": "A) 1 B) 2 C) 3", "Answer": "B"},
     "aqua": {"question": "q", "options": ["A)1", "B)2"], "correct": "B"},
+    **{task.name: MADE_UP[task.name][0] for task in COMPETITIONS},
 }
 ABSURD = (float("nan"), float("inf"), -float("inf"), True, {}, {"a": {}}, [["q"]], [{"b": 1}])
-QUESTIONS = {"question", "problem", "input"}
+QUESTIONS = {"question", "problem", "Problem", "input"}
+UNREAD = {"subject", "source", "Category"}
+GOLDS = ("answer", "Answer", "Short Answer", "target", "solution")
 LISTS = {"choices", "options", "final_answer"}
 LETTERS = {name for name, task in TASKS.items() if task.answers == "letter"}
 
 
 def cases() -> Iterator[tuple[str, str, Any]]:
     for task, row in ROWS.items():
-        for column in row:
+        for column in row.keys() - UNREAD:
             yield from ((task, column, value) for value in ABSURD)
             if column not in LISTS:
                 yield task, column, ["q"]
@@ -59,7 +64,7 @@ def cases() -> Iterator[tuple[str, str, Any]]:
             answer = "answer" if "answer" in row else "Answer" if "Answer" in row else "correct"
             yield from ((task, answer, value) for value in (4, -1, 1.5, "E", "", "B or C", "-1"))
         elif task not in ("olympiadbench", "tabmwp"):
-            gold = next(name for name in ("answer", "Answer", "target", "solution") if name in row)
+            gold = next(name for name in GOLDS if name in row)
             texts = ("NaN", "-inf", "Infinity") if gold != "solution" else (r"\boxed{nan}",)
             yield from ((task, gold, value) for value in texts)
 

@@ -8,12 +8,18 @@ from dataclasses import asdict
 import pytest
 
 from rsd.grading import GraderPool
+from rsd.kinds import AnswerKind
 from rsd.records import TrajectoryRecord
 from rsd.runs.grading import grade_record
 from rsd.types import Problem, StopReason, Trajectory
 
 PROBLEM = Problem(
-    "sat_math", "0", "Which? ...", "B", choices=("0.44", "0.56", "Exactly one", "1.80")
+    "sat_math",
+    "0",
+    "Which? ...",
+    "B",
+    choices=("0.44", "0.56", "Exactly one", "1.80"),
+    kind=AnswerKind.CHOICE,
 )
 
 

@@ -13,6 +13,7 @@ import typer
 from rsd.cli.options import Overrides
 from rsd.config import Config, load, server_name
 from rsd.errors import ConfigError
+from rsd.tasks import tasks_of
 from rsd.testing.reasoner import ToyReasoner, load_solutions
 from rsd.testing.tokenizers import CheckpointTokenizer
 from rsd.types import ROLES, Role
@@ -56,7 +57,7 @@ async def _serve(config: Config) -> None:
         raise ConfigError(
             f"models.prm.kind: rsd mock imitates skywork only, not {config.models.prm.kind}"
         )
-    reasoner = ToyReasoner(load_solutions(config.tasks.names, config.tasks.data_dir))
+    reasoner = ToyReasoner(load_solutions(tasks_of(config.tasks).values(), config.tasks.data_dir))
     async with AsyncExitStack() as stack:
         for role in ROLES:
             model = config.models.role(role)

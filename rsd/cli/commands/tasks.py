@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,23 +12,42 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
+from rsd.config import load
 from rsd.errors import ConfigError
-from rsd.tasks import TASKS, Fetched, Task, fetch, get_task, local_file
+from rsd.tasks import TASKS, Fetched, Task, completed, fetch, get_task, read_table, tasks_of
 
-DataDir = Annotated[Path, typer.Option(help="where local benchmark files are")]
 _DATA = Path("data")
 _COLUMNS = ("task", "rows", "answers", "source", "licence", "about")
 
 tasks = typer.Typer(help="The benchmarks: list them, fetch them.", invoke_without_command=True)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """The benchmarks that a call knows by name, and where their local files are."""
+
+    tasks: Mapping[str, Task]
+    data_dir: Path
+
+
 @tasks.callback()
-def list_tasks(context: typer.Context, data_dir: DataDir = _DATA) -> None:
+def list_tasks(
+    context: typer.Context,
+    data_dir: Annotated[Path | None, typer.Option(help="where local benchmark files are")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="list those of a configuration, your own included")
+    ] = None,
+) -> None:
     """List the benchmarks: rows, kind of answer, where they come from, what is present."""
+    named = load(config).tasks if config else None
+    known = _Known(
+        tasks_of(named) if named else TASKS, data_dir or (named.data_dir if named else _DATA)
+    )
+    context.obj = known
     if context.invoked_subcommand is not None:
-        context.obj = data_dir
         return
-    lines = [_COLUMNS, *(_line(task, data_dir) for task in TASKS.values())]
+    listed = [_read(task, known.data_dir) for task in known.tasks.values()]
+    lines = [_COLUMNS, *(_line(task, known.data_dir) for task in listed)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(_COLUMNS))]
     for line in lines:
         cells = [
@@ -47,18 +67,18 @@ def fetch_tasks(
     force: Annotated[bool, typer.Option("--force", help="replace files that exist")] = False,
 ) -> None:
     """Write local files from the Hugging Face hub, each with its SHA-256 beside it."""
-    data_dir = data_dir or context.obj
-    for name in names:
-        get_task(name)
+    known: _Known = context.obj
+    data_dir = data_dir or known.data_dir
+    chosen = [known.tasks[name] if name in known.tasks else get_task(name) for name in names]
     failed = False
-    for name in names:
-        path = local_file(name, data_dir)
+    for task in chosen:
+        name, path = task.name, task.local_file(data_dir)
         if path.exists() and not force:
             typer.echo(f"{name}: {path} exists and is kept; --force replaces it")
             continue
         typer.echo(f"{name}: asking the hub", err=True)
         try:
-            typer.echo(_said(name, fetch(name, data_dir, partial(_watched, name))))
+            typer.echo(_said(name, fetch(task, data_dir, partial(_watched, name))))
         except ConfigError as error:
             failed = True
             typer.echo(f"rsd: {error}", err=True)
@@ -68,12 +88,21 @@ def fetch_tasks(
 
 def _line(task: Task, data_dir: Path) -> tuple[str, ...]:
     source = _source(task, data_dir)
-    return (task.name, str(task.rows), task.answers, source, task.licence, task.about)
+    return (task.name, str(task.rows or "?"), task.answers, source, task.licence, task.about)
+
+
+def _read(task: Task, data_dir: Path) -> Task:
+    """A defined task with its columns, if its rows are local."""
+    if task.definition is None or not task.is_local(data_dir):
+        return task
+    return completed(task, read_table(task.local_file(data_dir)))
 
 
 def _source(task: Task, data_dir: Path) -> str:
-    path = local_file(task.name, data_dir)
+    path = task.local_file(data_dir)
     try:
+        if task.definition is not None and task.is_local(data_dir):
+            return str(path)
         with path.open("rb") as file:
             present = sum(1 for line in file if line.strip())
         return f"{path} ({present} rows)"

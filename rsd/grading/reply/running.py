@@ -10,7 +10,7 @@ from rsd.grading.reply.section import without_talk
 from rsd.grading.reply.statements import MATH_SPAN, Extraction, plain
 from rsd.grading.values.numerals import MULTIPLIER, NUMBER_WORDS, number_in_words
 from rsd.grading.values.phrases import bound, named_set
-from rsd.grading.verdict import AnswerKind
+from rsd.kinds import AnswerKind
 
 _MAX_READ = 6_000
 _FENCE = re.compile(r"\s*```\w*\n(.*?)\n?```\s*", re.DOTALL)

@@ -13,15 +13,13 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from rsd.config import Config, differing_keys, load
 from rsd.errors import ConfigError
-from rsd.grading import kind_of
 from rsd.records import CONFIG, GradeRecord, Key, TrajectoryRecord
-from rsd.tasks import is_local, load_problems, local_file
+from rsd.tasks import Task, load_problems, tasks_of
 from rsd.types import Problem
 
 log = logging.getLogger(__name__)
@@ -32,19 +30,20 @@ Problems = Mapping[str, list[Problem]]
 
 def load_all(config: Config) -> Problems:
     """All problems of the benchmarks of `config`. Raises `ConfigError` where one cannot be read."""
-    return {name: _problems(name, config.tasks.data_dir) for name in config.tasks.names}
+    data_dir = config.tasks.data_dir
+    return {name: _problems(task, data_dir) for name, task in tasks_of(config.tasks).items()}
 
 
 def load_local(config: Config) -> Problems:
     """As `load_all`, but only the files in `tasks.data_dir`, without the hub; a warning names each
     benchmark without a file. Raises `ConfigError` where one cannot be read."""
     data_dir = config.tasks.data_dir
-    there = [name for name in config.tasks.names if is_local(name, data_dir)]
-    for name in config.tasks.names:
-        if name not in there:
-            path = local_file(name, data_dir)
-            log.warning("%s: no such file; %s is graded with its stored gold answers", path, name)
-    return {name: _problems(name, data_dir) for name in there}
+    tasks = tasks_of(config.tasks)
+    there = {name: task for name, task in tasks.items() if task.is_local(data_dir)}
+    for name in tasks.keys() - there:
+        path = tasks[name].local_file(data_dir)
+        log.warning("%s: no such file; %s is graded with its stored gold answers", path, name)
+    return {name: _problems(task, data_dir) for name, task in there.items()}
 
 
 def identified(config: Config, problems: Problems | None = None) -> Config:
@@ -81,7 +80,7 @@ def update_gold(
         if grade is not None and (what := _what_changed(record, grade, problem)):
             outdated[key] = what
         trajectories[key] = record.model_copy(
-            update={"gold": problem.gold, "choices": problem.choices}
+            update={"gold": problem.gold, "choices": problem.choices, "kind": problem.kind}
         )
     changed = {(task, problem_id): what for (task, problem_id, _), what in outdated.items()}
     for (task, what), count in Counter((key[0], what) for key, what in changed.items()).items():
@@ -144,22 +143,26 @@ def _what_changed(record: TrajectoryRecord, grade: GradeRecord, problem: Problem
         return "gold answer"
     if record.choices != problem.choices:
         return "set of choices"
-    kind = kind_of(problem.task)
-    return "kind of answer" if grade.kind not in (None, kind) else None
+    return "kind of answer" if grade.kind not in (None, problem.kind) else None
 
 
-def _problems(name: str, data_dir: Path) -> list[Problem]:
+def _problems(task: Task, data_dir: Path) -> list[Problem]:
     """The problems of a benchmark. A local file is read again only if it has changed, since a sweep
     needs it for each point."""
-    if not is_local(name, data_dir):
-        return load_problems(name, data_dir)
-    stat = local_file(name, data_dir).stat()
-    return _read_once(name, data_dir, stat.st_mtime_ns, stat.st_size)
+    if not task.is_local(data_dir):
+        return load_problems(task, data_dir)
+    path = task.local_file(data_dir)
+    try:
+        stat = path.stat()
+    except OSError:
+        return load_problems(task, data_dir)  # raises the error that names the file
+    key = (task.name, str(path), stat.st_mtime_ns, stat.st_size, task.definition)
+    if key not in _READ:
+        _READ[key] = load_problems(task, data_dir)
+    return _READ[key]
 
 
-@lru_cache(maxsize=64)
-def _read_once(name: str, data_dir: Path, *_version: int) -> list[Problem]:
-    return load_problems(name, data_dir)
+_READ: dict[tuple[object, ...], list[Problem]] = {}
 
 
 def _checksum(problems: Iterable[Problem]) -> str:
