@@ -187,7 +187,7 @@ def test_gold_choices_and_kind_are_what_a_grade_is_of(
 ) -> None:
     record, grade = solved(kind=kind)
     trajectories = {record.key: record.against(grade)}
-    problems = {"gpqa": [Problem("gpqa", "1", "q", gold, "another level", choices)]}
+    problems = {"gpqa": [Problem("gpqa", "1", "q", gold, "another level", choices, "choice")]}
     outdated = update_gold(problems, trajectories, {grade.key: grade})
     assert outdated == ({record.key} if message else set())
     assert [r.getMessage() for r in caplog.records] == ([message] if message else [])
