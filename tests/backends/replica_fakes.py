@@ -18,6 +18,7 @@ class Server:
         self.role = "draft"
         self.config = SimpleNamespace(served_name="m", endpoint=name)
         self.serves = info
+        self.first_info: ServerInfo | None = None
         self.failure: RsdError | None = None
         self.asked = 0
         self.looks = 0
