@@ -28,7 +28,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from rsd.config import Config, load
-from rsd.runs import manifest
+from rsd.runs.store import manifest
 from rsd.serving import build, running
 from rsd.types import ROLES, Role
 

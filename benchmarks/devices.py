@@ -19,7 +19,7 @@ from rsd.decoding.acceptance import step as threshold
 from rsd.prompts import render
 from rsd.protocols import Generator, Sampling, Scorer
 from rsd.records import TrajectoryRecord
-from rsd.runs.concurrency import Places
+from rsd.runs.concurrency import ConcurrencyLimiter
 from rsd.runs.runner import decode_all
 from rsd.testing import ByteTokenizer, ScriptedGenerator, ScriptedScorer
 from rsd.testing.simulated import (
@@ -264,7 +264,7 @@ async def by_rsd(
         template="qwen25-math-cot",
         join="\n\n".join,
         seed=0,
-        places=Places(in_flight),
+        limiter=ConcurrencyLimiter(in_flight),
         on_graded=lambda trajectory, grade: None,
     )
     if failed := [t.error for t in store.trajectories if t.error]:

@@ -23,7 +23,7 @@ from rsd.testing.proxy import Schedule
 pytestmark = pytest.mark.timeout(120)  # no hang
 
 IN_FLIGHT = 3
-RESUMES = "rsd: interrupted; what was finished is kept, the same command resumes"
+RESUMES = "rsd: interrupted; finished solutions are kept; rerun the command to resume"
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def test_with_fail_a_lost_server_costs_its_problems_and_no_others(
     assert 0 < failed < PROBLEMS
     assert len(run.trajectories) == len(run.grades) == PROBLEMS
     assert ended.code == 1
-    assert f"{failed} of {PROBLEMS} solutions failed; the same command tries them" in ended.told
+    assert f"{failed} of {PROBLEMS} solutions failed; rerun the command to try them" in ended.told
     assert f"{failed} failed" in ended.told
     assert overall(run)["errors"] == failed
     assert overall(run)["accuracy"] == (PROBLEMS - failed) / PROBLEMS

@@ -16,10 +16,9 @@ from faults.conftest import Disturbed, disturbed_cluster
 from rsd.backends import Backends, connect
 from rsd.grading import GraderPool
 from rsd.records import RunRecord, read_run
-from rsd.runs import manifest
-from rsd.runs.concurrency import Places
+from rsd.runs.concurrency import ConcurrencyLimiter
 from rsd.runs.runner import decode_all
-from rsd.runs.store import RunStore
+from rsd.runs.store import RunStore, manifest
 from rsd.runs.strategies import connected_strategy, response_text
 from rsd.tasks import load_problems
 from rsd.testing.broken import FAULTS, HARMLESS, Fault
@@ -87,7 +86,7 @@ class Runs:
                 template=self.config.decoding.prompt,
                 join=response_text(self.config.decoding),
                 seed=0,
-                places=Places(at_once),
+                limiter=ConcurrencyLimiter(at_once),
                 on_graded=lambda *_: None,
             )
         return read_run(directory)

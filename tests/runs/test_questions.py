@@ -14,16 +14,24 @@ from cluster import PROBLEMS, Cluster
 
 from rsd.analysis import analyze, render_table
 from rsd.config import Config, load, load_sweep
-from rsd.records import CONFIG, GRADES, MANIFEST, TRAJECTORIES, GradeRecord, RunRecord, read_run
-from rsd.records import TrajectoryRecord
-from rsd.runs import Outcome, execute, identified, owed, regrade, tell_of_earlier
-from rsd.runs.contents import take_over
+from rsd.records import (
+    CONFIG,
+    GRADES,
+    MANIFEST,
+    TRAJECTORIES,
+    GradeRecord,
+    RunRecord,
+    TrajectoryRecord,
+    read_run,
+)
+from rsd.runs import RunOutcome, execute, identified, pending, regrade, warn_of_earlier_names
+from rsd.runs.store.questions import update_gold
 from rsd.types import Problem
 
 REGRADED = "demo: 2 gold answers changed since the run; graded again"
 
 
-def run(cluster: Cluster, *overrides: str) -> tuple[Outcome, RunRecord]:
+def run(cluster: Cluster, *overrides: str) -> tuple[RunOutcome, RunRecord]:
     outcome = asyncio.run(execute(cluster.config(*overrides)))
     return outcome, read_run(outcome.directory)
 
@@ -62,12 +70,12 @@ def test_a_smaller_limit_owes_its_own_and_shows_all_that_is_stored(cluster: Clus
     kept = [line for line in lines if json.loads(line)["problem_id"] not in ("p1", "p10", "p11")]
     path.write_bytes(b"".join(kept))
     config = cluster.config("run.limit=4")
-    assert len(owed(config, whole.directory)) == 1
+    assert len(pending(config, whole.directory)) == 1
     small, record = run(cluster, "run.limit=4")
     assert (small.directory, small.asked, small.failed) == (whole.directory, 4, 0)
     assert len(record.trajectories) == record.manifest.asked["demo"] == PROBLEMS - 2
     assert "not yet run" not in render_table([analyze(record)])
-    assert len(owed(cluster.config(), whole.directory)) == 2
+    assert len(pending(cluster.config(), whole.directory)) == 2
 
 
 def test_the_counts_follow_the_limit_where_nothing_is_to_decode(cluster: Cluster) -> None:
@@ -146,8 +154,15 @@ def solved(**fields: Any) -> tuple[TrajectoryRecord, GradeRecord]:
     key = {"task": "gpqa", "problem_id": "1", "sample": 0}
     record = TrajectoryRecord(
         **key,
-        **{"question": "q", "gold": "A", "choices": ("a", "b"), "response": "A"},
-        **{"stop_reason": "eos", "steps": (), "usage": {}, "started_at": 0, "seconds": 1},
+        question="q",
+        gold="A",
+        choices=("a", "b"),
+        response="A",
+        stop_reason="eos",
+        steps=(),
+        usage={},
+        started_at=0,
+        seconds=1,
     )
     verdict = {"prediction": "A", "correct": True, "correct_paper": True, "how": "box/letter"}
     against = {"gold": "A", "choices": ("a", "b"), "kind": "choice"} | fields
@@ -172,8 +187,8 @@ def test_gold_choices_and_kind_are_what_a_grade_is_of(
 ) -> None:
     record, grade = solved(kind=kind)
     trajectories = {record.key: record.against(grade)}
-    problems = {"gpqa": [Problem("gpqa", "1", "q", gold, "another level", choices)]}
-    outdated = take_over(problems, trajectories, {grade.key: grade})
+    problems = {"gpqa": [Problem("gpqa", "1", "q", gold, "another level", choices, "choice")]}
+    outdated = update_gold(problems, trajectories, {grade.key: grade})
     assert outdated == ({record.key} if message else set())
     assert [r.getMessage() for r in caplog.records] == ([message] if message else [])
     taken = trajectories[record.key]
@@ -214,14 +229,14 @@ def test_a_run_of_an_earlier_rsd_is_named_and_goes_on(
     del values["tasks"]["questions"]
     values["run"]["limit"] = 3
     (earlier / CONFIG).write_text(yaml.safe_dump(values))
-    tell_of_earlier(config, config.directory)
+    warn_of_earlier_names(config, config.directory)
     assert [r.getMessage() for r in caplog.records] == [
-        f"{earlier}: begun by an earlier rsd, which named directories otherwise; rename it to "
-        f"{config.directory} to go on with it"
+        f"{earlier}: made by an older version, which named directories differently; rename it to "
+        f"{config.directory} to continue it"
     ]
     earlier.rename(config.directory)
     stored = (config.directory / TRAJECTORIES).read_bytes()
-    tell_of_earlier(config, config.directory)
+    warn_of_earlier_names(config, config.directory)
     run(cluster)
     assert (config.directory / TRAJECTORIES).read_bytes() == stored
     assert len(caplog.records) == 1

@@ -1,13 +1,12 @@
-"""The run directory while it is written: append-only, flushed line by line, resumable.
+"""Writes a run directory: append-only, flushed line by line, resumable.
 
-A kill loses at most what was in flight. Opening a directory changes none of its results: the first
-record that is appended cuts off the torn last line that a kill left, and nothing else is taken
-away. A failed problem stays as it is until its retry is appended, which then counts in its place
-(`rsd.records.read_current`).
+A kill loses at most what was in flight. Opening a directory changes no results; the first append
+removes the incomplete last line that a kill left. A failed problem stays until the line of its
+retry counts in its place (`rsd.records.read_current`).
 
-Each line is handed to the system at once, in one piece, so no end of the process loses it. It is
-not forced to the disk (fsync): after a power failure the last lines may be missing, and are owed.
-Files that are replaced as a whole are forced, and are the old or the new.
+Each line is one write, so no end of the process loses it. It is not forced to the disk (fsync):
+after a power failure the last lines may be missing, and are then pending again. Files that are
+replaced as a whole are forced to the disk.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ from rsd.records import (
     unwritable,
     write_atomically,
 )
-from rsd.runs.contents import differences
+from rsd.runs.store.questions import differences
 
 _LOCK = ".lock"
 
@@ -50,15 +49,15 @@ _LOCK = ".lock"
 class RunStore:
     """An open run directory. Use as a context manager; one process at a time may hold it.
 
-    `trajectories`, `grades` and `cut_grades`, of solutions that patience cuts, are the current
-    records, by key; `append` keeps them so.
+    `trajectories`, `grades` and `cut_grades` are the current records by key; `append` and the
+    `replace_*` methods update them.
     """
 
     def __init__(self, config: Config, directory: Path) -> None:
         """Create `directory`, or resume it if it holds the same run.
 
-        Raises `StoreError` when it cannot be written or is in use, `ConfigError` when it holds a
-        run that differs in a key that decides answers; the message names the keys.
+        Raises `StoreError` if it cannot be written or is in use, and `ConfigError` naming the keys
+        if it holds a run that differs in keys that affect answers.
         """
         self.directory = directory
         self._files: dict[str, FileIO] = {}
@@ -76,7 +75,7 @@ class RunStore:
             raise
 
     def append(self, record: TrajectoryRecord | GradeRecord) -> None:
-        """Write one record, wholly or, if the disk refuses (`StoreError`), not at all."""
+        """Write one record, or nothing if that fails (`StoreError`)."""
         name = TRAJECTORIES if isinstance(record, TrajectoryRecord) else GRADES
         try:
             _write_line(self._appending(name), _line(record).encode())
@@ -89,17 +88,16 @@ class RunStore:
             self.grades[record.key] = record
 
     def read_manifest(self) -> Manifest | None:
-        """The manifest of the sessions before this one, if there were any."""
+        """The manifest of earlier sessions, if any."""
         if not (self.directory / MANIFEST).exists():
             return None
         return read_manifest(self.directory)
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Replace the manifest."""
         write_atomically(self.directory / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
 
     def replace_grades(self, grades: Iterable[GradeRecord]) -> None:
-        """Put `grades` in the place of all stored ones, at once."""
+        """Replace all grades at once."""
         changed = {grade.key: grade for grade in grades}
         path = self.directory / GRADES
         _rewrite(path, changed.values())
@@ -108,7 +106,7 @@ class RunStore:
         self.grades = changed
 
     def replace_cut_grades(self, grades: Iterable[CutGradeRecord]) -> None:
-        """Store `grades` of cut solutions in the place of all others, at once."""
+        """Replace all grades of cut solutions at once."""
         changed = {grade.key: grade for grade in grades}
         if changed != self.cut_grades:
             _rewrite(self.directory / CUT_GRADES, changed.values())
@@ -125,7 +123,7 @@ class RunStore:
         self.close()
 
     def _drop_leftovers(self) -> None:
-        """Remove what a kill left of files that were about to replace others."""
+        """Remove the temporary files of replacements that a kill interrupted."""
         for name in (CONFIG, MANIFEST, TRAJECTORIES, GRADES, CUT_GRADES):
             for path in self.directory.glob(f".{name}.*"):
                 path.unlink(missing_ok=True)
@@ -137,7 +135,7 @@ class RunStore:
         self.trajectories, self.grades, self.cut_grades = read_current(self.directory)
 
     def _appending(self, name: str) -> FileIO:
-        """The file `name`, to append whole lines to."""
+        """The file `name`, open for appending and without an incomplete last line."""
         if name not in self._files:
             if name == TRAJECTORIES:
                 self._drop_grades_of_nothing()
@@ -146,15 +144,15 @@ class RunStore:
         return self._files[name]
 
     def _drop_grades_of_nothing(self) -> None:
-        """Before a solution joins, take away grades of solutions that the directory has lost: one
-        of them could be taken for the grade of a new solution of the same problem."""
+        """Remove the grades of solutions that are lost, so that none of them passes for the grade
+        of a new solution of the same problem."""
         stored = read_lines(self.directory / GRADES, GradeRecord)
         if any(grade.key not in self.trajectories for grade in stored):
             self.replace_grades(self.grades.values())
 
 
 def _cut_torn_line(file: FileIO) -> None:
-    """Take away what follows the last line break of `file`, if there is anything."""
+    """Remove what follows the last line break of `file`."""
     size = os.fstat(file.fileno()).st_size
     whole = size
     while whole and os.pread(file.fileno(), 1, whole - 1) != b"\n":
@@ -173,12 +171,12 @@ def _line(record: BaseModel) -> str:
 
 
 def _appending(path: Path) -> FileIO:
-    """`path`, to append to; unbuffered, so that nothing is left to be written on closing."""
+    """`path`, open for appending, unbuffered."""
     return path.open("ab+", buffering=0)
 
 
 def _write_line(file: FileIO, line: bytes) -> None:
-    """Append `line`; if that fails midway, take back its beginning."""
+    """Append `line`; if that fails midway, remove its beginning."""
     end = os.fstat(file.fileno()).st_size
     try:
         while line:
@@ -190,8 +188,8 @@ def _write_line(file: FileIO, line: bytes) -> None:
 
 
 def _locked(path: Path) -> FileIO:
-    """`path`, locked. The system lets go of the lock when the process ends, however it ends."""
-    file = _appending(path)  # not "w", which empties what a link in its place leads to
+    """`path`, locked until it is closed or the process ends."""
+    file = _appending(path)  # "w" would truncate the target of a symbolic link
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -199,7 +197,7 @@ def _locked(path: Path) -> FileIO:
         raise StoreError(
             f"{path.parent}: another rsd process is working on this run; wait for it or stop it"
         ) from None
-    except OSError as error:  # of some network file systems, ENOSYS or ENOLCK
+    except OSError as error:  # some network file systems: ENOSYS or ENOLCK
         file.close()
         raise StoreError(
             f"{path.parent}: its file system cannot lock files ({error.strerror}); set "
@@ -210,7 +208,7 @@ def _locked(path: Path) -> FileIO:
 
 def refuse_other_run(directory: Path, config: Config) -> None:
     """Raise `ConfigError` if `directory` holds a run that differs from `config` in a key that
-    decides answers. `refuse_other_questions` compares the questions."""
+    affects answers. `refuse_other_questions` compares the questions."""
     if not (directory / CONFIG).exists():
         return
     if keys := differences(load(directory / CONFIG), config):
@@ -220,10 +218,10 @@ def refuse_other_run(directory: Path, config: Config) -> None:
         )
 
 
-def served_otherwise(directory: Path, config: Config) -> list[str]:
-    """Keys that say how servers are to compute, and that are others in `config` than when the run
-    in `directory` began. They are no part of its digest, since who started the servers, and with
-    what, is not for a configuration to know."""
+def changed_server_keys(directory: Path, config: Config) -> list[str]:
+    """Keys of `models.*.serve` that change how servers compute and that differ between `config`
+    and the start of the run in `directory`. They are not part of its digest, since the servers may
+    have been started in other ways."""
     keys = {"dtype", "hf_overrides", "flags"}
     before, now = (
         {

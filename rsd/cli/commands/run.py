@@ -9,21 +9,24 @@ from typing import Annotated
 import typer
 
 from rsd.analysis import summarize
-from rsd.cli.on_demand import (
+from rsd.cli.options import (
     LOG_DIR,
-    NOBODY_RESTARTS,
     TIMEOUT_S,
+    ConfigFile,
     LogDir,
+    Overrides,
     Serve,
+    Status,
     Timeout,
+    echo_error,
+    fatal_doubt,
     servers,
+    with_serve,
 )
-from rsd.cli.options import ConfigFile, Overrides, fatal_doubt
-from rsd.cli.process import without_torch
-from rsd.cli.resumable import resumable
+from rsd.cli.process import resumable, without_torch
 from rsd.config import load, ready
 from rsd.errors import printable
-from rsd.runs import execute, identified, owed, refuse_other_run, tell_of_earlier
+from rsd.runs import execute, identified, pending, refuse_other_run, warn_of_earlier_names
 
 
 def run(
@@ -36,27 +39,24 @@ def run(
         Path | None,
         typer.Option("--dir", help="run directory; by default <output_dir>/<name>-<digest>"),
     ] = None,
-    status: Annotated[
-        bool,
-        typer.Option("--status", help="only print the run directory and how many problems it owes"),
-    ] = False,
+    status: Status = False,
 ) -> None:
     """Run the benchmarks that CONFIG names, or finish a run that was cut short.
 
-    Problems that are already done are kept; failed ones are tried again. The table, metrics.json
-    and report.html are made at the end.
+    Finished problems are kept; failed ones are tried again. At the end it prints the table and
+    writes metrics.json and report.html.
     """
-    resolved = identified(load(config, [*([NOBODY_RESTARTS] if serve else []), *(override or ())]))
+    resolved = identified(load(config, with_serve(override, serve)))
     where = directory or resolved.directory
     refuse_other_run(where, resolved)  # before servers load
-    tell_of_earlier(resolved, where)
+    warn_of_earlier_names(resolved, where)
     if status:
-        typer.echo(f"{where}\t{len(owed(resolved, where))}")
+        typer.echo(f"{where}\t{len(pending(resolved, where))}")
         return
     without_torch([ready(resolved, config).decoding.strategy])
     fatal = fatal_doubt(resolved, config)
     with resumable(), servers(serve, log_dir, timeout) as prepare:
-        if (serve or fatal) and owed(resolved, where):
+        if (serve or fatal) and pending(resolved, where):
             if fatal:
                 raise fatal
             prepare(resolved)
@@ -65,10 +65,9 @@ def run(
             raise KeyboardInterrupt
     typer.echo(summarize(outcome.directory))
     if outcome.failed:
-        typer.echo(
-            f"rsd: {outcome.failed} of {outcome.asked} solutions failed; the same command tries "
+        echo_error(
+            f"rsd: {outcome.failed} of {outcome.asked} solutions failed; rerun the command to try "
             f"them again (errors are in {outcome.directory}/trajectories.jsonl); "
-            f"{printable(outcome.most_often)}",
-            err=True,
+            f"{printable(outcome.most_frequent_error)}"
         )
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""What a run was made with, as far as this machine can tell."""
+"""Builds the manifest: models, versions and sessions of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rsd.config import Config
 from rsd.records import Manifest, ServedModel, ServedTokens, Session, Speculation
 from rsd.types import ROLES, Role
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 _PACKAGES = (
     "rsd",
     "aiohttp",
@@ -32,8 +32,8 @@ _PACKAGES = (
 def begin(
     config: Config, backends: Backends, previous: Manifest | None, asked: Mapping[str, int]
 ) -> Manifest:
-    """The manifest at the start of a session: the sessions of `previous`, and a new one.
-    `asked` is how many solutions each task asks for."""
+    """The manifest at the start of a session: those of `previous`, and a new one. `asked` is the
+    number of solutions of each task."""
     models = {role: _served(it, backends.infos[role]) for role, it in backends.servers.items()}
     return Manifest(
         name=config.name,
@@ -60,7 +60,7 @@ def end(
     served: Mapping[Role, ServedTokens] | None = None,
     peak_concurrency: int | None = None,
 ) -> Manifest:
-    """`manifest` with its last session ended now, and what was counted in it."""
+    """`manifest` with its last session ended now, and its counts."""
     *before, last = manifest.sessions
     ended = last.model_copy(
         update={
@@ -74,8 +74,8 @@ def end(
 
 
 def differences(before: Manifest, now: Manifest) -> list[str]:
-    """What a session has otherwise than the ones before it and may show in its answers or their
-    grades, such as `vLLM of draft: 0.32.0, was 0.31.0`."""
+    """Changes since the earlier sessions that may affect answers or grades, such as
+    `vLLM of draft: 0.32.0, was 0.31.0`."""
     pairs: list[tuple[str, object, object]] = [("prefix", before.prefix, now.prefix)]
     for role in before.models.keys() & now.models.keys():
         old, new = before.models[role], now.models[role]
@@ -103,7 +103,7 @@ def _served(server: Server, info: ServerInfo) -> ServedModel:
 
 
 def versions() -> dict[str, str]:
-    """Versions of `rsd` and of the packages that its results depend on."""
+    """Versions of `rsd` and of the packages that affect its results."""
     found = {}
     for package in _PACKAGES:
         try:
@@ -114,8 +114,8 @@ def versions() -> dict[str, str]:
 
 
 def git_commit(root: Path = _ROOT) -> str | None:
-    """The commit of the source tree at `root`, with `+` if it has local changes; None if that is
-    no git checkout, though it may lie in one, as an environment in a user's project does."""
+    """The commit of the git checkout whose root is `root`, with `+` if it has local changes; None
+    for an installed package, even inside another project's checkout."""
     if not (root / ".git").exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""`rsd doctor`: are the servers fit to run on?"""
+"""`rsd doctor`: check the servers of a configuration."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ async def _print_checks(config: Config) -> int:
         failed += check.status == "fail"
         status = typer.style(f"{check.status:<7}", fg=_COLOURS[check.status])
         typer.echo(f"{status}  {check.name:<{_NAME}}  {printable(check.detail)}")
-        if check.mend:
-            typer.echo(f"{'':<{11 + _NAME}}→ {printable(check.mend)}")
+        if check.fix:
+            typer.echo(f"{'':<{11 + _NAME}}→ {printable(check.fix)}")
     return failed

@@ -128,8 +128,8 @@ def _naming(config: Path) -> Iterator[None]:
 
 
 def _take_back(path: Path | None) -> None:
-    """Remove the ready file that a killed launcher left. Raises `ConfigError` where there can be
-    none, which is better known before the servers load."""
+    """Remove the ready file that a killed launcher left. Raises `ConfigError` before the servers
+    load if it cannot be written."""
     if path is None:
         return
     try:
@@ -153,7 +153,7 @@ def _marked_ready(path: Path | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interrupted_by_signals() -> Iterator[None]:
-    """Ctrl-C, `kill` and a closed terminal all interrupt, once: the stop itself is left alone.
+    """Ctrl-C, `kill` and a closed terminal interrupt once; the shutdown is not interrupted.
 
     SIGINT is included because a shell starts a background job with SIGINT ignored.
     """

@@ -12,15 +12,24 @@ from typing import Annotated
 import typer
 
 from rsd.backends import Backends, connect, load_tokenizer
-from rsd.cli.on_demand import LOG_DIR, TIMEOUT_S, LogDir, Serve, Timeout, servers
-from rsd.cli.options import ConfigFile, Overrides, fatal_doubt
+from rsd.cli.options import (
+    LOG_DIR,
+    TIMEOUT_S,
+    ConfigFile,
+    LogDir,
+    Overrides,
+    Serve,
+    Timeout,
+    fatal_doubt,
+    servers,
+)
 from rsd.cli.process import without_torch
 from rsd.config import Config, is_loopback, load
 from rsd.errors import ConfigError, printable
 from rsd.grading import GraderPool
 from rsd.protocols import Strategy
 from rsd.runs.preflight import preflight
-from rsd.runs.settings import settings
+from rsd.runs.preflight.settings import settings
 from rsd.runs.strategies import connected_strategy
 
 
@@ -104,8 +113,8 @@ async def _warn(config: Config, connecting: Config) -> None:
     found = [settings(with_decoding(it.config, any_top_p)) for it in catalog(config).values()]
     for check in dict.fromkeys([*chain(*found), *await preflight(connecting)]):
         if check.status == "warning":
-            mend = check.mend and f"; {check.mend}"
-            typer.echo(f"rsd: {check.name}: {printable(check.detail + mend)}", err=True)
+            fix = check.fix and f"; {check.fix}"
+            typer.echo(f"rsd: {check.name}: {printable(check.detail + fix)}", err=True)
 
 
 def _keys(config: Config, host: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""What a run asks, by content: the questions of its benchmarks, and the code of its strategy.
+"""Detects changed benchmarks and strategies.
 
-Both decide answers, so their checksums are part of a run's digest. Gold answers and choices
-decide verdicts only: where they have changed, the same run is graded again.
+The questions and the code of a user's strategy affect answers, so their checksums are part of a
+run's digest. Gold answers and choices affect verdicts only: if they change, the same run is graded
+again.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def load_all(config: Config) -> Problems:
 
 
 def load_local(config: Config) -> Problems:
-    """As `load_all`, but only what lies in `tasks.data_dir`, without asking the hub; a warning
-    names each benchmark that does not. Raises `ConfigError` where one cannot be read."""
+    """As `load_all`, but only the files in `tasks.data_dir`, without the hub; a warning names each
+    benchmark without a file. Raises `ConfigError` where one cannot be read."""
     data_dir = config.tasks.data_dir
     tasks = tasks_of(config.tasks)
     there = {name: task for name, task in tasks.items() if task.is_local(data_dir)}
@@ -46,10 +47,10 @@ def load_local(config: Config) -> Problems:
 
 
 def identified(config: Config, problems: Problems | None = None) -> Config:
-    """`config` with the checksums of what it asks and, for a strategy of one's own, of its file:
-    only then does its digest name one run.
+    """`config` with the checksums of its questions and, for a user's strategy, of its file, which
+    complete its digest.
 
-    `problems` saves loading them. Raises `ConfigError` where a benchmark cannot be read.
+    `problems` avoids loading them again. Raises `ConfigError` where a benchmark cannot be read.
     """
     asked = {name: _checksum(its) for name, its in (problems or load_all(config)).items()}
     strategy = config.decoding.strategy
@@ -62,14 +63,14 @@ def identified(config: Config, problems: Problems | None = None) -> Config:
     )
 
 
-def take_over(
+def update_gold(
     problems: Problems,
     trajectories: MutableMapping[Key, TrajectoryRecord],
     grades: Mapping[Key, GradeRecord],
 ) -> set[Key]:
     """Put the gold answers and choices of `problems` into `trajectories`, in memory. Returns the
-    keys of those with a grade against others, or by another kind of answer; a warning counts
-    them by task."""
+    keys of outdated grades, made against other ones or for another kind of answer; a warning
+    counts them by task."""
     current = {(it.task, it.problem_id): it for its in problems.values() for it in its}
     outdated: dict[Key, str] = {}  # with what has changed
     for key, record in trajectories.items():
@@ -94,20 +95,20 @@ def refuse_other_questions(
     directory: Path,
     otherwise: str = "choose another directory or delete this one",
 ) -> None:
-    """Raise `ConfigError` if an answer in `directory` is to a question that its benchmark, where
-    it is among `problems`, does not ask. `otherwise` is what to do without the old file."""
+    """Raise `ConfigError` if an answer in `directory` is to a question that its benchmark in
+    `problems` no longer asks. `otherwise` is the fix without the old file."""
     questions = {(it.task, it.problem_id): it.question for its in problems.values() for it in its}
     for record in stored:
         if record.task in problems and questions.get(record.key[:2]) != record.question:
             raise ConfigError(
                 f"{directory}: its problem {record.task}/{record.problem_id} is not what the "
-                f"benchmark asks now; put the file of before in tasks.data_dir, or {otherwise}"
+                f"benchmark asks now; put the old file back in tasks.data_dir, or {otherwise}"
             )
 
 
-def tell_of_earlier(config: Config, directory: Path) -> None:
-    """Warn if the run of `config`, not yet in `directory`, was begun by an rsd whose digests had
-    no questions in them: the same command would begin it anew."""
+def warn_of_earlier_names(config: Config, directory: Path) -> None:
+    """Warn if an older version began the run of `config` under another name: its digests did not
+    cover the questions, so the run would start again in `directory`."""
     if directory.exists():
         return
     for other in sorted(directory.parent.glob(f"{config.name}-*")):
@@ -117,15 +118,15 @@ def tell_of_earlier(config: Config, directory: Path) -> None:
             continue
         if earlier.tasks.questions is None and not differences(earlier, config):
             log.warning(
-                "%s: begun by an earlier rsd, which named directories otherwise; rename it to %s "
-                "to go on with it",
+                "%s: made by an older version, which named directories differently; rename it to "
+                "%s to continue it",
                 *(other, directory),
             )
 
 
 def differences(stored: Config, config: Config) -> list[str]:
-    """The keys that decide answers in which two configurations differ. Questions are left out:
-    `refuse_other_questions` holds them against the answers one by one."""
+    """The keys that affect answers and that differ. Questions are left out, since
+    `refuse_other_questions` compares them one by one."""
     keys = differing_keys(stored.determinants(), config.determinants())
     return [key for key in keys if not key.startswith("tasks.questions")]
 
@@ -146,15 +147,15 @@ def _what_changed(record: TrajectoryRecord, grade: GradeRecord, problem: Problem
 
 
 def _problems(task: Task, data_dir: Path) -> list[Problem]:
-    """The problems of a benchmark, which one command asks for several times, and a sweep for each
-    of its points: a local file is read once, until it changes."""
+    """The problems of a benchmark. A local file is read again only if it has changed, since a sweep
+    needs it for each point."""
     if not task.is_local(data_dir):
         return load_problems(task, data_dir)
     path = task.local_file(data_dir)
     try:
         stat = path.stat()
     except OSError:
-        return load_problems(task, data_dir)  # which says what is wrong
+        return load_problems(task, data_dir)  # raises the error that names the file
     key = (task.name, str(path), stat.st_mtime_ns, stat.st_size, task.definition)
     if key not in _READ:
         _READ[key] = load_problems(task, data_dir)
@@ -165,15 +166,15 @@ _READ: dict[tuple[object, ...], list[Problem]] = {}
 
 
 def _checksum(problems: Iterable[Problem]) -> str:
-    """SHA-256 of ids and questions, in order: seeds are derived from ids, prompts from questions,
-    which list the choices where a model sees them."""
+    """SHA-256 of ids and questions, in order: ids determine seeds; questions, which list the
+    choices shown to a model, determine prompts."""
     content = json.dumps([(it.problem_id, it.question) for it in problems])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _source_checksum(module: str) -> str | None:
-    """SHA-256 of the file of `module`, which is not imported; None if it has no file. What the
-    module itself imports is not looked at."""
+    """SHA-256 of the file of `module`, which is not imported; None if it has no file. Modules that
+    it imports are not included."""
     spec, path = None, [*sys.path, str(Path.cwd())]
     for part in module.split("."):
         name = f"{spec.name}.{part}" if spec else part
@@ -187,7 +188,7 @@ def _source_checksum(module: str) -> str | None:
 
 
 def _find(name: str, path: Sequence[str]) -> ModuleSpec | None:
-    """As `importlib.util.find_spec`, which would import the packages that `name` lies in."""
+    """As `importlib.util.find_spec`, but without importing parent packages."""
     for finder in sys.meta_path:
         if spec := finder.find_spec(name, path):
             return spec

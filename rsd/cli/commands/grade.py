@@ -13,6 +13,6 @@ from rsd.runs import regrade
 
 
 def grade(run: RunDirectory) -> None:
-    """Grade the stored responses of RUN again, and renew its table, metrics and report."""
+    """Grade the stored responses of RUN again, and update its metrics and report."""
     asyncio.run(regrade(read_run(run).config, run))
     typer.echo(summarize(run))

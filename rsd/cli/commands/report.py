@@ -1,4 +1,4 @@
-"""`rsd report`: the table, the page and the files of runs that are there."""
+"""`rsd report`: table, page, plots and CSV files of finished runs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from rsd.analysis import analyze, read_published, render_table, save_metrics, wr
 from rsd.analysis.export import results, write_plots, write_tables
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.plots import Plot, missing, plots
+from rsd.cli.options import AsJson, RunDirectories
 from rsd.errors import ConfigError, StoreError
 from rsd.records import read_run
 
 
 def report(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Run directories, such as runs/demo-*.")
-    ],
+    runs: RunDirectories,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -43,16 +42,16 @@ def report(
     files: Annotated[
         bool, typer.Option("--files/--no-files", help="With --html: the PNG and CSV files.")
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare runs: accuracy with intervals, cost, speed, paired differences.
 
-    Given one run, its metrics.json is brought up to date; one that cannot be is warned of.
+    For a single run, metrics.json is updated too; if that fails, a warning says so.
     """
     if as_json and html is None and (paper or published is not None):
         raise ConfigError(
-            "--json holds no published figures: leave out --paper and --published, or give --html "
-            "FILE for a page with them"
+            "--json cannot include published figures: leave out --paper and --published, or add "
+            "--html FILE for a page with them"
         )
     figures = read_published(published) if paper or published is not None else None
     distinct = {run.directory.resolve(): run for run in map(read_run, runs)}
@@ -71,7 +70,7 @@ def report(
 
 
 def _save_metrics(run: AnalyzedRun) -> None:
-    """A run directory may be read-only; what was asked for is written all the same."""
+    """Update metrics.json; only a warning if the run directory is read-only."""
     try:
         save_metrics(run.metrics, run.run.directory)
     except StoreError as error:
@@ -79,7 +78,7 @@ def _save_metrics(run: AnalyzedRun) -> None:
 
 
 def _write_files(runs: list[AnalyzedRun], drawn: list[Plot], html: Path) -> list[str]:
-    """Write plots and tables beside the page; one line on each."""
+    """Write plots and tables beside the page; return a line on each."""
     tables, pictures = (html.with_name(f"{html.stem}_{what}") for what in ("tables", "plots"))
     write_tables(runs, tables)
     written = write_plots(drawn, pictures)

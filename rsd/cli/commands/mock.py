@@ -32,7 +32,7 @@ def mock(
     ] = Path("configs/demo.yaml"),
     override: Overrides = None,
 ) -> None:
-    """Answer at the addresses of CONFIG as vLLM would, with no model: try rsd out in seconds.
+    """Start fake vLLM servers without models at the addresses of CONFIG, to try rsd in seconds.
 
     The fake target writes the benchmark's own solutions, the fake draft gets half of them wrong,
     the fake reward model knows which: accuracies mean nothing. Runs until Ctrl-C.

@@ -9,6 +9,7 @@ import typer
 
 from rsd.analysis.calibration import calibrate as calibrated
 from rsd.analysis.calibration.table import render_calibration
+from rsd.cli.options import AsJson
 from rsd.errors import ConfigError
 from rsd.records import read_run
 
@@ -26,9 +27,9 @@ def calibrate(
         float,
         typer.Option("--target-share", help="The share of steps that the target may write."),
     ] = 0.3,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Tell which threshold suits a budget and how far the reward model can be trusted.
+    """Suggest the threshold for a budget, and show how well the reward model predicts.
 
     Uses the rewards that an rsd or oracle run recorded; nothing is decoded.
     """

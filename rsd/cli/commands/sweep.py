@@ -11,22 +11,29 @@ import typer
 from rsd.analysis import AnalyzedRun, Metrics, analyze, render_table, summarize, write_page
 from rsd.analysis.tables.cells import accuracy, fixed, percent
 from rsd.analysis.timing import step_cache_use
-from rsd.cli.on_demand import (
+from rsd.cli.options import (
     LOG_DIR,
-    NOBODY_RESTARTS,
     TIMEOUT_S,
     LogDir,
+    Overrides,
     Serve,
+    Status,
     Timeout,
+    echo_error,
     servers,
+    with_serve,
 )
-from rsd.cli.options import Overrides
-from rsd.cli.process import without_torch
-from rsd.cli.resumable import resumable
+from rsd.cli.process import resumable, without_torch
 from rsd.config import Sweep, load_sweep, ready
 from rsd.errors import StoreError, printable
 from rsd.records import METRICS, REPORT, read_run
-from rsd.runs import PointOutcome, debts, execute_sweep, identified, tell_of_earlier
+from rsd.runs import (
+    PointOutcome,
+    execute_sweep,
+    identified,
+    pending_by_point,
+    warn_of_earlier_names,
+)
 
 
 def sweep(
@@ -35,38 +42,32 @@ def sweep(
     serve: Serve = False,
     log_dir: LogDir = LOG_DIR,
     timeout: Timeout = TIMEOUT_S,
-    status: Annotated[
-        bool,
-        typer.Option(
-            "--status", help="only print each run directory, what it owes, and its labels"
-        ),
-    ] = False,
+    status: Status = False,
 ) -> None:
     """Run all points of SWEEP, or finish those that were cut short; one table at the end.
 
-    Each point is an ordinary run in <output_dir>/<sweep>/. Points that come to the same run share
-    it, and all share one step cache. A failed point does not stop the others, but the exit code is
-    then 1.
+    Each point is an ordinary run in <output_dir>/<sweep>/. Points with the same settings share a
+    run, and all share one step cache. A failed point does not stop the others, but makes the exit
+    code 1.
     """
-    overrides = [*([NOBODY_RESTARTS] if serve else []), *(override or ())]
-    loaded = load_sweep(file, overrides, identified)
+    loaded = load_sweep(file, with_serve(override, serve), identified)
     for point in loaded.points:
-        tell_of_earlier(point.config, point.directory)
+        warn_of_earlier_names(point.config, point.directory)
     if status:
-        for point, debt in debts(loaded):
-            shown = "unreadable" if debt is None else debt
+        for point, count in pending_by_point(loaded):
+            shown = "unreadable" if count is None else count
             typer.echo(f"{point.directory}\t{shown}\t{','.join(point.labels)}")
         return
     if loaded.collapse:
-        _announce(f"rsd: {loaded.name}: {loaded.collapse}")
+        echo_error(f"rsd: {loaded.name}: {loaded.collapse}")
     without_torch(ready(point.config, file).decoding.strategy for point in loaded.points)
     outcomes = []
     width = max(len(point.label) for point in loaded.points)
     with resumable(), servers(serve, log_dir, timeout) as prepare:
-        for outcome in execute_sweep(loaded, prepare, _announce):
+        for outcome in execute_sweep(loaded, prepare, echo_error):
             if outcome.error is None:
                 summarize(outcome.point.directory)
-                _announce(f"{outcome.point.label:<{width}}  {_in_short(outcome.point.directory)}")
+                echo_error(f"{outcome.point.label:<{width}}  {_in_short(outcome.point.directory)}")
             outcomes.append(outcome)
     _report(loaded)
     if not _all_well(outcomes):
@@ -79,7 +80,7 @@ def _report(sweep: Sweep) -> None:
     for point in sweep.points:
         try:
             run = read_run(point.directory)
-        except StoreError:  # it never began, which the outcomes say
+        except StoreError:  # it never began, as the outcomes say
             continue
         if run.trajectories:
             runs.append(analyze(run))
@@ -90,7 +91,7 @@ def _report(sweep: Sweep) -> None:
 
 
 def _hit_share(sweep: Sweep, runs: Iterable[AnalyzedRun]) -> str:
-    """A line on what the step cache gave; nothing without one."""
+    """A line on the use of the step cache; "" without one."""
     files = {point.config.step_cache for point in sweep.points}
     there = sorted(file for file in files if file is not None and file.exists())
     used = [step_cache_use(run.run.trajectories.values()) for run in runs]
@@ -103,7 +104,7 @@ def _hit_share(sweep: Sweep, runs: Iterable[AnalyzedRun]) -> str:
 
 
 def _in_short(directory: Path) -> str:
-    """What a point achieved: a row of the table that grows while a sweep runs."""
+    """The result of one point in a line, printed while the sweep runs."""
     overall = Metrics.model_validate_json((directory / METRICS).read_bytes()).overall
     without = percent(overall.accuracy_without_errors, 1)
     lost = f"  {overall.errors} failed, {without} right without them" if overall.errors else ""
@@ -114,20 +115,16 @@ def _in_short(directory: Path) -> str:
     )
 
 
-def _announce(line: str) -> None:
-    typer.echo(line, err=True)
-
-
 def _all_well(outcomes: list[PointOutcome]) -> bool:
-    """Whether no point and no problem failed; says on stderr which did."""
+    """Whether no point and no problem failed; prints those that did to stderr."""
     for outcome in outcomes:
         if outcome.failed:
-            what = f"{outcome.failed} solutions failed; {printable(outcome.most_often)}"
-            typer.echo(f"rsd: {outcome.point.label}: {what}", err=True)
+            what = f"{outcome.failed} solutions failed; {printable(outcome.most_frequent_error)}"
+            echo_error(f"rsd: {outcome.point.label}: {what}")
         elif outcome.error:
-            typer.echo(f"rsd: {outcome.point.label}: {outcome.error}", err=True)
+            echo_error(f"rsd: {outcome.point.label}: {outcome.error}")
     failed = sum(not outcome.ok for outcome in outcomes)
     if failed:
-        again = "the same command tries again what failed"
-        typer.echo(f"rsd: {failed} of {len(outcomes)} points failed; {again}", err=True)
+        again = "rerun the command to try them again"
+        echo_error(f"rsd: {failed} of {len(outcomes)} points failed; {again}")
     return not failed
