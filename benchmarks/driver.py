@@ -37,7 +37,7 @@ from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from common import BLUE, DEMO, GREEN, GREY, ORANGE, new_figure, save_plot, say, write_result
+from harness.common import BLUE, DEMO, GREEN, GREY, ORANGE, new_figure, save_plot, say, write_result
 
 from rsd.backends import CompletionsGenerator, Server, SkyworkScorer, load_tokenizer
 from rsd.backends.http import HttpClient

@@ -27,9 +27,9 @@ from typing import Any
 
 import httpx
 import numpy as np
-from abuse_clients import KINDS
-from common import DEMO, ROOT, Demo, free_ports, say, write_result
-from gateway_client import Endpoint, ask, gateway
+from harness.abuse_clients import KINDS
+from harness.common import DEMO, ROOT, Demo, free_ports, say, write_result
+from harness.gateway_client import Endpoint, ask, gateway
 
 from rsd.cli.process import prepare_process
 from rsd.tasks import load_problems
@@ -186,7 +186,7 @@ async def under_abuse(
     endpoint: Endpoint, questions: list[str], clients: int, seconds: float
 ) -> tuple[Phase, dict[str, dict[str, int]]]:
     """What is seen while the abusers are at work, and how their connections ended."""
-    script = Path(__file__).with_name("abuse_clients.py")
+    script = Path(__file__).with_name("harness") / "abuse_clients.py"
     abusers = await asyncio.create_subprocess_exec(
         *("nice", "-n", "10", sys.executable, str(script), endpoint.url, str(seconds)),
         stdout=asyncio.subprocess.PIPE,

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from common import Demo, add_server_options, demo_servers, say, write_result
-from gateway_client import Endpoint, ask, ask_all, gateway, upstream
+from harness.common import Demo, add_server_options, demo_servers, say, write_result
+from harness.gateway_client import Endpoint, ask, ask_all, gateway, upstream
 
 from rsd.cli.process import prepare_process
 from rsd.tasks import load_problems

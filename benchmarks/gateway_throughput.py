@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common import (
+from harness.common import (
     BLUE,
     GREEN,
     GREY,
@@ -41,7 +41,15 @@ from common import (
     say,
     write_result,
 )
-from gateway_client import SYSTEM, Answer, Endpoint, ask_all, by_vllm_bench, gateway, upstream
+from harness.gateway_client import (
+    SYSTEM,
+    Answer,
+    Endpoint,
+    ask_all,
+    by_vllm_bench,
+    gateway,
+    upstream,
+)
 from throughput import by_rsd
 
 from rsd.backends import load_tokenizer

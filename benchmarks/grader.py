@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common import write_result
+from harness.common import write_result
 
 from rsd.grading import grade, is_correct
 

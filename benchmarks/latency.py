@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from common import (
+from harness.common import (
     BLUE,
     GREY,
     ORANGE,

@@ -19,7 +19,7 @@ import uuid
 from itertools import chain, islice
 from statistics import fmean
 
-from common import (
+from harness.common import (
     BLUE,
     GREY,
     ORANGE,

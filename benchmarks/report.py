@@ -23,7 +23,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from common import DEMO, say, write_result
+from harness.common import DEMO, say, write_result
 
 from rsd.config import Config, load
 from rsd.records import GradeRecord, Manifest, ServedModel, Session, TrajectoryRecord

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from common import (
+from harness.common import (
     BLUE,
     GREEN,
     GREY,
@@ -27,9 +27,8 @@ from common import (
     say,
     write_result,
 )
-from devices import A100, H100, Draws, Setting, Side, World, by_rsd, lock_step, servers
-
-from rsd.testing.virtual_time import run
+from harness.devices import A100, H100, Draws, Setting, Side, World, by_rsd, lock_step, servers
+from harness.virtual_time import run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

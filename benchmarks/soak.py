@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import DEMO, ROOT, free_ports, say, write_result
+from harness.common import DEMO, ROOT, free_ports, say, write_result
 
 from rsd.analysis import write_metrics
 from rsd.config import Config, load

@@ -26,7 +26,7 @@ from statistics import fmean
 from typing import Any
 
 import yaml
-from common import (
+from harness.common import (
     BLUE,
     DEMO,
     GREY,

@@ -4,7 +4,7 @@
 
 Both sides decode the same problems on the same draft and target servers, one after the other, with
 the prefix caches emptied before each; which of them goes first alternates. The lock-step side is
-`rsd.testing.lock_step`: one request with the whole batch a phase, and a reward model asked for the
+`harness.lock_step`: one request with the whole batch a phase, and a reward model asked for the
 reward of every token of every solution, which needs a server of its own, started with token-wise
 pooling (vLLM then has no prefix cache). `rsd` is a whole `rsd run` with as many problems in flight
 as there are, timed from its first problem's start to its last one's end.
@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import (
+from harness.common import (
     BLUE,
     GREY,
     ORANGE,
@@ -39,6 +39,7 @@ from common import (
     say,
     write_result,
 )
+from harness.lock_step import LockStep, Solution
 
 from rsd.cli.process import prepare_process
 from rsd.config import Config
@@ -46,7 +47,6 @@ from rsd.records import TrajectoryRecord, read_run
 from rsd.runs import execute
 from rsd.serving import build, running
 from rsd.tasks import load_problems
-from rsd.testing.lock_step import LockStep, Solution
 
 TARGET = 2.0
 TOKEN_WISE = """models.prm.serve.flags=["--pooler-config", '{"task": "token_classify"}']"""

@@ -6,9 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-import devices
 import pytest
 import simulated
+from harness import devices
 
 SERVERS = ("draft", "target", "prm")
 

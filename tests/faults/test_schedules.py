@@ -10,7 +10,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from broken import FAULTS, HARMLESS, Fault
 from cluster import fake_cluster
+from fault_proxy import Schedule
 from faults.conftest import Disturbed, disturbed_cluster
 
 from rsd.backends import Backends, connect
@@ -22,8 +24,6 @@ from rsd.runs.runner import decode_all
 from rsd.runs.store import RunStore
 from rsd.runs.strategies import connected_strategy, response_text
 from rsd.tasks import load_problems
-from rsd.testing.broken import FAULTS, HARMLESS, Fault
-from rsd.testing.proxy import Schedule
 from rsd.types import ROLES
 
 SCHEDULES = 100

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 from fastapi import FastAPI
+from harness.lock_step import Entry, LockStep, Model
 from transformers import AutoTokenizer
 
 from rsd.config import load
@@ -21,7 +22,6 @@ from rsd.runs import execute
 from rsd.testing import save_byte_tokenizer
 from rsd.testing.fake_engine import Behavior
 from rsd.testing.fake_vllm import create_app
-from rsd.testing.lock_step import Entry, LockStep, Model
 from rsd.testing.server import live_in_thread
 from rsd.types import ROLES, Role
 

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-DEMO = Path("configs/demo.yaml")
+DEMO = ROOT / "configs" / "demo.yaml"
 
 BLUE, ORANGE, GREY, GREEN = "#1f5fa8", "#d1661f", "#767676", "#2b7a4b"
 """Line colours: ours, what it is compared with, limits and targets, a third thing."""
@@ -72,6 +72,10 @@ class Demo:
     def config(self, *more: str) -> Config:
         """The configuration with further overrides, such as `decoding.lookahead=0`."""
         return load(DEMO, [*self.overrides, *more])
+
+    def arguments(self, *more: str) -> list[str]:
+        """The same overrides as arguments of `rsd`."""
+        return [part for override in (*self.overrides, *more) for part in ("-o", override)]
 
 
 @contextmanager
