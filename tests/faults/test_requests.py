@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from broken import FAULTS, HARMLESS, Fault, suits
+from byte_tokenizer import save_byte_tokenizer
 from fault_proxy import FaultProxy, Schedule
 
 from rsd.backends import (
@@ -28,7 +29,6 @@ from rsd.backends.http import StatusError
 from rsd.config import ModelConfig
 from rsd.errors import RsdError, ServerLostError, UnusableAnswerError
 from rsd.protocols import Sampling
-from rsd.testing import save_byte_tokenizer
 from rsd.testing.fake_engine import Behavior
 from rsd.testing.fake_vllm import create_app
 from rsd.testing.server import live

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from byte_tokenizer import save_byte_tokenizer
 from fastapi import FastAPI
 
 from rsd.config import Config, load
 from rsd.runs import identified
-from rsd.testing import save_byte_tokenizer
 from rsd.testing.fake_engine import Behavior, Faults
 from rsd.testing.fake_vllm import create_app
 from rsd.testing.reasoner import ToyReasoner, load_solutions
