@@ -50,7 +50,8 @@ async def live(app: Any, port: int = 0) -> AsyncIterator[str]:
         try:
             yield f"http://{_HOST}:{listening.getsockname()[1]}"
         finally:
-            while not (server.started or serving.done()):  # one that starts cannot be stopped
+            # A server that is still starting ignores the request to exit.
+            while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event
                 await asyncio.sleep(0.001)
             server.should_exit = True
             await serving
