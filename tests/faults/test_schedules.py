@@ -32,7 +32,7 @@ PROBLEMS = 3
 SLOW: tuple[Fault, ...] = ("stall", "stalled midway", "trickle")
 HURRIED = [f"models.{role}.timeout_s=1" for role in ROLES]
 
-pytestmark = pytest.mark.timeout(300)  # no hang
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # no hang
 
 
 @pytest.fixture(scope="module")

@@ -7,5 +7,10 @@ thorough = False
 
 
 def examples(count: int) -> int:
-    """`count` with `--thorough`, a quarter of it without, but at least 10."""
+    """`count` with `--thorough`; a quarter of it without, but at least 10."""
     return count if thorough else min(count, max(10, count // 4))
+
+
+def only_thorough(*cases: int) -> tuple[int, ...]:
+    """`cases` with `--thorough`, none without."""
+    return cases if thorough else ()
