@@ -11,7 +11,6 @@ problems. No GPU is needed. Where nothing else is said, `rsd` does not look ahea
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from harness.common import (
     GREEN,
     GREY,
     ORANGE,
+    argument_parser,
     new_figure,
     repeated_ratio,
     save_plot,
@@ -196,7 +196,7 @@ def plot(slow: Side, sides: dict[int, Side], alone: float) -> Figure:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argument_parser(__doc__)
     parser.add_argument("--problems", type=int, default=500)
     parser.add_argument("--in-flight", type=int, nargs="+", default=[32, 64, 128, 256, 500])
     parser.add_argument("--draws", type=int, default=5, help="sets of problems, at least 2")

@@ -32,8 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what uses the fake servers or a browser as slow. With pytest-xdist, one worker has all tests
-    on real servers and begins with them; every other file stays on one worker, slow files first."""
+    """Mark what uses the fake servers or a browser as slow.
+
+    With pytest-xdist, one worker has all tests on real servers and begins with them; every other
+    file stays on one worker, slow files first.
+    """
     for item in items:
         if not {"browser", "cluster"}.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
