@@ -22,5 +22,5 @@ workers="$(nproc)"
 [ "$workers" -le 4 ] || workers=4
 
 bash scripts/check.sh
-exec "$RSD_VENV/bin/python" -m pytest -n "$workers" --dist loadgroup --no-loadscope-reorder \
+exec "$RSD_VENV/bin/python" -m pytest -n "$workers" \
   ${chosen[@]+"${chosen[@]}"} ${arguments[@]+"${arguments[@]}"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import examples
 import pytest
@@ -30,23 +31,30 @@ def pytest_configure(config: pytest.Config) -> None:
     examples.thorough = config.getoption("--thorough")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what uses the fake servers or a browser as slow.
-
-    With pytest-xdist, one worker has all tests on real servers and begins with them; every other
-    file stays on one worker, slow files first.
-    """
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the fake servers or a browser as slow, and run the files that take longest
+    first: those on real servers, then those with slow tests."""
     for item in items:
         if not {"browser", "cluster"}.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
-    if not hasattr(config, "workerinput"):
-        return
-    slow = {i.path for i in items if i.get_closest_marker("slow")}
-    for item in items:
-        servers = item.get_closest_marker("servers") is not None
-        item.add_marker(pytest.mark.xdist_group("servers" if servers else str(item.path)))
-    items.sort(key=lambda i: (i.get_closest_marker("servers") is None, i.path not in slow))
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda it: (it.get_closest_marker("servers") is None, it.path not in slow))
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With pytest-xdist a file stays on one worker, and one worker has all files on real servers:
+    each server starts once. (`--dist loadgroup` of xdist 3.8 has no effect with pytest 9.2.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            text = (config.rootpath / file).read_text(encoding="utf-8")
+            return "servers" if "pytest.mark.servers" in text else file
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
 
 
 @pytest.fixture

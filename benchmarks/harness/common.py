@@ -67,7 +67,7 @@ class Demo:
     process above each server; it is empty where someone else runs them."""
 
     overrides: tuple[str, ...]
-    processes: Mapping[Role, int] = field(default_factory=dict)
+    processes: Mapping[Role, int] = field(default_factory=dict, hash=False)
 
     def config(self, *more: str) -> Config:
         """The configuration with further overrides, such as `decoding.lookahead=0`."""
