@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from broken import FAULTS, HARMLESS, Fault
 from cluster import fake_cluster
+from examples import only_thorough
 from fault_proxy import Schedule
 from faults.conftest import Disturbed, disturbed_cluster
 
@@ -26,7 +27,6 @@ from rsd.runs.strategies import connected_strategy, response_text
 from rsd.tasks import load_problems
 from rsd.types import ROLES
 
-SCHEDULES = 100
 BLOCK = 50
 PROBLEMS = 3
 SLOW: tuple[Fault, ...] = ("stall", "stalled midway", "trickle")
@@ -118,7 +118,7 @@ def injected(disturbed: Disturbed) -> Counter[Fault]:
     return sum((proxy.injected for proxy in disturbed.proxies.values()), Counter())
 
 
-@pytest.mark.parametrize("first", range(0, SCHEDULES, BLOCK))
+@pytest.mark.parametrize("first", [0, *only_thorough(BLOCK)])
 def test_a_run_among_faults_is_the_run_left_alone(
     shared: Disturbed, first: int, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from cluster import fake_cluster
+from examples import examples
 from gateway.running import running_in_thread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ def test_no_request_is_answered_by_a_defect(url: str, path: str) -> None:
     (operation,) = [each.ok() for each in schema.include(path=path).get_all_operations()]
     known = {"messages", "prompt", "max_tokens", "n", "seed", "stop", "stream", "temperature"}
 
-    @settings(max_examples=40, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(40), suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(), st.sampled_from(["rsd", "draft"]), st.booleans())
     def attempt(case: Any, model: str, plain: bool) -> None:
         if isinstance(case.body, dict):  # else nearly every request asks for an unknown model
@@ -51,7 +52,7 @@ def test_no_request_is_answered_by_a_defect(url: str, path: str) -> None:
     attempt()
 
 
-@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), suppress_health_check=list(HealthCheck))
 @given(
     body=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
