@@ -94,8 +94,8 @@ class FakeCompletionBody(FakeBody):
             ),
             (
                 (asked and (self.stream or not logprobs)) or unusual,
-                "the fake server only has logprobs with Behavior.logprob, of a whole answer's text "
-                "or prompt, or of one token by its id",
+                "the fake server cannot do logprobs but of a whole answer's text or prompt, or of "
+                "one token by its id, and those with Behavior.logprob",
                 "logprobs",
             ),
             (
