@@ -10,6 +10,8 @@ import pytest
 import simulated
 from harness import devices
 
+pytestmark = pytest.mark.slow
+
 SERVERS = ("draft", "target", "prm")
 
 

@@ -13,6 +13,8 @@ from gateway.running import running_in_thread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.slow
+
 schemathesis = pytest.importorskip("schemathesis", reason="of the extra dev")
 
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")

@@ -13,6 +13,8 @@ from paper.world import World, drawn_world, entries
 from rsd.patience import cut, cuts
 from rsd.records import RunRecord, TrajectoryRecord
 
+pytestmark = pytest.mark.slow
+
 CAP = 520
 MAX_STEPS = 16
 
