@@ -19,7 +19,6 @@ in flight.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import itertools
@@ -37,7 +36,18 @@ from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from common import BLUE, DEMO, GREEN, GREY, ORANGE, new_figure, save_plot, say, write_result
+from harness.common import (
+    BLUE,
+    DEMO,
+    GREEN,
+    GREY,
+    ORANGE,
+    argument_parser,
+    new_figure,
+    save_plot,
+    say,
+    write_result,
+)
 
 from rsd.backends import CompletionsGenerator, Server, SkyworkScorer, load_tokenizer
 from rsd.backends.http import HttpClient
@@ -378,7 +388,7 @@ def plot(points: dict[str, dict[int, dict[str, float]]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--point", nargs=2, metavar=("LINE", "IN_FLIGHT"), help="only this one")
     parser.add_argument("--lines", nargs="+", choices=LINES, default=LINES)
     asked = parser.parse_args()

@@ -5,6 +5,8 @@ import pytest
 from rsd.cli.commands.report import report
 from rsd.errors import ConfigError, StoreError
 
+pytestmark = pytest.mark.slow
+
 
 def test_one_run_is_brought_up_to_date(rsd_run, capsys):
     report([rsd_run])

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from demo_servers import DEMO, Demo
+from harness.common import DEMO, Demo
 
 from rsd.analysis import analyze, compare
 from rsd.backends import connect

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 from cluster import PROBLEMS, Cluster
+from fault_proxy import Schedule
 from faults.conftest import Disturbed
 
 from rsd.errors import StoreError
 from rsd.records import GRADES, TRAJECTORIES, read_run
 from rsd.runs.store import RunStore
-from rsd.testing.proxy import Schedule
 
 pytestmark = pytest.mark.timeout(120)  # no hang
 

@@ -12,6 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from broken import FAULTS, HARMLESS, Fault, suits
+from byte_tokenizer import save_byte_tokenizer
+from fault_proxy import FaultProxy, Schedule
 
 from rsd.backends import (
     CompletionsGenerator,
@@ -26,11 +29,8 @@ from rsd.backends.http import StatusError
 from rsd.config import ModelConfig
 from rsd.errors import RsdError, ServerLostError, UnusableAnswerError
 from rsd.protocols import Sampling
-from rsd.testing import save_byte_tokenizer
-from rsd.testing.broken import FAULTS, HARMLESS, Fault, suits
 from rsd.testing.fake_engine import Behavior
 from rsd.testing.fake_vllm import create_app
-from rsd.testing.proxy import FaultProxy, Schedule
 from rsd.testing.server import live
 from rsd.types import Prefix, Role
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from broken import FAULTS, Fault
 from cluster import PROBLEMS, Cluster
+from fault_proxy import Change, FaultProxy, Schedule
 from faults.conftest import Disturbed
 from faults.test_changed_servers import swapped
 
 from rsd.cli import main as cli
 from rsd.records import METRICS, TRAJECTORIES, RunRecord, read_run
-from rsd.testing.broken import FAULTS, Fault
-from rsd.testing.proxy import Change, FaultProxy, Schedule
 from rsd.testing.tokenizers import ByteTokenizer
 from rsd.types import Role
 

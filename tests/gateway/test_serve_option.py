@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from cluster import Cluster
-from common import free_ports
+from harness.common import free_ports
 from serving.helpers import all_gone
 
 from rsd.cli import main as cli

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from byte_tokenizer import save_byte_tokenizer
 from fastapi import FastAPI
 
 from rsd.config import Config, load
 from rsd.runs import identified
-from rsd.testing import save_byte_tokenizer
 from rsd.testing.fake_engine import Behavior, Faults
 from rsd.testing.fake_vllm import create_app
 from rsd.testing.reasoner import ToyReasoner, load_solutions

@@ -1,4 +1,4 @@
-"""The faults that `rsd.testing.proxy` makes, and the broken answers among them."""
+"""The faults that `fault_proxy` makes, and the broken answers among them."""
 
 from __future__ import annotations
 

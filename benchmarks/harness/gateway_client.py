@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from common import DEMO, ROOT, Demo
 
+from harness.common import DEMO, ROOT, Demo
 from rsd.backends import ServerMetrics
 from rsd.backends.metrics import parse_metrics
 from rsd.config import Config

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 import pytest
-
-from rsd.protocols import Sampling
-from rsd.testing import ScriptedGenerator, ScriptedScorer
-from rsd.testing.simulated import (
+from harness.simulated_models import (
     Device,
     Model,
     SimulatedEngine,
     SimulatedGenerator,
     SimulatedScorer,
 )
-from rsd.testing.virtual_time import run
+from harness.virtual_time import run
+
+from rsd.protocols import Sampling
+from rsd.testing import ScriptedGenerator, ScriptedScorer
 from rsd.types import Prefix
 
 FREE = Device(flops=math.inf, bandwidth=math.inf, memory_bytes=1000, overhead_s=1)

@@ -1,4 +1,4 @@
-"""HTTP messages as the proxy of `rsd.testing.proxy` passes them on."""
+"""HTTP messages as the proxy of `fault_proxy` passes them on."""
 
 from __future__ import annotations
 

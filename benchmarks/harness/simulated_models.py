@@ -14,8 +14,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+from harness.simulated_engine import Counters, Device, Model, SimulatedEngine
 from rsd.protocols import Generator, Sampling, Scorer, StreamingGenerator
-from rsd.testing.simulated_engine import Counters, Device, Model, SimulatedEngine
 from rsd.types import Chunk, Completion, Likelihood, Prefix, Score, Usage
 
 __all__ = [

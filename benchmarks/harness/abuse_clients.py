@@ -1,6 +1,6 @@
 """Clients that abuse a gateway on this machine, all kinds at once, for a bounded time.
 
-    python benchmarks/abuse_clients.py URL SECONDS
+    python benchmarks/harness/abuse_clients.py URL SECONDS
 
 `gateway_abuse.py` runs this as a process of its own, so that the clients' work is not the
 gateway's. Prints, for each kind, how its connections ended: by which status, or closed. A URL that

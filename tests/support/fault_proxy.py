@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import urlsplit
 
-from rsd.testing.broken import (
+from broken import (
     CONNECTION_FAULTS,
     Fault,
     broken_answer,
@@ -28,7 +28,7 @@ from rsd.testing.broken import (
     renamed,
     suits,
 )
-from rsd.testing.messages import Message, read_message, reset, with_length
+from http_messages import Message, read_message, reset, with_length
 
 Change = Callable[[str, bytes, bytes, bytes], tuple[bytes, bytes]]
 """Head and body of an answer, by path and body of the request and head and body of the answer."""
@@ -44,7 +44,7 @@ class Schedule:
     """
 
     def __init__(self, seed: int, rate: float, kinds: Sequence[Fault], most: int = 2) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - no secret
+        self._random = random.Random(seed)
         self._rate = rate
         self._kinds = tuple(kinds)
         self._most = most

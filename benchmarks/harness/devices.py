@@ -1,7 +1,7 @@
 """Three simulated devices of the paper's setting, problems for them, and two ways to decode these.
 
 A 7B target, a 1.5B draft and a 1.5B reward model, each on a GPU of its own; how long each takes
-for what is said by `rsd.testing.simulated`, on a virtual clock.
+for what is said by `harness.simulated_models`, on a virtual clock.
 """
 
 from __future__ import annotations
@@ -14,6 +14,13 @@ from statistics import mean
 from types import SimpleNamespace
 from typing import Any
 
+from harness.simulated_models import (
+    Device,
+    Model,
+    SimulatedEngine,
+    SimulatedGenerator,
+    SimulatedScorer,
+)
 from rsd.decoding import Limits, RewardGuidedSpeculativeDecoding, Rules
 from rsd.decoding.acceptance import step as threshold
 from rsd.prompts import render
@@ -22,13 +29,6 @@ from rsd.records import TrajectoryRecord
 from rsd.runs.concurrency import ConcurrencyLimiter
 from rsd.runs.runner import decode_all
 from rsd.testing import ByteTokenizer, ScriptedGenerator, ScriptedScorer
-from rsd.testing.simulated import (
-    Device,
-    Model,
-    SimulatedEngine,
-    SimulatedGenerator,
-    SimulatedScorer,
-)
 from rsd.types import Problem, Query
 
 DELTA = 0.7

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-DEMO = Path("configs/demo.yaml")
+DEMO = ROOT / "configs" / "demo.yaml"
 
 BLUE, ORANGE, GREY, GREEN = "#1f5fa8", "#d1661f", "#767676", "#2b7a4b"
 """Line colours: ours, what it is compared with, limits and targets, a third thing."""
@@ -67,11 +67,15 @@ class Demo:
     process above each server; it is empty where someone else runs them."""
 
     overrides: tuple[str, ...]
-    processes: Mapping[Role, int] = field(default_factory=dict)
+    processes: Mapping[Role, int] = field(default_factory=dict, hash=False)
 
     def config(self, *more: str) -> Config:
         """The configuration with further overrides, such as `decoding.lookahead=0`."""
         return load(DEMO, [*self.overrides, *more])
+
+    def arguments(self, *more: str) -> list[str]:
+        """The same overrides as arguments of `rsd`."""
+        return [part for override in (*self.overrides, *more) for part in ("-o", override)]
 
 
 @contextmanager
@@ -86,31 +90,46 @@ def demo_servers(
     """
     if ports is None and not start:
         raise ValueError("say on which ports the servers are running (--ports)")
-    chosen = ports or free_ports(len(ROLES))
     with tempfile.TemporaryDirectory(prefix="rsd-benchmark-") as folder:
-        servers = [
-            override
-            for role, port in zip(ROLES, chosen, strict=True)
-            for override in (
-                f"models.{role}.endpoint=http://127.0.0.1:{port}/v1",
-                f"models.{role}.serve.env={{VLLM_SERVER_DEV_MODE: '1'}}",
-            )
-        ]
-        demo = Demo((*servers, f"run.output_dir={folder}/runs", *overrides))
+        mode = [f"models.{role}.serve.env={{VLLM_SERVER_DEV_MODE: '1'}}" for role in ROLES]
+        demo = Demo((*endpoints(ports), *mode, f"run.output_dir={folder}/runs", *overrides))
         commands = [build(demo.config(), role) for role in ROLES] if start else []
         with running(commands, log_dir=Path(folder) / "logs", announce=say) as supervisor:
             processes = {s.command.role: s.guard.pid for s in supervisor.servers}
             yield replace(demo, processes=processes)
 
 
-def add_server_options(parser: argparse.ArgumentParser) -> None:
-    """`--ports` and `--running`, whose values are the arguments of `demo_servers`."""
+def endpoints(ports: Sequence[int] | None = None) -> list[str]:
+    """Overrides that put the three servers on `ports` of this machine; None: free ones."""
+    return [
+        f"models.{role}.endpoint=http://127.0.0.1:{port}/v1"
+        for role, port in zip(ROLES, ports or free_ports(len(ROLES)), strict=True)
+    ]
+
+
+@contextmanager
+def benchmark_file(rows: Sequence[str]) -> Iterator[Path]:
+    """A data directory whose benchmark `demo` has only these lines."""
+    with tempfile.TemporaryDirectory(prefix="rsd-benchmark-") as folder:
+        data = Path(folder) / "demo" / "test.jsonl"
+        data.parent.mkdir()
+        data.write_text("\n".join(rows) + "\n", encoding="utf-8")
+        yield Path(folder)
+
+
+def argument_parser(doc: str | None, *, servers: bool = False) -> argparse.ArgumentParser:
+    """A parser described by the first line of `doc`. With `servers` it has `--ports` and
+    `--running`, whose values are the arguments of `demo_servers`."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    if not servers:
+        return parser
     parser.add_argument(
         "--ports", type=int, nargs=len(ROLES), metavar=("DRAFT", "TARGET", "PRM"), help="of servers"
     )
     parser.add_argument(
         "--running", action="store_true", help="the servers are running on --ports already"
     )
+    return parser
 
 
 def forget_prefixes(config: Config) -> None:
@@ -200,6 +219,27 @@ def new_figure(
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, list(axes.flat)
+
+
+def plot_ratio(
+    axes: Axes, numbers: Sequence[int], ratios: Sequence[Ratio], colour: str, label: str = ""
+) -> None:
+    """Ratios with their intervals, over `numbers`."""
+    spread = [[it.value - it.low for it in ratios], [it.high - it.value for it in ratios]]
+    values = [ratio.value for ratio in ratios]
+    axes.errorbar(numbers, values, spread, fmt="o-", color=colour, capsize=3, label=label)
+
+
+def plot_aim(axes: Axes, at: float, aim: float, colour: str = GREY) -> None:
+    """A dashed line at `aim`, named at the abscissa `at`."""
+    axes.axhline(aim, color=colour, linestyle="--", linewidth=1)
+    axes.annotate("target", (at, aim), (0, 3), textcoords="offset points", color=colour)
+
+
+def double_each_time(axes: Axes, numbers: Sequence[int]) -> None:
+    """A logarithmic abscissa with a tick at each of `numbers`."""
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(numbers, labels=[str(number) for number in numbers])
 
 
 def save_plot(name: str, figure: Figure) -> Path:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import httpx
+from harness.lock_step import LockStep, Model, Solution, Written
 
 from rsd.testing import ByteTokenizer
-from rsd.testing.lock_step import LockStep, Model, Solution, Written
 
 
 class WithBos(ByteTokenizer):
