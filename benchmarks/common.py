@@ -92,7 +92,7 @@ def demo_servers(
             override
             for role, port in zip(ROLES, chosen, strict=True)
             for override in (
-                f"models.{role}.endpoints=[http://127.0.0.1:{port}/v1]",
+                f"models.{role}.endpoint=http://127.0.0.1:{port}/v1",
                 f"models.{role}.serve.env={{VLLM_SERVER_DEV_MODE: '1'}}",
             )
         ]

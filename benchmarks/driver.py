@@ -277,7 +277,7 @@ def serve(app: FakeServer, tell: Any) -> None:
 
 
 async def _measure(line: str, in_flight: int, fake: FakeServer, url: str) -> dict[str, float]:
-    there = [f"models.{role}.endpoints=[{url}/v1]" for role in ROLES]
+    there = [f"models.{role}.endpoint={url}/v1" for role in ROLES]
     patient = [f"models.{role}.connect_timeout_s=60" for role in ROLES]  # on a busy machine
     config = load(DEMO, [*there, *patient])
     servers = {role: Server(role, config.models.role(role)) for role in ROLES}

@@ -27,7 +27,7 @@ from math_verify import (
     verify,
 )
 
-from rsd.analysis.statistics import wilson_interval
+from rsd.analysis.statistics.intervals import wilson_interval
 from rsd.grading import AnswerKind, Options, grade, kind_of
 
 CORPUS = ("gsm8k", "math_pair", "math_text", "mc", "odyssey", "tests", "theoremqa")

@@ -82,7 +82,7 @@ def _quantiles(seconds: list[float]) -> dict[str, float]:
 def fake_servers() -> Iterator[Demo]:
     """`rsd mock` on free ports, until the block ends."""
     overrides = tuple(
-        f"models.{role}.endpoints=[http://127.0.0.1:{port}/v1]"
+        f"models.{role}.endpoint=http://127.0.0.1:{port}/v1"
         for role, port in zip(ROLES, free_ports(len(ROLES)), strict=True)
     )
     options = [part for override in overrides for part in ("-o", override)]

@@ -23,7 +23,7 @@ from typing import Any
 
 from common import DEMO, ROOT, free_ports, say, write_result
 
-from rsd.analysis import write_metrics
+from rsd.analysis import summarize
 from rsd.config import Config, load
 from rsd.records import TRAJECTORIES, RunRecord, read_run
 from rsd.runs import identified
@@ -41,7 +41,7 @@ def main() -> int:
     ports = options.ports or free_ports(len(ROLES))
     with tempfile.TemporaryDirectory(prefix="rsd-soak-") as folder:
         base = [
-            f"models.{role}.endpoints=[http://127.0.0.1:{port}/v1]"
+            f"models.{role}.endpoint=http://127.0.0.1:{port}/v1"
             for role, port in zip(ROLES, ports, strict=True)
         ]
         base += [f"run.output_dir={folder}/runs", f"tasks.limit={options.problems}"]
@@ -131,7 +131,7 @@ def _run(overrides: list[str], meanwhile: Any) -> tuple[RunRecord, float, list[s
         seconds = time.monotonic() - clock
         stderr.seek(0)
         told = [line.rstrip() for line in stderr if line.startswith("rsd: ")]
-    write_metrics(directory)
+    summarize(directory)
     return read_run(directory), seconds, told
 
 

@@ -94,7 +94,7 @@ class Size:
 def token_wise_server(demo: Demo) -> Iterator[TokenWise]:
     """A second server of the reward model, with token-wise pooling."""
     (port,) = free_ports(1)
-    config = demo.config(f"models.prm.endpoints=[http://127.0.0.1:{port}/v1]", TOKEN_WISE)
+    config = demo.config(f"models.prm.endpoint=http://127.0.0.1:{port}/v1", TOKEN_WISE)
     with (
         tempfile.TemporaryDirectory(prefix="rsd-benchmark-") as logs,
         running([build(config, "prm")], log_dir=Path(logs), announce=say) as supervisor,

@@ -2,7 +2,7 @@
 
 A draft model writes a reasoning step, a process reward model scores it, and a step scored
 below the threshold is written again by the target model. Start reading at
-`rsd.decoding.speculative`: that loop is what the rest of the package serves.
+`rsd.decoding.strategies.speculative`: that loop is what the rest of the package serves.
 """
 
 from importlib.metadata import PackageNotFoundError, version

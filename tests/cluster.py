@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from fastapi import FastAPI
@@ -38,17 +37,6 @@ class Cluster:
         faults = self.apps[role].state.faults
         assert isinstance(faults, Faults)
         return faults
-
-    @contextmanager
-    def replica(
-        self, role: Role, behavior: Behavior | None = None, **changes: Any
-    ) -> Iterator[tuple[FastAPI, str]]:
-        """A second server of `role` as long as the block lasts, and an override that names both."""
-        model = self.config().models.role(role)
-        keys = {"served_name": role, "root": model.model} | changes
-        app = create_app(behavior or self.apps[role].state.engine.behavior, **keys)
-        with live_in_thread(app) as url:
-            yield app, f"models.{role}.endpoints=[{model.endpoint}, {url}/v1]"
 
 
 @contextmanager
@@ -96,7 +84,7 @@ def _values(root: Path, tokenizer: Path, urls: dict[Role, str]) -> dict[str, obj
         role: {
             "model": str(tokenizer),
             "served_name": role,
-            "endpoints": [f"{url}/v1"],
+            "endpoint": f"{url}/v1",
             "parameters": parameters,
             "timeout_s": 20,
         }

@@ -34,7 +34,7 @@ class Demo:
 def demo_servers(root: Path) -> Iterator[Demo]:
     """The three servers, answering. Logs and runs go below `root`."""
     endpoints = [
-        f"models.{role}.endpoints=[http://127.0.0.1:{port}/v1]"
+        f"models.{role}.endpoint=http://127.0.0.1:{port}/v1"
         for role, port in zip(ROLES, free_ports(len(ROLES)), strict=True)
     ]
     demo = Demo((*endpoints, f"run.output_dir={root / 'runs'}"))

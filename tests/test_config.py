@@ -22,40 +22,46 @@ class Mistyped:
     ("override", "message"),
     [
         ("decoding.treshold=0.8", "decoding.treshold: unknown key; did you mean threshold?"),
-        ("models.draft.endpoint=http://x/v1", "models.draft.endpoint: unknown key; did you mean"),
+        ("models.draft.endpont=http://x/v1", "models.draft.endpont: unknown key; did you mean"),
         ("decoding.top_p=0", "decoding.top_p: Input should be greater than 0"),
-        ("decoding.threshold=.nan", "nan is no threshold"),
-        ("decoding.strategy=rds", "no strategy 'rds'; known: rsd, draft"),
-        ("decoding.strategy=:Nothing", "no strategy ':Nothing'; known: rsd, draft"),
-        ("decoding.samples=2", "several samples or candidates need a temperature above 0"),
-        ("decoding.candidates=2", "several samples or candidates need a temperature above 0"),
+        ("decoding.threshold=.nan", "nan is not a threshold"),
+        ("decoding.strategy=rds", "unknown strategy 'rds'; use rsd, draft"),
+        ("decoding.strategy=:Nothing", "unknown strategy ':Nothing'; use rsd, draft"),
+        (
+            "decoding.samples=2",
+            "several samples or candidates need a temperature above 0",
+        ),
+        (
+            "decoding.candidates=2",
+            "several samples or candidates need a temperature above 0",
+        ),
         ("models.prm.served_name=''", "models.prm: served_name is missing; add it"),
         (
             "decoding.prompt=qwen",
-            "decoding.prompt: no template 'qwen'; known: llama3-math-cot, plain",
+            "decoding.prompt: unknown template 'qwen'; use llama3-math-cot, plain",
         ),
-        ("models.prm.endpoints=[127.0.0.1:80]", "is not a URL"),
-        ("models.prm.endpoints=[http://127.0.0.1:80]", "must end in /v1"),
-        ("tasks.names=[demo, gsm8k, demo]", "tasks.names: demo is named twice"),
-        ("models.prm.endpoints=[http://127.0.0.1:80101/v1]", "its port is no number from 1"),
-        ("models.prm.endpoints=[http://127.0.0.1:801O/v1]", "its port is no number from 1"),
+        ("models.prm.endpoint=127.0.0.1:80", "is not a URL"),
+        ("models.prm.endpoint=http://127.0.0.1:80", "must end in /v1"),
+        ("tasks.names=[demo, gsm8k, demo]", "tasks.names: demo is listed twice"),
+        ("models.prm.endpoint=http://127.0.0.1:80101/v1", "its port is no number from 1"),
+        ("models.prm.endpoint=http://127.0.0.1:801O/v1", "its port is no number from 1"),
         ("run.concurrency=atuo", "run.concurrency: Input should be 'auto' or a valid integer, "),
         ("decoding.lookahead=-1", "decoding.lookahead: Input should be 'auto' or greater than or"),
         ("tasks.names=[]", "tasks.names: Input should be a list of at least 1"),
         ("tasks.names=demo", "tasks.names: Input should be a list, such as [a, b]"),
         ("name=2026", "name: Input should be a text; put it in quotes"),
         ("models.draft.served_name=on", "models.draft.served_name: Input should be a text; put"),
-        ("decoding=null", "decoding: expected keys below it; leave it out for defaults"),
+        ("decoding=null", "decoding: expected keys below it; remove it for defaults"),
         ("models.target.serve.speculative.token=4", "speculative.token: unknown key; did you mean"),
         ("name=../elsewhere", "name: use letters, digits and . _ - (at most 64"),
         (
             "decoding.max_repeats=1",
             "max_repeats: Input should be greater than or equal to 2",
         ),
-        ("models.draft.api_key=abc", "models.draft.api_key: write ${NAME}"),
+        ("models.draft.api_key=abc", "models.draft.api_key: holds a key; write ${NAME}"),
         ("models.draft.api_key=${NO_SUCH_NAME}", "set NO_SUCH_NAME in the environment"),
-        ("decoding", "-o decoding: expected key=value"),
-        ("name.x=1", "-o name.x=1: name holds a value, not a section"),
+        ("decoding", "-o decoding: not of the form key=value"),
+        ("name.x=1", "-o name.x=1: name is a value, not a section"),
         ("name=[", "is not a YAML value"),
     ],
 )
@@ -71,7 +77,7 @@ def test_a_wrong_key_or_value_is_one_line_that_names_it(override: str, message: 
     [
         ("rsd:Nothing", "cannot import 'rsd:Nothing': "),
         ("no_such_module:Nothing", "cannot import 'no_such_module:Nothing': "),
-        ("test_config:Mistyped", "test_config:Mistyped: roles is 'draft'; write a tuple of draft,"),
+        ("test_config:Mistyped", "test_config:Mistyped: roles is 'draft'; use a tuple of draft,"),
     ],
 )
 def test_a_class_is_imported_when_it_is_about_to_run(strategy: str, message: str) -> None:
@@ -89,8 +95,8 @@ def test_a_class_is_imported_when_it_is_about_to_run(strategy: str, message: str
         ("- a\n", "expected a mapping"),
         ("a: [", "not valid YAML"),
         ("name: x\n", "models: missing"),
-        ("run: {limit: 1}\nname: x\nrun:\n", "the key run stands twice, again in line 3"),
-        ("a: {<<: {b: 1}, b: 2, b: 3}", "the key b stands twice"),
+        ("run: {limit: 1}\nname: x\nrun:\n", "the key run occurs twice, again in line 3"),
+        ("a: {<<: {b: 1}, b: 2, b: 3}", "the key b occurs twice"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -126,7 +132,7 @@ def test_secrets_come_from_the_environment_and_are_not_dumped(
 @pytest.mark.parametrize(
     "override",
     [
-        "models.draft.endpoints=[http://10.0.0.1:1/v1]",
+        "models.draft.endpoint=http://10.0.0.1:1/v1",
         "models.target.serve.device=cuda",
         "run.concurrency=1",
         "run.output_dir=elsewhere",
@@ -166,7 +172,7 @@ def test_a_tilde_is_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     config = load(DEMO, [f"{key}=~/there" for key in keys])
     places = (config.run.output_dir, config.step_cache, config.tasks.data_dir)
     assert set(map(str, places)) == {"/home/ann/there"}
-    with pytest.raises(ConfigError, match=r"data_dir: ~no_such_user/x: nobody's home"):
+    with pytest.raises(ConfigError, match=r"data_dir: ~no_such_user/x: no such user"):
         load(DEMO, ["tasks.data_dir=~no_such_user/x"])
 
 
@@ -197,7 +203,7 @@ def test_a_config_says_only_what_differs_from_its_base(tmp_path: Path) -> None:
     config, demo = load(path), load(DEMO)
     assert (config.name, config.run.concurrency) == ("middle", 7)
     assert (config.models.draft.model, config.models.draft.serve.threads) == ("other", 3)
-    assert config.models.draft.endpoints == demo.models.draft.endpoints
+    assert config.models.draft.endpoint == demo.models.draft.endpoint
     assert config.models.target == demo.models.target
     assert config.decoding.max_steps == demo.decoding.max_steps
     assert (config.decoding.max_tokens, demo.decoding.max_tokens) == (4096, 512)
@@ -224,8 +230,8 @@ def test_null_takes_nothing_away_where_the_base_has_nothing(tmp_path: Path) -> N
         (["base: 1.yaml", "base: 0.yaml"], "1.yaml: base: 0.yaml leads back to itself"),
         (["base: 1.yaml", "- a"], "1.yaml: expected a mapping"),
         (["base: no.yaml"], "no.yaml: cannot be read: No such file"),
-        (["base: 1.yaml\npoints: []"], "0.yaml: is a sweep, which rsd sweep takes"),
-        ([f"base: {i + 1}.yaml" for i in range(9)], "7.yaml: base: 8 files deep already"),
+        (["base: 1.yaml\npoints: []"], "0.yaml: this is a sweep; use rsd sweep"),
+        ([f"base: {i + 1}.yaml" for i in range(9)], "7.yaml: base: more than 8 files deep"),
         (["base: 1.yaml", f"base: {DEMO}\nnmae: x"], "0.yaml (on 1.yaml, "),
         (["base: 1.yaml", f"base: {DEMO}\nnmae: x"], "nmae: unknown key; did you mean name?"),
     ],

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from rsd.analysis import read_published
-from rsd.analysis.published import AVERAGED, row_of
+from rsd.analysis.paper.published import AVERAGED, row_of
 from rsd.config import Config, load
 from rsd.serving import build
 from rsd.types import ROLES

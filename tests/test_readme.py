@@ -28,7 +28,7 @@ def test_the_example_of_a_strategy_runs_as_printed() -> None:
 
 
 def test_the_loop_in_the_readme_is_the_loop_in_the_code() -> None:
-    loop = (ROOT / "rsd" / "decoding" / "speculative.py").read_text(encoding="utf-8")
+    loop = (ROOT / "rsd" / "decoding" / "strategies" / "speculative.py").read_text(encoding="utf-8")
     (shown,) = [b for b in re.findall(r"```python\n(.*?)```", README, re.S) if "while not" in b]
     for line in shown.splitlines():
         assert line.strip() in loop

@@ -1,38 +1,37 @@
-"""What a run achieved and cost: metrics, statistics, the table and the page.
-
-Reads run directories (`rsd.records`) and nothing else; never talks to a server.
+"""What a run achieved and cost.
 
     read_run -> analyze -> AnalyzedRun -> render_table   text
                                        -> render_page    HTML
                                        -> save_metrics   metrics.json
+
+Reads run directories (`rsd.records`) and never talks to a server. The modules here judge solutions
+(`outcomes`), compute metrics and compare runs; the folders present them: `tables`, `plots`,
+`report` (the page), `paper` (published figures), `export` (JSON, CSV, data sets), `calibration`
+(choosing δ). `statistics` holds intervals and tests.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from rsd.analysis.compare import Comparison, compare
-from rsd.analysis.metrics import AnalyzedRun, analyze, compute, save_metrics, write_metrics
-from rsd.analysis.published import Published, read_published
+from rsd.analysis.compare import compare
+from rsd.analysis.metrics import AnalyzedRun, analyze, save_metrics
+from rsd.analysis.paper.published import read_published
 from rsd.analysis.report import render_page, write_page
 from rsd.analysis.summary import Metrics
-from rsd.analysis.table import render_table
+from rsd.analysis.tables.text import render_table
 from rsd.records import REPORT, read_run
 
 __all__ = [
     "AnalyzedRun",
-    "Comparison",
     "Metrics",
-    "Published",
     "analyze",
     "compare",
-    "compute",
     "read_published",
     "render_page",
     "render_table",
     "save_metrics",
     "summarize",
-    "write_metrics",
     "write_page",
 ]
 

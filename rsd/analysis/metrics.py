@@ -1,4 +1,4 @@
-"""The metrics of a run, from what it recorded (`rsd.analysis.summary` says what they mean)."""
+"""The metrics of a run, computed from its records; `rsd.analysis.summary` explains them."""
 
 from __future__ import annotations
 
@@ -13,30 +13,29 @@ from rsd.analysis.outcomes import (
     failed,
     outcome,
     outcome_paper,
+    share_right,
 )
-from rsd.analysis.patience import PaperFigures, after_patience
+from rsd.analysis.paper.figures import PaperFigures, after_patience
 from rsd.analysis.samples import sampled
-from rsd.analysis.statistics import (
+from rsd.analysis.statistics.intervals import (
     Interval,
     clustered_interval,
-    percentiles,
     wilson_interval,
 )
-from rsd.analysis.summary import Average, Conventions, Latency, Metrics, Steps, Summary, Tokens
+from rsd.analysis.summary import Average, Latency, Metrics, Steps, Summary, Tokens
 from rsd.analysis.timing import (
     active_seconds,
     busy_shares,
     session_seconds,
     step_cache_use,
 )
-from rsd.costs import Fold, flops, fold, reference_flops, speculation_cost, total
+from rsd.costs import CostTotals, cost_totals, flops, reference_flops, speculation_cost, total
 from rsd.records import (
     METRICS,
     GradeRecord,
     Key,
     RunRecord,
     TrajectoryRecord,
-    read_run,
     write_atomically,
 )
 from rsd.types import ROLES, Role
@@ -44,63 +43,45 @@ from rsd.types import ROLES, Role
 
 @dataclass(frozen=True, slots=True)
 class AnalyzedRun:
-    """A run with its folds (of all trajectories, failed ones too) and its metrics."""
+    """A run with its metrics and the costs of each trajectory, failed ones included."""
 
     run: RunRecord
-    folds: dict[Key, Fold]
+    costs: dict[Key, CostTotals]
     metrics: Metrics
 
 
 def analyze(run: RunRecord) -> AnalyzedRun:
-    """Fold every trajectory of `run` once and compute its metrics."""
-    folds = {key: fold(trajectory.steps) for key, trajectory in run.trajectories.items()}
+    """Compute the costs of each trajectory of `run` and its metrics."""
+    costs = {key: cost_totals(trajectory.steps) for key, trajectory in run.trajectories.items()}
     by_task: dict[str, list[TrajectoryRecord]] = {name: [] for name in run.config.tasks.names}
     for trajectory in run.trajectories.values():
         by_task.setdefault(trajectory.task, []).append(trajectory)
-    patient = after_patience(run)
-    asked = run.manifest.asked
+    patient, asked = after_patience(run), run.manifest.asked
+    given, answers = step_cache_use(run.trajectories.values())
+    why = f"the step cache gave {given} of {answers} answers" if given else None
+
+    def summary(trajectories: list[TrajectoryRecord], seconds: float, asked: int | None) -> Summary:
+        made = _summarize(run, patient, costs, trajectories, seconds, asked)
+        return _without_speed(made, why) if why else made
+
     tasks = {
-        name: _summarize(run, patient, folds, its, active_seconds(its), asked.get(name))
+        name: summary(its, active_seconds(its), asked.get(name))
         for name, its in by_task.items()
         if its
     }
     everything = list(run.trajectories.values())
     seconds = session_seconds(run.manifest.sessions, everything)
-    overall = _summarize(
-        run, patient, folds, everything, seconds, sum(asked.values()) if asked else None
-    )
-    given, answers = step_cache_use(everything)
-    if given:
-        why = f"the step cache gave {given} of {answers} answers"
-        tasks = {name: _without_speed(summary, why) for name, summary in tasks.items()}
-        overall = _without_speed(overall, why)
+    paper = [task.paper for task in tasks.values() if task.paper]
     metrics = Metrics(
         tasks=tasks,
-        overall=overall,
+        overall=summary(everything, seconds, sum(asked.values()) if asked else None),
         average=Average(
             accuracy=_mean([task.accuracy for task in tasks.values()]),
             accuracy_paper=_mean([task.accuracy_paper for task in tasks.values()]),
-            accuracy_paper_with_patience=_mean(
-                [task.paper.accuracy_paper for task in tasks.values() if task.paper]
-            ),
+            accuracy_paper_with_patience=_mean([it.accuracy_paper for it in paper]),
         ),
     )
-    return AnalyzedRun(run, folds, metrics)
-
-
-def compute(run: RunRecord) -> Metrics:
-    """The metrics of `run`."""
-    return analyze(run).metrics
-
-
-def write_metrics(directory: Path | str) -> Metrics:
-    """Compute the metrics of a run directory and write its `metrics.json`.
-
-    Raises `StoreError` if it is no run directory or not writable, `ConfigError` for its config.
-    """
-    metrics = compute(read_run(directory))
-    save_metrics(metrics, Path(directory))
-    return metrics
+    return AnalyzedRun(run, costs, metrics)
 
 
 def save_metrics(metrics: Metrics, directory: Path) -> None:
@@ -125,7 +106,7 @@ def token_totals(trajectories: Iterable[TrajectoryRecord]) -> dict[Role, Tokens]
 def _summarize(
     run: RunRecord,
     patient: RunRecord,
-    folds: Mapping[Key, Fold],
+    costs: Mapping[Key, CostTotals],
     trajectories: list[TrajectoryRecord],
     seconds: float,
     asked: int | None,
@@ -133,10 +114,8 @@ def _summarize(
     graded = [(t, run.grades.get(t.key)) for t in trajectories]
     outcomes = [outcome(*pair) for pair in graded]
     outcomes_paper = [outcome_paper(*pair) for pair in graded]
-    right, counted = _tally(outcomes)
-    kept = counted - outcomes.count(Outcome.FAILED)
     finished = [t for t in trajectories if not failed(t)]
-    work = total(folds[t.key] for t in finished)
+    work = total(costs[t.key] for t in finished)
     counts = run.manifest.parameters
     spent = flops(work, counts, speculation_cost(run.manifest))
     return Summary(
@@ -147,10 +126,10 @@ def _summarize(
         ungraded=outcomes.count(Outcome.UNGRADED),
         undecided=outcomes.count(Outcome.UNDECIDED),
         undecided_paper=outcomes_paper.count(Outcome.UNDECIDED),
-        accuracy=right / counted if counted else None,
-        ci95=_interval(run, graded) if counted else None,
-        accuracy_without_errors=right / kept if kept else None,
-        accuracy_paper=_share_right(outcomes_paper),
+        accuracy=share_right(outcomes),
+        ci95=_interval(run, graded),
+        accuracy_without_errors=share_right(it for it in outcomes if it is not Outcome.FAILED),
+        accuracy_paper=share_right(outcomes_paper),
         samples=sampled(run, trajectories),
         cut=cut_shares(finished),
         steps=Steps(
@@ -164,9 +143,9 @@ def _summarize(
         wasted_regenerations=work.wasted_regenerations,
         mistaken_acceptances=work.mistaken_acceptances,
         tokens=token_totals(trajectories),
-        flops_per_problem=Conventions.of(spent / len(finished)),
-        flops_ratio_vs_target_only=Conventions.of(spent / reference_flops(work, counts)),
-        latency_s=Latency.of(percentiles([t.seconds for t in finished if not disturbed(t)])),
+        flops_per_problem=spent / len(finished),
+        flops_ratio_vs_target_only=spent / reference_flops(work, counts),
+        latency_s=Latency.of([t.seconds for t in finished if not disturbed(t)]),
         disturbed=sum(map(disturbed, trajectories)),
         retries=sum(t.retries for t in trajectories),
         lost_s=sum(t.lost_seconds for t in trajectories),
@@ -188,28 +167,19 @@ def _without_speed(summary: Summary, why: str) -> Summary:
 
 def _interval(
     run: RunRecord, graded: list[tuple[TrajectoryRecord, GradeRecord | None]]
-) -> Interval:
-    """The interval of the accuracy of `graded`, at least one of which counts."""
-    problems: dict[tuple[str, str], list[Outcome]] = {}
+) -> Interval | None:
+    """The interval of the accuracy of `graded`; None if none of it counts."""
+    problems: dict[tuple[str, str], list[bool]] = {}
     for trajectory, grade in graded:
         its = outcome(trajectory, grade)
         if its.counts:
-            problems.setdefault((trajectory.task, trajectory.problem_id), []).append(its)
-    tallies = [_tally(outcomes) for outcomes in problems.values()]
-    rights, sizes = zip(*tallies, strict=True)
+            problems.setdefault(trajectory.key[:2], []).append(its is Outcome.RIGHT)
+    rights, sizes = [sum(it) for it in problems.values()], [len(it) for it in problems.values()]
+    if not sizes:
+        return None
     if run.config.decoding.samples == 1:
         return wilson_interval(sum(rights), sum(sizes))
     return clustered_interval(rights, sizes)
-
-
-def _share_right(outcomes: list[Outcome]) -> float | None:
-    right, counted = _tally(outcomes)
-    return right / counted if counted else None
-
-
-def _tally(outcomes: list[Outcome]) -> tuple[int, int]:
-    """(right, counted)."""
-    return outcomes.count(Outcome.RIGHT), sum(outcome.counts for outcome in outcomes)
 
 
 def _mean(values: list[float | None]) -> float | None:

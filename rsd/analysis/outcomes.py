@@ -1,30 +1,30 @@
-"""What became of one problem: the verdict of its grade, or why it has none."""
+"""The outcome of one problem: the verdict of its grade, or why it has none."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from rsd.records import GradeRecord, Key, RunRecord, TrajectoryRecord
 from rsd.types import StopReason
 
 CUT = (StopReason.MAX_TOKENS, StopReason.MAX_STEPS, StopReason.CONTEXT, StopReason.REPETITION)
-"""How a solution ends that its model did not end."""
+"""The rules that end a solution before its model does."""
 
 
 class Outcome(StrEnum):
-    """RIGHT and WRONG make the accuracy. So do FAILED and UNDECIDED, which count as not right and
-    are counted apart: a problem that a server lost was not solved, and an answer that the grader
-    did not get through was not found right. UNGRADABLE and UNGRADED are left out of it; a failed
-    problem whose grade says that its gold answer cannot be read is UNGRADABLE."""
+    """All but UNGRADABLE and UNGRADED are part of the accuracy. FAILED and UNDECIDED count as not
+    right, and are counted apart: a problem that a server lost was not solved, and an answer that
+    the grader did not finish was not found right. A failed problem whose gold answer cannot be
+    read is UNGRADABLE."""
 
     RIGHT = "right"
     WRONG = "wrong"
     FAILED = "failed"  # decoding ended with an error
     UNDECIDED = "undecided"  # grading timed out or crashed; `rsd grade` tries again
     UNGRADABLE = "ungradable"  # the grader cannot read the gold answer
-    UNGRADED = "not graded"  # killed before grading; `rsd grade` makes up for it
+    UNGRADED = "not graded"  # killed before grading; `rsd grade` grades it
 
     @property
     def counts(self) -> bool:
@@ -38,14 +38,14 @@ def failed(trajectory: TrajectoryRecord) -> bool:
 
 
 def cut_shares(finished: Sequence[TrajectoryRecord]) -> dict[StopReason, float]:
-    """For each rule that can end a solution before its model does, the share of `finished` that it
-    ended, in [0, 1]; nothing where there are none."""
+    """For each rule of `CUT`, the share of `finished` that it ended, in [0, 1]; empty if there are
+    no finished solutions."""
     counts = Counter(trajectory.stop_reason for trajectory in finished)
     return {rule: counts[rule] / len(finished) for rule in CUT if finished}
 
 
 def disturbed(trajectory: TrajectoryRecord) -> bool:
-    """Whether servers made it take longer: by requests asked again, or by waiting for them."""
+    """Whether retries or waiting for a lost server made it take longer."""
     return trajectory.retries > 0 or trajectory.lost_seconds > 0
 
 
@@ -73,15 +73,21 @@ def outcome_paper(trajectory: TrajectoryRecord, grade: GradeRecord | None) -> Ou
     return Outcome.RIGHT if grade.correct_paper else Outcome.WRONG
 
 
+def share_right(outcomes: Iterable[Outcome]) -> float | None:
+    """The accuracy of `outcomes`; None if none of them counts."""
+    counted = [it is Outcome.RIGHT for it in outcomes if it.counts]
+    return sum(counted) / len(counted) if counted else None
+
+
 def verdicts(run: RunRecord) -> dict[Key, bool]:
-    """Right or not, for every solution of `run` that counts: what was not solved or not found
-    right, because a server or the grader failed, is not right."""
+    """Right or not, for every solution of `run` that counts; not right if a server or the grader
+    failed."""
     return {key: it is Outcome.RIGHT for key, it in _outcomes(run).items() if it.counts}
 
 
 def decided(run: RunRecord) -> dict[Key, bool]:
     """Right or wrong, for every solution of `run` that the grader judged. Failed and undecided
-    ones are neither: they say nothing about rewards."""
+    ones are left out: they say nothing about rewards."""
     judged = (Outcome.RIGHT, Outcome.WRONG)
     return {key: it is Outcome.RIGHT for key, it in _outcomes(run).items() if it in judged}
 

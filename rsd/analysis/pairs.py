@@ -1,22 +1,22 @@
-"""Which problems of two runs are the same: those that ask the same question of the same task.
+"""Problems of two runs are the same if they ask the same question in the same task.
 
-Ids do not tell: two files of a benchmark may use the same ones for other questions.
+Ids are not compared: two files of a benchmark may use the same ids for different questions.
 """
 
 from __future__ import annotations
 
-from rsd.analysis.naming import natural
+from rsd.analysis.tables.labels import natural
 from rsd.records import Key, RunRecord
 
 Question = tuple[str, str, int]
-"""(task, question, number): problems of a task that ask the same are numbered by their ids."""
+"""(task, question, number). Problems of a task with the same question are numbered by id."""
 
 Asked = tuple[Question, int]
 """A question, and the sample."""
 
 
 def questions(run: RunRecord) -> dict[Key, Question]:
-    """What each solution of `run` answers."""
+    """The question that each solution of `run` answers."""
     asking: dict[tuple[str, str], set[str]] = {}
     for record in run.trajectories.values():
         asking.setdefault((record.task, record.question), set()).add(record.problem_id)
@@ -32,12 +32,12 @@ def questions(run: RunRecord) -> dict[Key, Question]:
 
 
 def by_asked(run: RunRecord) -> dict[Asked, Key]:
-    """The solutions of `run` by what they answer."""
+    """The solutions of `run`, keyed by question and sample."""
     return {(question, key[2]): key for key, question in questions(run).items()}
 
 
 def partners(run: RunRecord, other: RunRecord) -> dict[Key, Key]:
-    """For each solution of `run`, that of `other` to the same question and of the same sample."""
+    """For each solution of `run`, the one in `other` with the same question and sample."""
     theirs = by_asked(other)
     ours = by_asked(run).items()
     return {key: theirs[asked] for asked, key in ours if asked in theirs}

@@ -1,28 +1,29 @@
 """What `metrics.json` holds, per task and overall; `rsd.analysis.metrics` computes it.
 
 Accuracy counts every problem whose gold answer can be graded; failed and undecided ones are not
-right. Shares of
-steps, FLOPs and latency describe solutions that were finished; latency leaves out those whose
-requests were asked again or waited for a lost server. Token totals and busy shares
-count all recorded work, that of failed problems included. Where the step cache gave answers, speed
-says nothing and is null; tokens and FLOPs are those of asking the servers.
+right. Shares of steps, FLOPs and latency describe finished solutions; latency excludes those with
+retried requests or waiting for a lost server. Token totals and busy shares count all recorded work,
+including that of failed problems. If the step cache gave answers, the figures of speed are null;
+tokens and FLOPs are what they would be without the cache.
 """
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from collections.abc import Sequence
 
-from rsd.analysis.patience import PaperFigures
+import numpy as np
+from pydantic import BaseModel
+
+from rsd.analysis.paper.figures import PaperFigures
 from rsd.analysis.samples import Samples
-from rsd.analysis.statistics import Percentiles
 from rsd.costs import Flops
 from rsd.types import Role, StopReason
 
 
 class Tokens(BaseModel):
     """Tokens of one model as its server counted them. `prompt` counts the whole prompt of each
-    request, `cached` the part of it that came from the prefix cache. `wasted` came beside
-    `generated`, drafted ahead and discarded."""
+    request, `cached` the part of it that came from the prefix cache. `wasted` tokens were drafted
+    ahead and discarded; `generated` does not include them."""
 
     requests: int = 0
     generated: int = 0
@@ -39,18 +40,6 @@ class Steps(BaseModel):
     target: int
 
 
-class Conventions(BaseModel):
-    """A figure under the two conventions for the reward model's FLOPs (`rsd.costs`);
-    None where a parameter count is unknown."""
-
-    prm_once: float | None
-    prm_per_step: float | None
-
-    @classmethod
-    def of(cls, flops: Flops) -> Conventions:
-        return cls(prm_once=flops.prm_once, prm_per_step=flops.prm_per_step)
-
-
 class Latency(BaseModel):
     """Percentiles of the seconds from a problem's first request to its last answer."""
 
@@ -60,78 +49,53 @@ class Latency(BaseModel):
     p99: float
 
     @classmethod
-    def of(cls, values: Percentiles | None) -> Latency | None:
-        return None if values is None else cls(**values._asdict())
+    def of(cls, seconds: Sequence[float]) -> Latency | None:
+        """The percentiles of `seconds`, linearly interpolated; None without any."""
+        if not seconds:
+            return None
+        p50, p90, p95, p99 = np.percentile(seconds, [50, 90, 95, 99])
+        return cls(p50=p50, p90=p90, p95=p95, p99=p99)
 
 
 class Summary(BaseModel):
     """Metrics of a set of problems. Shares and accuracies are in [0, 1]; None means that there
-    was nothing to measure."""
+    was nothing to measure. Each sample of a problem counts as one."""
 
-    n: int = Field(description="problems decoded, each sample by itself, failed ones included")
-    asked: int | None = Field(
-        None, description="problems asked for; more than n while some are owed. None: unknown"
-    )
-    errors: int = Field(
-        description="of n, those whose decoding failed; wrong in accuracy, unless also ungradable"
-    )
-    ungradable: int = Field(
-        description="of n, those found to have a gold answer that cannot be graded; not in "
-        "accuracy, even if they failed"
-    )
-    ungraded: int = Field(description="finished but not graded yet; not in accuracy")
-    undecided: int = Field(
-        0, description="of n, those whose grading timed out or crashed; not right in accuracy"
-    )
-    undecided_paper: int = Field(0, description="likewise of accuracy_paper")
+    n: int  # problems decoded, failed ones included
+    asked: int | None = None  # problems asked for, more than n if some are not yet run
+    errors: int  # of n, decoding failed; wrong in accuracy, unless also ungradable
+    ungradable: int  # of n, the gold answer cannot be graded; not in accuracy, even if failed
+    ungraded: int  # of n, finished but not graded yet; not in accuracy
+    undecided: int = 0  # of n, grading timed out or crashed; not right in accuracy
+    undecided_paper: int = 0  # the same for accuracy_paper
     accuracy: float | None
-    ci95: tuple[float, float] | None = Field(
-        description="Wilson interval of accuracy; with several samples, clustered by problem"
-    )
-    accuracy_without_errors: float | None = Field(
-        None, description="of those whose decoding did not fail"
-    )
-    accuracy_paper: float | None = Field(description="by the published program's grader")
-    samples: Samples | None = Field(description="None where each problem has one sample")
-    cut: dict[StopReason, float] = Field(
-        default_factory=dict,
-        description="share of the finished solutions that each rule ended before the model did",
-    )
+    ci95: tuple[float, float] | None  # Wilson interval; several samples are clustered by problem
+    accuracy_without_errors: float | None = None  # of those whose decoding did not fail
+    accuracy_paper: float | None  # by the published program's grader
+    samples: Samples | None  # None if each problem has one sample
+    cut: dict[StopReason, float] = {}  # share of the finished solutions that each limit ended
     steps: Steps
-    acceptance_rate: float | None = Field(description="share of draft steps accepted")
-    acceptance_rate_tokens: float | None = Field(description="share of draft tokens accepted")
-    target_step_share: float | None = Field(description="share of the steps kept")
-    wasted_regenerations: float | None = Field(
-        None, description="share of the target's steps no better than the draft's (oracle)"
-    )
-    mistaken_acceptances: float | None = Field(
-        None, description="share of the draft's kept steps worse than the target's (oracle)"
-    )
+    acceptance_rate: float | None  # share of draft steps accepted
+    acceptance_rate_tokens: float | None  # share of draft tokens accepted
+    target_step_share: float | None  # share of accepted steps that the target wrote
+    wasted_regenerations: float | None = None  # target steps no better than the draft's (oracle)
+    mistaken_acceptances: float | None = None  # accepted draft steps that are worse (oracle)
     tokens: dict[Role, Tokens]
-    flops_per_problem: Conventions = Field(
-        description="of a finished solution: each sample of a problem by itself"
-    )
-    flops_ratio_vs_target_only: Conventions = Field(
-        description="against the target writing the same responses alone, an estimate from "
-        "this run; rsd report compares with a real target-only run"
-    )
-    speed_void: str | None = Field(
-        None, description="why latency_s, problems_per_s, tokens_per_s and busy are null"
-    )
-    latency_s: Latency | None = Field(description="of finished problems that are not disturbed")
-    disturbed: int = Field(
-        0, description="of n, those with requests asked again or waiting for a lost server"
-    )
-    retries: int = Field(0, description="requests asked again")
-    lost_s: float = Field(0.0, description="seconds of requests without an answer and of waiting")
-    seconds: float = Field(
-        description="overall: of the sessions that did work; of a task: with "
-        "at least one of its problems in work"
-    )
-    problems_per_s: float | None = Field(description="finished problems")
-    tokens_per_s: float | None = Field(description="tokens of finished responses")
-    busy: dict[Role, float | None] = Field(description="share of seconds with a request")
-    paper: PaperFigures | None = Field(description="of the profile paper only")
+    flops_per_problem: Flops  # per finished solution
+    flops_ratio_vs_target_only: Flops
+    """Relative to the target writing the same responses alone, as estimated from this run; `rsd
+    report` compares with a run of the target alone."""
+    speed_void: str | None = None  # why latency_s, problems_per_s, tokens_per_s and busy are null
+    latency_s: Latency | None  # of finished problems that servers did not delay
+    disturbed: int = 0  # of n, with retried requests or waiting for a lost server
+    retries: int = 0  # retried requests
+    lost_s: float = 0.0  # seconds lost to requests without an answer and to waiting
+    seconds: float
+    """Overall: of the sessions that did work. Of a task: while one of its problems was decoded."""
+    problems_per_s: float | None  # finished problems
+    tokens_per_s: float | None  # tokens of finished responses
+    busy: dict[Role, float | None]  # share of seconds with a request
+    paper: PaperFigures | None  # of the profile paper only
 
 
 class Average(BaseModel):
@@ -139,7 +103,7 @@ class Average(BaseModel):
 
     accuracy: float | None
     accuracy_paper: float | None
-    accuracy_paper_with_patience: float | None = Field(description="of the profile paper only")
+    accuracy_paper_with_patience: float | None  # of the profile paper only
 
 
 class Metrics(BaseModel):

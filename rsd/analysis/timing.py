@@ -1,4 +1,4 @@
-"""How long a run worked, and which share of that time each server was busy."""
+"""How long a run worked, and how much of that time each server was busy."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def union_length(spans: Iterable[Span]) -> float:
 def session_seconds(sessions: Iterable[Session], trajectories: Iterable[TrajectoryRecord]) -> float:
     """Seconds of all sessions that worked on one of `trajectories`.
 
-    A trajectory belongs to the session that began last before it and had not ended. A session that
-    was killed has no end; it is taken to end with its last trajectory. One that found nothing to
-    do, as when a finished run is started again, does not count. Trajectories of no session, as
-    when the clock was set, count with the time in which at least one of them was decoded.
+    A trajectory belongs to the latest session that had begun and not ended when it began. A killed
+    session has no end; its last trajectory ends it. A session without work, as when a finished run
+    is started again, does not count. Trajectories outside all sessions, as after a clock change,
+    count with the time in which at least one of them was being decoded.
     """
     latest_first = sorted(sessions, key=lambda session: session.started_at, reverse=True)
     work: dict[int, list[Span]] = {}
@@ -43,7 +43,7 @@ def session_seconds(sessions: Iterable[Session], trajectories: Iterable[Trajecto
 
 
 def most_at_once(sessions: Iterable[Session]) -> int | None:
-    """The most problems that were in flight at once; None where no session tells."""
+    """The most problems in flight at once; None if no session recorded it."""
     return max((it.in_flight for it in sessions if it.in_flight is not None), default=None)
 
 
@@ -55,8 +55,8 @@ def active_seconds(trajectories: Iterable[TrajectoryRecord]) -> float:
 def busy_shares(
     trajectories: Iterable[TrajectoryRecord], seconds: float
 ) -> dict[Role, float | None]:
-    """For each server, the share of `seconds` in which it had at least one request, in [0, 1];
-    None for a server that had none at all."""
+    """For each server, the share of `seconds` with at least one request, in [0, 1]; None for a
+    server without requests."""
     spans: dict[Role, list[Span]] = {role: [] for role in ROLES}
     for trajectory in trajectories:
         for step in trajectory.steps:
@@ -74,8 +74,8 @@ def busy_shares(
 
 
 def step_cache_use(trajectories: Iterable[TrajectoryRecord]) -> tuple[int, int]:
-    """Of the answers of models that `trajectories` hold: how many the step cache gave, and how
-    many there are."""
+    """How many of the models' answers in `trajectories` the step cache gave, and how many there
+    are."""
     given = answers = 0
     for trajectory in trajectories:
         for step in trajectory.steps:

@@ -1,11 +1,12 @@
 """The only code that talks to servers.
 
 `Server` is one vLLM server; `CompletionsGenerator` and the scorers turn it into a `Generator`
-or a `Scorer`; `Replicas` are the servers of one role; `connect` opens what a configuration
-describes.
+or a `Scorer`; `connect` opens what a configuration describes. Several replicas of a server are
+behind a router, which is not ours.
 """
 
 from rsd.backends.aggregation import AGGREGATIONS, AggregatedScorer
+from rsd.backends.breaker import CircuitBreaker, GuardedGenerator, GuardedScorer
 from rsd.backends.cache import CachedGenerator, CachedScorer, StepCache
 from rsd.backends.cache_store import StepStore
 from rsd.backends.connect import (
@@ -24,11 +25,10 @@ from rsd.backends.judge import JudgeScorer
 from rsd.backends.math_shepherd import MathShepherdScorer
 from rsd.backends.metrics import ServerMetrics, parse_metrics, read_metrics
 from rsd.backends.qwen25_math import Qwen25MathScorer
-from rsd.backends.recovery import RecoveringGenerator, RecoveringScorer, Recovery
-from rsd.backends.replicas import Replicas, differing, one_problem
 from rsd.backends.retries import Backoff, Setbacks, noting
 from rsd.backends.rlhflow import RlhflowScorer
 from rsd.backends.server import Server, ServerInfo
+from rsd.backends.sessions import one_problem
 from rsd.backends.skywork import SkyworkScorer
 from rsd.backends.speculation import read_speculation
 from rsd.backends.tokenizer import leave_torch_out, load_tokenizer, plain_encode
@@ -42,14 +42,13 @@ __all__ = [
     "Backoff",
     "CachedGenerator",
     "CachedScorer",
+    "CircuitBreaker",
     "CompletionsGenerator",
+    "GuardedGenerator",
+    "GuardedScorer",
     "JudgeScorer",
     "MathShepherdScorer",
     "Qwen25MathScorer",
-    "RecoveringGenerator",
-    "RecoveringScorer",
-    "Recovery",
-    "Replicas",
     "RlhflowScorer",
     "Server",
     "ServerInfo",
@@ -59,7 +58,6 @@ __all__ = [
     "StepCache",
     "StepStore",
     "connect",
-    "differing",
     "leave_torch_out",
     "load_tokenizer",
     "noting",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rsd.backends.aggregation import AGGREGATIONS, AggregatedScorer
+from rsd.backends.breaker import CircuitBreaker, GuardedGenerator, GuardedScorer
 from rsd.backends.cache import (
     CachedGenerator,
     CachedScorer,
@@ -24,9 +24,6 @@ from rsd.backends.generator import CompletionsGenerator
 from rsd.backends.judge import JudgeScorer
 from rsd.backends.math_shepherd import MathShepherdScorer
 from rsd.backends.qwen25_math import Qwen25MathScorer
-from rsd.backends.recovery import RecoveringGenerator, RecoveringScorer, Recovery
-from rsd.backends.replicas import Replicas, open_replicas
-from rsd.backends.replicated import ReplicatedGenerator, ReplicatedScorer
 from rsd.backends.rlhflow import RlhflowScorer
 from rsd.backends.server import Server, ServerInfo
 from rsd.backends.skywork import SkyworkScorer
@@ -36,6 +33,7 @@ from rsd.errors import ConfigError
 from rsd.protocols import Generator, Scorer
 from rsd.types import Role
 
+_BUSY = 4  # problems a server among which a stream makes others wait (docs/speed.md, Lookahead)
 TOKENIZER_PROBES = (
     "<|im_start|>user\n12 + 345 = 357\n\n<|im_end|>",
     "The area is $\\frac{1}{2} \\pi r^2$.\n\nSo\n\n\nthe answer is \\boxed{-7.5}.",
@@ -56,22 +54,19 @@ REWARD_MODELS: dict[str, Callable[[Server, Any, Config], Scorer]] = {
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """The servers of a run and what they said of themselves. `use_token_ids` tells whether
+    """The servers of a run and what they said of themselves. `workers` are those of a role whose
+    metrics are read: the replicas where there are several. `use_token_ids` tells whether
     draft and target exchange token ids or text; `context` is the smallest context length.
-    `identities` are what the step cache, where there is one, knows the generators by. A role that
-    has one of `recoveries` waits for servers that are lost; any other fails."""
+    `identities` are what the step cache, where there is one, knows the generators by."""
 
-    servers: Mapping[Role, Replicas]
+    servers: Mapping[Role, Server]
+    infos: Mapping[Role, ServerInfo]
+    workers: Mapping[Role, Sequence[Server]]
     use_token_ids: bool
     scorer: Scorer | None
     cache: StepCache | None = field(default=None, kw_only=True)
     identities: Mapping[Role, Identity] = field(default_factory=dict, kw_only=True)
-    recoveries: Mapping[Role, Recovery] = field(default_factory=dict, kw_only=True)
-
-    @property
-    def infos(self) -> dict[Role, ServerInfo]:
-        """What the servers of each role serve."""
-        return {role: replicas.info for role, replicas in self.servers.items()}
+    breakers: Mapping[Role, CircuitBreaker] = field(default_factory=dict, kw_only=True)
 
     @property
     def context(self) -> int:
@@ -81,28 +76,21 @@ class Backends:
     def waiting(self) -> str | None:
         """What requests wait for: a server that is lost, or one that asks for a long pause; None
         where there is neither."""
-        lost = [it.reason for it in self.recoveries.values() if it.is_lost]
-        servers = [server for replicas in self.servers.values() for server in replicas.servers]
-        return next(iter([*lost, *(server.pause for server in servers if server.pause)]), None)
+        lost = [it.reason for it in self.breakers.values() if it.is_open]
+        pauses = (server.pause for server in self.servers.values() if server.pause)
+        return next(iter([*lost, *pauses]), None)
 
     def generator(self, role: Role) -> Generator:
         """The generator in the role `role`."""
-        replicas = self.servers[role]
-        context, ids = replicas.info.context, self.use_token_ids
-        generator: Generator = ReplicatedGenerator(
-            replicas,
-            [
-                CompletionsGenerator(
-                    server,
-                    context=context,
-                    use_token_ids=ids,
-                    is_busy=partial(replicas.is_busy, place),
-                )
-                for place, server in enumerate(replicas.servers)
-            ],
+        server = self.servers[role]
+        generator: Generator = CompletionsGenerator(
+            server,
+            context=self.infos[role].context,
+            use_token_ids=self.use_token_ids,
+            is_busy=lambda: server.load.problems > _BUSY * server.config.replicas,
         )
-        if role in self.recoveries:
-            generator = RecoveringGenerator(generator, self.recoveries[role])
+        if role in self.breakers:
+            generator = GuardedGenerator(generator, self.breakers[role])
         if self.cache is None:
             return generator
         return CachedGenerator(
@@ -120,24 +108,28 @@ async def connect(
     """Reach the servers that the strategy needs, and check that each serves the right model.
 
     `cache` is the file of a step cache to put before them. With `wait`, requests wait for a role
-    whose servers are all lost, as `Recovery` does. Raises `BackendError` or `ScorerError`
+    whose server is lost, as `CircuitBreaker` says. Raises `BackendError` or `ScorerError`
     for a server that does not answer as it must, `ConfigError` for settings that contradict the
     servers, and `StoreError` for a damaged cache.
     """
     async with AsyncExitStack() as stack:
-        servers = {role: await _open(config, role, stack) for role in config.roles}
-        recoveries = {role: Recovery(its.servers) for role, its in servers.items() if wait}
+        servers = {role: Server(role, config.models.role(role)) for role in config.roles}
+        for server in servers.values():
+            stack.push_async_callback(server.aclose)
+        infos = {role: await checked_info(server) for role, server in servers.items()}
+        breakers = {role: CircuitBreaker(it, waits=wait) for role, it in servers.items()}
         steps = StepCache(stack.enter_context(StepStore(cache))) if cache else None
         yield Backends(
             servers=servers,
+            infos=infos,
+            workers={role: _workers(server, stack) for role, server in servers.items()},
             use_token_ids=await _use_token_ids(config, servers),
-            scorer=_scorer(config, servers, recoveries, steps),
+            scorer=_scorer(config, servers, infos, breakers, steps),
             cache=steps,
             identities={
-                role: generator_identity(config, role, replicas.info)
-                for role, replicas in servers.items()
+                role: generator_identity(config, role, info) for role, info in infos.items()
             },
-            recoveries=recoveries,
+            breakers=breakers,
         )
 
 
@@ -153,7 +145,10 @@ def open_scorer(config: Config, server: Server) -> Scorer:
 
     Raises `ConfigError` for a tokenizer that cannot be loaded or is of another kind.
     """
-    return _open_scorers(config, [server])[0]
+    prm, decoding = config.models.prm, config.decoding
+    if prm.kind == "judge":
+        return JudgeScorer(server, template=decoding.prompt, separator=decoding.step_separator)
+    return REWARD_MODELS[prm.kind](server, load_tokenizer(prm.tokenizer or prm.model), config)
 
 
 def parameter_count(config: Config, role: Role) -> int | None:
@@ -184,23 +179,37 @@ async def tokenizers_agree(left: Server, right: Server) -> bool:
     return True
 
 
-async def _open(config: Config, role: Role, stack: AsyncExitStack) -> Replicas:
-    """The servers of `role`, closed by `stack`."""
-    servers = [Server(role, model) for model in config.models.role(role).replicas]
-    for server in servers:
-        stack.push_async_callback(server.aclose)
-    replicas = await open_replicas(servers)
-    stack.push_async_callback(replicas.aclose)
-    return replicas
+def _workers(server: Server, stack: AsyncExitStack) -> tuple[Server, ...]:
+    """The server, or the replicas that a router at its address stands before."""
+    model = server.config
+    if model.replicas == 1:
+        return (server,)
+    numbers = range(1, model.replicas + 1)
+    workers = tuple(Server(server.role, model.worker(number)) for number in numbers)
+    for worker in workers:
+        stack.push_async_callback(worker.aclose)
+    return workers
 
 
-async def _use_token_ids(config: Config, servers: Mapping[Role, Replicas]) -> bool:
+async def checked_info(server: Server) -> ServerInfo:
+    """The server's description. Raises if it serves another model than the configuration says."""
+    info = await server.info()
+    wanted = server.config
+    if wanted.served_name not in info.served_names:
+        raise server.error(
+            f"serves {', '.join(info.served_names)}, not {wanted.served_name!r}; "
+            f"check served_name and endpoint"
+        )
+    return info
+
+
+async def _use_token_ids(config: Config, servers: Mapping[Role, Server]) -> bool:
     choice = config.decoding.prefix
     if choice == "text":
         return False
     if "draft" not in servers or "target" not in servers:
         return True
-    agree = await tokenizers_agree(servers["draft"].present[0], servers["target"].present[0])
+    agree = await tokenizers_agree(servers["draft"], servers["target"])
     if choice == "tokens" and not agree:
         raise ConfigError(
             "decoding.prefix: tokens needs draft and target to share a tokenizer, and they "
@@ -209,21 +218,11 @@ async def _use_token_ids(config: Config, servers: Mapping[Role, Replicas]) -> bo
     return agree
 
 
-def _open_scorers(config: Config, servers: Sequence[Server]) -> list[Scorer]:
-    prm, decoding = config.models.prm, config.decoding
-    if prm.kind == "judge":
-        return [
-            JudgeScorer(server, template=decoding.prompt, separator=decoding.step_separator)
-            for server in servers
-        ]
-    tokenizer = load_tokenizer(prm.tokenizer or prm.model)
-    return [REWARD_MODELS[prm.kind](server, tokenizer, config) for server in servers]
-
-
 def _scorer(
     config: Config,
-    servers: Mapping[Role, Replicas],
-    recoveries: Mapping[Role, Recovery],
+    servers: Mapping[Role, Server],
+    infos: Mapping[Role, ServerInfo],
+    breakers: Mapping[Role, CircuitBreaker],
     cache: StepCache | None,
 ) -> Scorer | None:
     """What rewards steps, if the strategy asks. Rewards are cached one by one, before they are
@@ -231,11 +230,9 @@ def _scorer(
     role = scoring_role(config)
     if role is None:
         return None
-    replicas = servers[role]
-    scorer: Scorer = ReplicatedScorer(replicas, _open_scorers(config, replicas.servers))
-    if role in recoveries:
-        scorer = RecoveringScorer(scorer, recoveries[role])
+    scorer = open_scorer(config, servers[role])
+    scorer = GuardedScorer(scorer, breakers[role])
     if cache is not None:
-        scorer = CachedScorer(scorer, cache, model=scorer_identity(config, replicas.info))
+        scorer = CachedScorer(scorer, cache, model=scorer_identity(config, infos[role]))
     how = config.models.prm.aggregation
     return scorer if how == "last" else AggregatedScorer(scorer, AGGREGATIONS[how])

@@ -23,6 +23,7 @@ from rsd.types import Role
 _OVERLOADED = (429, 502, 503, 504)
 _PASSING = (408, 409, 500)
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_ROUTER_LOST = "Request failed: error sending request"  # vllm-router, of a replica that is down
 _CONTEXT_PARAMETERS = ("input_tokens", "max_tokens")  # what vLLM blames for a full context
 _LONGEST_RETRY_AFTER_S = 60.0
 _PROXIES = "see HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
@@ -109,13 +110,15 @@ def _refused(error: StatusError, server: str, role: Role) -> RsdError:
     what = f"{server}: answered {status}: {message}"
     if status in _OVERLOADED:
         return ServerLostError(what)
+    if status == 500 and isinstance(body, str) and body.startswith(_ROUTER_LOST):
+        return ServerLostError(what, reached=True)
     if status in _PASSING:
         return UnusableAnswerError(what)
     if status == 404 and body == {"detail": "Not Found"}:
         mend = "is it the server of another role, or of another kind of reward model?"
         return kind(f"{server}: answered {status}: has no {error.path}; {mend}")
     if status == 404:
-        return kind(f"{what}; check served_name and endpoints")
+        return kind(f"{what}; check served_name and endpoint")
     if status == 400 and _blamed(body) in _CONTEXT_PARAMETERS:
         return ContextError(what)
     if status == 400 and "not JSON compliant" in message:  # how vLLM fails on a reward that is NaN

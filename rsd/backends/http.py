@@ -18,6 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from aiohttp.http_exceptions import LineTooLong
 
+from rsd.backends.sessions import session_header
 from rsd.config import is_loopback
 
 # vLLM closes a connection that was idle for 5 s; a request that meets that is lost.
@@ -116,7 +117,8 @@ class HttpClient:
             method,
             self._url + path,
             data=data if len(data) <= _AT_ONCE else BytesIO(data),
-            headers=self._headers,  # those of a session go to a proxy, too, and the key with them
+            # those of aiohttp's session go to a proxy, too, and the key with them
+            headers={**self._headers, **session_header()},
             allow_redirects=False,
         )
 

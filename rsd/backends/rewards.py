@@ -18,6 +18,14 @@ from rsd.types import Role, Score, Usage
 
 Answer = tuple[list[float], Usage]
 
+_ALL_AT_ONCE = 1 << 20
+
+
+def _under_way(server: Server) -> int:
+    """How many requests are under way before others wait and go together: of several replicas
+    each has its own problems, so none wait."""
+    return 2 if server.config.replicas == 1 else _ALL_AT_ONCE
+
 
 class Classes:
     """The probabilities of `classes` classes at the last of some token ids, by vLLM's
@@ -27,7 +35,7 @@ class Classes:
     def __init__(self, server: Server, classes: int) -> None:
         self._server = server
         self._classes = classes
-        self._together = Coalescing(self._ask)
+        self._together = Coalescing(self._ask, under_way=_under_way(server))
 
     async def __call__(self, ids: Sequence[int]) -> Answer:
         return await self._together(ids)
@@ -58,7 +66,7 @@ class NextToken:
     def __init__(self, server: Server, tokens: Sequence[int]) -> None:
         self._server = server
         self._tokens = list(tokens)
-        self._together = Coalescing(self._ask)
+        self._together = Coalescing(self._ask, under_way=_under_way(server))
 
     async def __call__(self, ids: Sequence[int]) -> Answer:
         return await self._together(ids)

@@ -27,6 +27,7 @@ from rsd.backends.answers import AnswerError, Value
 from rsd.backends.failures import as_rsd_error, is_timeout, message_of, wished_pause
 from rsd.backends.http import HttpClient, StatusError
 from rsd.backends.retries import Backoff, note
+from rsd.backends.sessions import Load
 from rsd.config import ModelConfig
 from rsd.errors import (
     BackendError,
@@ -86,6 +87,7 @@ class Server:
             connect_timeout_s=config.connect_timeout_s,
         )
         self.pause: str | None = None
+        self.load = Load()
         self._first_info: ServerInfo | None = None
         self.models = frozenset((config.served_name,))
         self._sure_until = 0.0
@@ -155,6 +157,7 @@ class Server:
 
     async def post(self, path: str, body: Mapping[str, object]) -> Value:
         """POST `body` to one of vLLM's own routes, such as `/classify`."""
+        self.load.join()
         if self.cache_salt is not None:
             body = {**body, "cache_salt": self.cache_salt}
         async with self.translating():
@@ -166,6 +169,7 @@ class Server:
         """POST `body`, once, and give each event of the answer as it comes. Closing it ends the
         request at the server. Who asks for a stream asks for the rest when it fails."""
         clock = time.perf_counter()
+        self.load.join()
         try:
             async with (
                 self._sure(),
@@ -209,8 +213,11 @@ class Server:
         asked. Raises `ServerLostError`, `ServerChangedError`."""
         try:
             await self.get_text("/health")
-        except ServerLostError:
-            raise
+        except ServerLostError as error:
+            if not error.reached and isinstance(error.__cause__, StatusError):
+                await self._ready(error)
+            else:
+                raise
         except RsdError:
             pass  # it is not vLLM
         now = await self._described()
@@ -223,9 +230,13 @@ class Server:
         self._sure_until = time.monotonic() + _IDLE_S
         self._confirm_at = time.monotonic() + _CONFIRM_S
 
-    def forget(self) -> None:
-        """Let the next `info` be the first: what it served until now was never used."""
-        self._first_info = None
+    async def _ready(self, unwell: ServerLostError) -> None:
+        """Make sure that a router, which calls itself unwell while any replica is, has another.
+        Raises `unwell` where there is none, or no router."""
+        try:
+            await self.get_text("/readiness")
+        except RsdError:
+            raise unwell from None
 
     async def tokenize(self, text: str, *, special: bool = False) -> list[int]:
         """Token ids of `text` by the server's own tokenizer; with `special`, after the special

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rsd.analysis.calibration import calibrate as calibrated
-from rsd.analysis.calibration_table import render_calibration
+from rsd.analysis.calibration.table import render_calibration
 from rsd.errors import ConfigError
 from rsd.records import read_run
 

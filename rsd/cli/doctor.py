@@ -17,9 +17,8 @@ _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "fail": ty
 
 
 def doctor(config: ConfigFile, override: Overrides = None) -> None:
-    """Check the servers that CONFIG's strategy needs, at all endpoints: up, right model, context
-    length, stop strings, tokenizers, sane rewards, rewards unchanged by the prefix cache, replicas
-    alike.
+    """Check the servers that CONFIG's strategy needs: up, right model, context length,
+    stop strings, tokenizers, sane rewards, rewards unchanged by the prefix cache.
 
     Exit code 1 if a check fails.
     """

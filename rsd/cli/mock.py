@@ -1,4 +1,4 @@
-"""`rsd mock`: fake servers at the endpoints of a configuration."""
+"""`rsd mock`: fake servers at the addresses of a configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from rsd.cli.options import Overrides
-from rsd.config import Config, load, server_name
+from rsd.config import Config, load
 from rsd.errors import ConfigError
 from rsd.tasks import tasks_of
 from rsd.testing.reasoner import ToyReasoner, load_solutions
@@ -32,7 +32,7 @@ def mock(
     ] = Path("configs/demo.yaml"),
     override: Overrides = None,
 ) -> None:
-    """Answer at all endpoints of CONFIG as vLLM would, with no model: try rsd out in seconds.
+    """Answer at the addresses of CONFIG as vLLM would, with no model: try rsd out in seconds.
 
     The fake target writes the benchmark's own solutions, the fake draft gets half of them wrong,
     the fake reward model knows which: accuracies mean nothing. Runs until Ctrl-C.
@@ -61,11 +61,10 @@ async def _serve(config: Config) -> None:
     async with AsyncExitStack() as stack:
         for role in ROLES:
             model = config.models.role(role)
-            for number, endpoint in enumerate(model.endpoints, start=1):
-                app = _app(config, role, reasoner)
+            app = _app(config, role, reasoner)
+            for endpoint in dict.fromkeys((model.endpoint, *model.workers)):
                 url = await stack.enter_async_context(live(app, _port(role, endpoint)))
-                name = server_name(role, number)
-                typer.echo(f"{name:<6}  {url}/v1  {model.served_name} (fake)")
+                typer.echo(f"{role:<6}  {url}/v1  {model.served_name} (fake)")
         typer.echo("ready; Ctrl-C stops")
         await asyncio.Event().wait()
 
@@ -96,7 +95,7 @@ def _port(role: Role, endpoint: str) -> int:
     parts = urlsplit(endpoint)
     if parts.hostname not in _LOCAL or parts.port is None:
         raise ConfigError(
-            f"models.{role}.endpoints: {endpoint} is not a port of this machine; set it with "
-            f"-o 'models.{role}.endpoints=[http://127.0.0.1:8101/v1]'"
+            f"models.{role}.endpoint: {endpoint} is not a port of this machine; set it with "
+            f"-o models.{role}.endpoint=http://127.0.0.1:8101/v1"
         )
     return parts.port

@@ -47,7 +47,7 @@ def servers(wanted: bool, log_dir: Path, timeout_s: float) -> Iterator[Callable[
 
         def prepare(config: Config) -> None:
             preflight.check_models(config, config.roles)
-            commands = preflight.here(build_all(config, config.roles), _announce)
+            commands = build_all(config, config.roles)
             try:
                 supervisor.have(commands, timeout_s)
             except LaunchError as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rsd.config import Config, doubts
+from rsd.config import Config, config_issues
 from rsd.errors import ConfigError
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="a configuration file (YAML)")]
@@ -22,5 +22,5 @@ RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="a run directo
 
 def fatal_doubt(config: Config, file: Path) -> ConfigError | None:
     """The error, naming `file`, for settings of `config` that leave nothing to run, if any do."""
-    fatal = [doubt for doubt in doubts(config) if doubt.fatal]
+    fatal = [issue for issue in config_issues(config) if issue.fatal]
     return ConfigError(f"{file}: {fatal[0]}") if fatal else None

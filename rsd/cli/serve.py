@@ -12,9 +12,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from rsd.cli.options import ConfigFile, Overrides
-from rsd.config import Config, load, ready
+from rsd.config import Config, load, ready, server_name
 from rsd.errors import ConfigError, LaunchError, printable
-from rsd.serving import ServerCommand, Supervisor, build, preflight, running
+from rsd.serving import ServerCommand, Supervisor, build, numbers, preflight, running
 from rsd.serving.supervisor import DEFAULT_LOG_DIR, DEFAULT_TIMEOUT_S
 from rsd.types import ROLES, Role
 
@@ -53,7 +53,7 @@ def serve(
     """Start the vLLM servers that CONFIG describes, one for each endpoint on this machine, wait
     until they answer, and keep them until Ctrl-C (or SIGTERM), which stops all of them.
 
-    If one dies that has no replica here, the last lines of its log are shown, the others are
+    If one dies that has no replica, the last lines of its log are shown, the others are
     stopped, and the exit code is 1; none is restarted.
     """
     resolved = ready(load(config, override or ()), config)
@@ -67,9 +67,9 @@ def serve(
                 typer.echo(f"# {command.name}: {command.address}")
                 typer.echo(command.shell())
             return
-        commands = preflight.here(commands, typer.echo)
         preflight.check_models(resolved, dict.fromkeys(role for role, _ in wanted))
         preflight.check_vllm()
+        preflight.check_router(commands)
         with _interrupted_by_signals():
             _keep_running(commands, log_dir, timeout, ready_file)
 
@@ -103,15 +103,15 @@ def _announce_ready(supervisor: Supervisor) -> None:
 
 
 def _wanted(names: Sequence[str], config: Config) -> list[tuple[Role, int]]:
-    """The servers to start, by role and number of the endpoint: those named, or all. A judge's
+    """The servers to start, by role and number: those named, or all. A judge's
     reward model is the target's server."""
     own = [role for role in ROLES if role != "prm" or config.models.scored_by == "prm"]
     known: dict[str, list[tuple[Role, int]]] = {}
     for role in ROLES:
-        count = len(config.models.role(role).endpoints) or 1
-        known[role] = [(role, number) for number in range(1, count + 1)]
-        if count > 1:
-            known |= {f"{role}-{number}": [(role, number)] for _, number in known[role]}
+        known[role] = [(role, number) for number in numbers(config, role)]
+        known |= {
+            server_name(role, number): [(role, number)] for _, number in known[role] if number
+        }
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ConfigError(f"--only {unknown[0]}: no such role; known: {', '.join(known)}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rsd.analysis import AnalyzedRun, Metrics, analyze, render_table, summarize, write_page
-from rsd.analysis.cells import accuracy, fixed, percent
+from rsd.analysis.tables.cells import accuracy, fixed, percent
 from rsd.analysis.timing import step_cache_use
 from rsd.cli.on_demand import (
     LOG_DIR,

@@ -1,14 +1,14 @@
-"""Configuration: one YAML file says which models, how to decode, which benchmarks.
+"""Configuration: one YAML file sets the models, the decoding, and the benchmarks of a run.
 
-Unknown keys are errors. `load` reads a file and applies dotted overrides (`a.b=value`, the
-value read as YAML); `Config.digest` names what determines results, so that two runs share a
-directory exactly when they would give the same answers. Errors are `ConfigError`s of one line
-that names file, key and mend.
+Unknown keys are errors. `load` reads a file and applies dotted overrides (`a.b=value`, the value
+read as YAML). `Config.digest` identifies all that determines results, so that two runs share a
+directory exactly when they would give the same answers. Errors are `ConfigError`s of one line,
+`file: key: problem; fix`.
 """
 
 from rsd.config.addresses import is_loopback
-from rsd.config.doubts import Doubt, doubts, looks_like_path
 from rsd.config.gateway import GatewayConfig
+from rsd.config.issues import ConfigIssue, config_issues, looks_like_path
 from rsd.config.loading import differing_keys, load, parse, ready
 from rsd.config.models import (
     ModelConfig,
@@ -20,20 +20,20 @@ from rsd.config.models import (
 )
 from rsd.config.schema import Config, DecodingConfig, RunConfig
 from rsd.config.strategies import (
-    STRATEGY_KEYS,
-    StrategyUses,
+    STRATEGIES,
+    StrategyFacts,
     load_class,
-    strategy_keys,
+    strategy_facts,
     strategy_uses,
 )
 from rsd.config.sweep import Sweep, SweepPoint, load_sweep
 from rsd.config.tasks import HubSource, TaskDefinition, TasksConfig
 
 __all__ = [
-    "STRATEGY_KEYS",
+    "STRATEGIES",
     "Config",
+    "ConfigIssue",
     "DecodingConfig",
-    "Doubt",
     "GatewayConfig",
     "HubSource",
     "ModelConfig",
@@ -42,13 +42,13 @@ __all__ = [
     "RunConfig",
     "ServeConfig",
     "SpeculativeConfig",
-    "StrategyUses",
+    "StrategyFacts",
     "Sweep",
     "SweepPoint",
     "TaskDefinition",
     "TasksConfig",
+    "config_issues",
     "differing_keys",
-    "doubts",
     "is_loopback",
     "load",
     "load_class",
@@ -57,6 +57,6 @@ __all__ = [
     "parse",
     "ready",
     "server_name",
-    "strategy_keys",
+    "strategy_facts",
     "strategy_uses",
 ]

@@ -1,4 +1,4 @@
-"""The section `gateway`: what `rsd gateway` serves, to whom, and within which limits."""
+"""The section `gateway`: the models that `rsd gateway` serves, its clients and its limits."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, field_validator, model_validator
 
-from rsd.config.strict import PositiveInt, Strict
-
-_Positive = Annotated[float, Field(gt=0)]
+from rsd.config.strict import PositiveFloat, PositiveInt, Strict
 
 MODELS: dict[str, dict[str, Any]] = {
     "rsd": {"strategy": "rsd"},
@@ -17,7 +15,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "bon-8": {"strategy": "best_of_n", "candidates": 8, "temperature": 0.7},
     "maj-8": {"strategy": "majority", "candidates": 8, "temperature": 0.7},
 }
-"""What is served unless `gateway.models` says otherwise."""
+"""The models served by default."""
 
 
 class GatewayConfig(Strict):
@@ -28,48 +26,48 @@ class GatewayConfig(Strict):
     models: dict[str, dict[str, Any]] = Field(
         MODELS,
         min_length=1,
-        description="id of a model: what it changes of the section decoding",
+        description="model id: the keys of the section decoding that it changes",
     )
     system: str | None = Field(None, description="system turn of chats that have none")
     api_keys_env: str = Field(
         "RSD_GATEWAY_KEYS",
-        description="environment variable with the accepted keys, separated by commas; only on a "
-        "loopback host may it be unset, and no key is asked for then",
+        description="environment variable with the accepted keys, separated by commas; only a "
+        "loopback host may do without, and then requires no key",
     )
-    concurrency: PositiveInt = Field(32, description="requests worked on at the same time")
-    queue: Annotated[int, Field(ge=0)] = Field(64, description="requests that may wait; then 429")
-    deadline_s: _Positive = Field(600.0, description="for one request, its wait included")
+    concurrency: PositiveInt = Field(32, description="requests processed concurrently")
+    queue: Annotated[int, Field(ge=0)] = Field(
+        64, description="further requests that may wait; beyond, 429"
+    )
+    deadline_s: PositiveFloat = Field(600.0, description="for one request, including its wait")
     drain_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        30.0, description="for what is in work when the gateway is stopped"
+        30.0, description="for requests in progress when the gateway stops"
     )
-    health_interval_s: _Positive = 5.0
+    health_interval_s: PositiveFloat = 5.0
     max_connections: PositiveInt = Field(
-        512, description="open connections; a further one takes the place of one that is idle"
+        512, description="open connections; another one replaces an idle one"
     )
-    max_header_bytes: PositiveInt = Field(
-        32 * 1024, description="of a request's line and headers together"
-    )
-    header_timeout_s: _Positive = Field(10.0, description="for a request's line and headers")
-    body_timeout_s: _Positive = Field(30.0, description="for a request's body")
-    send_timeout_s: _Positive = Field(
-        30.0, description="how long a client may read nothing of what is sent to it"
+    max_header_bytes: PositiveInt = Field(32 * 1024, description="of a request's line and headers")
+    header_timeout_s: PositiveFloat = Field(10.0, description="for a request's line and headers")
+    body_timeout_s: PositiveFloat = Field(30.0, description="for a request's body")
+    send_timeout_s: PositiveFloat = Field(
+        30.0, description="how long a client may read nothing of its response"
     )
     max_body_bytes: PositiveInt = 1 << 20
     max_body_values: PositiveInt = Field(
         100_000, description="JSON values in a body: keys, texts, numbers, lists, objects"
     )
     max_large_bodies: PositiveInt = Field(
-        16, description="bodies of more than 32 KiB that may be arriving at the same time"
+        16, description="bodies above 32 KiB received concurrently"
     )
     max_tokens: PositiveInt | None = Field(
         None, description="the largest max_tokens of a request; None: decoding.max_tokens"
     )
-    max_choices: PositiveInt = Field(8, description="answers a request: n times its prompts")
+    max_choices: PositiveInt = Field(8, description="answers for each request: n times its prompts")
     threshold_range: tuple[FiniteFloat, FiniteFloat] = Field(
         (0.0, 1.0), description="of the threshold that a request may set"
     )
     on_prm_loss: Literal["target", "draft", "error"] = Field(
-        "target", description="who answers alone while the reward model is down; error: 503"
+        "target", description="model that answers alone while the reward model is down; error: 503"
     )
     on_draft_loss: Literal["target", "error"] = "target"
     log_prompts: bool = Field(False, description="write prompts to the log")
@@ -79,7 +77,7 @@ class GatewayConfig(Strict):
     def _are_ids(cls, models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for name in models:
             if not name.strip() or len(name) > 64:
-                raise ValueError(f"{name!r} is no id of a model: 1 to 64 characters")
+                raise ValueError(f"{name!r} is not a model id; use 1 to 64 characters")
         return models
 
     @model_validator(mode="after")

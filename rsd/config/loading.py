@@ -1,4 +1,4 @@
-"""From a YAML file and overrides to a `Config`, and errors that name file, key and mend."""
+"""Reads a YAML file and overrides into a `Config`; errors say `file: key: problem; fix`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from rsd.config.plain import MOST_BYTES, read_yaml
 from rsd.config.schema import Config
 from rsd.config.strategies import strategy_uses
+from rsd.config.yaml_reader import MOST_BYTES, read_yaml
 from rsd.errors import ConfigError
 
 _SECRET = re.compile(r"^\$\{(\w+)\}$")
@@ -28,9 +28,9 @@ _SHOULD_BE = "Input should be "
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
     """Read a configuration file and apply `overrides` of the form `a.b=value`.
 
-    A file may name another as its `base`, relative to itself, and say only what differs: mappings
-    are merged, null takes the base's key away, anything else replaces. Imports nothing that the
-    file names, which may be another's. Raises `ConfigError`.
+    A file may name another as its `base`, relative to itself, and hold only what differs: mappings
+    are merged, null removes the base's key, any other value replaces it. A user's strategy is not
+    imported. Raises `ConfigError`.
     """
     values, bases = _read(Path(path), str(path))
     for override in overrides:
@@ -41,11 +41,11 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
 def _read(
     path: Path, source: str, above: tuple[Path, ...] = ()
 ) -> tuple[dict[str, Any], list[str]]:
-    """The values of `path` on top of those of its base, and the bases that were read. `above` are
-    the files on top of it; `source` is what errors call it."""
+    """The values of `path` merged into those of its base, and the bases that were read. `above` are
+    the files based on it; errors call it `source`."""
     values = read_mapping(path, _SECTIONS, source)
     if "grid" in values or "points" in values:
-        raise ConfigError(f"{source}: is a sweep, which rsd sweep takes; this takes one of a run")
+        raise ConfigError(f"{source}: this is a sweep; use rsd sweep, or name its base here")
     if "base" not in values:
         return values, []
     name, chain = values.pop("base"), (*above, path.resolve())
@@ -53,9 +53,9 @@ def _read(
         raise ConfigError(f"{source}: base: write the path of another configuration")
     base = path.parent / name
     if base.resolve() in chain:
-        raise ConfigError(f"{source}: base: {name} leads back to itself; take one `base` away")
+        raise ConfigError(f"{source}: base: {name} leads back to itself; remove one `base`")
     if len(chain) == _DEEPEST:
-        raise ConfigError(f"{source}: base: {_DEEPEST} files deep already; name a nearer one")
+        raise ConfigError(f"{source}: base: more than {_DEEPEST} files deep; merge some of them")
     below, bases = _read(base, f"{source}: base: {base}", chain)
     return _merge(below, values), [name, *bases]
 
@@ -74,8 +74,8 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def read_mapping(path: Path | str, sections: str, source: str | None = None) -> dict[str, Any]:
-    """The mapping that a YAML file holds; `sections` is what it should hold, `source` what errors
-    call it, if not `path`. Raises `ConfigError`."""
+    """The mapping in a YAML file; `sections` says what it should hold, and errors call the file
+    `source`, else `path`. Raises `ConfigError`."""
     source = source or str(path)
     try:
         with Path(path).open("rb") as file:
@@ -85,7 +85,7 @@ def read_mapping(path: Path | str, sections: str, source: str | None = None) -> 
     if len(data) > MOST_BYTES:
         raise ConfigError(
             f"{source}: larger than {MOST_BYTES // 1024} KiB, too large for a configuration or "
-            "a sweep; name another file or split it"
+            "a sweep; split it"
         )
     try:
         values = read_yaml(data.decode())
@@ -99,8 +99,8 @@ def read_mapping(path: Path | str, sections: str, source: str | None = None) -> 
 
 
 def ready(config: Config, source: Path | str) -> Config:
-    """`config` of the file `source`, which is about to be run: the class of a strategy of one's own
-    is imported. Raises `ConfigError` if that cannot be."""
+    """`config` of the file `source`, about to be run: imports a user's strategy. Raises
+    `ConfigError` if that fails."""
     try:
         strategy_uses(config.decoding.strategy)
     except ValueError as error:
@@ -132,22 +132,24 @@ def _override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise ConfigError(f"-o {override}: expected key=value, such as decoding.threshold=0.8")
+        raise ConfigError(f"-o {override}: not of the form key=value; write decoding.threshold=0.8")
     try:
         value = read_yaml(text)
     except ValueError:
-        raise ConfigError(f"-o {override}: {text!r} is not a YAML value") from None
+        raise ConfigError(
+            f"-o {override}: {text!r} is not a YAML value; put it in quotes"
+        ) from None
     for part in parts[:-1]:
         section = values.get(part, {})
         if not isinstance(section, dict):
-            raise ConfigError(f"-o {override}: {part} holds a value, not a section")
-        values[part] = dict(section)  # an alias of YAML stands for one section in many places
+            raise ConfigError(f"-o {override}: {part} is a value, not a section; set {part} itself")
+        values[part] = dict(section)  # YAML aliases share one section among several keys
         values = values[part]
     values[parts[-1]] = value
 
 
 def _resolve_secrets(values: dict[str, Any], source: str) -> dict[str, Any]:
-    """Replace `api_key: ${NAME}` by the environment's value, in copies."""
+    """Copies of `values` with `api_key: ${NAME}` replaced by the environment variable."""
     models = values.get("models")
     if not isinstance(models, dict):
         return values
@@ -157,76 +159,65 @@ def _resolve_secrets(values: dict[str, Any], source: str) -> dict[str, Any]:
             where = f"{source}: models.{role}.api_key"
             match = _SECRET.match(str(model["api_key"]))
             if not match:
-                raise ConfigError(f"{where}: write ${{NAME}} and set NAME in the environment")
+                raise ConfigError(
+                    f"{where}: holds a key; write ${{NAME}} and set NAME in the environment"
+                )
             if match[1] not in os.environ:
-                raise ConfigError(f"{where}: set {match[1]} in the environment")
+                raise ConfigError(
+                    f"{where}: {match[1]} is not set; set {match[1]} in the environment"
+                )
             model = {**model, "api_key": os.environ[match[1]]}
         resolved[role] = model
     return {**values, "models": resolved}
 
 
 def explain(error: ValidationError, source: str, model: type[BaseModel] = Config) -> str:
-    """The first problem of a validation error of `model` in one line, unknown keys before all
-    others."""
-    problems: dict[str, list[ErrorDetails]] = {}
+    """The first problem of a validation error of `model` in one line; unknown keys come first."""
+    problems: dict[str, list[str]] = {}
     for each in sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden"):
-        key = ".".join(str(part) for part in _without_alternative(each["loc"], model))
-        problems.setdefault(key, []).append(each)
-    key, details = next(iter(problems.items()))
-    messages = (_message(each, model) for each in details)
-    first, *others = dict.fromkeys(messages)  # several: of the alternatives of a key
+        location, section = _locate(each["loc"], model)
+        messages = problems.setdefault(".".join(map(str, location)), [])
+        messages.append(_message(each, section))
+    key, messages = next(iter(problems.items()))
+    first, *others = dict.fromkeys(messages)  # one for each type that the key may have
     message = " or ".join([first, *(other.removeprefix(_SHOULD_BE) for other in others)])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return ": ".join(part for part in (source, key, message + more) if part)
 
 
-def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
+def _message(error: ErrorDetails, section: Any) -> str:
     kind, given = error["type"], error["input"]
     if kind == "extra_forbidden":
-        return "unknown key" + _suggestion(error["loc"], model)
+        known = list(getattr(section, "model_fields", {}))
+        if close := difflib.get_close_matches(str(error["loc"][-1]), known, n=1):
+            return f"unknown key; did you mean {close[0]}?"
+        return "unknown key" + (f"; known here: {', '.join(known)}" if known else "")
     if kind == "missing":
         return "missing; add it"
     if kind == "model_type":
-        return "expected keys below it" + ("; leave it out for defaults" if given is None else "")
+        return "expected keys below it" + ("; remove it for defaults" if given is None else "")
     if kind == "tuple_type":
         return f"{_SHOULD_BE}a list, such as [a, b]"
     if kind == "too_short" and isinstance(given, list):
         return f"{_SHOULD_BE}a list of at least {error['ctx']['min_length']}"
-    if kind == "string_pattern_mismatch":  # of a name, the only keys with a pattern
+    if kind == "string_pattern_mismatch":  # only names have a pattern
         return "use letters, digits and . _ - (at most 64, the first a letter or digit)"
     if kind == "string_type" and isinstance(given, int | float | date):
         return f"{_SHOULD_BE}a text; put it in quotes"
     return error["msg"].removeprefix("Value error, ")
 
 
-def _without_alternative(location: tuple[int | str, ...], model: Any) -> tuple[int | str, ...]:
-    """`location` as far as a key of the file; pydantic adds which of a key's types it tried."""
+def _locate(location: tuple[int | str, ...], model: Any) -> tuple[tuple[int | str, ...], Any]:
+    """The key of the file at `location`, to which pydantic adds the type that it tried, and the
+    section that holds the key."""
     for number, part in enumerate(location, start=1):
         field = getattr(model, "model_fields", {}).get(part)
         if field is None:
             break
-        types = _types(field.annotation)
+        types = [field.annotation]
+        if get_origin(field.annotation) in (Union, UnionType):
+            types = [each for each in get_args(field.annotation) if each is not type(None)]
         if len(types) > 1:
-            return location[:number]
+            return location[:number], model
         model = types[0]
-    return location
-
-
-def _types(annotation: Any) -> list[Any]:
-    """The types that a value may have beside None."""
-    if get_origin(annotation) not in (Union, UnionType):
-        return [annotation]
-    return [each for each in get_args(annotation) if each is not type(None)]
-
-
-def _suggestion(location: tuple[int | str, ...], model: Any) -> str:
-    for part in location[:-1]:
-        field = getattr(model, "model_fields", {}).get(part)
-        if field is None:
-            return ""
-        model = _types(field.annotation)[0]
-    known = list(getattr(model, "model_fields", {}))
-    close = difflib.get_close_matches(str(location[-1]), known, n=1)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; known here: {', '.join(known)}" if known else ""
+    return location, model

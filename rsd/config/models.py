@@ -20,6 +20,10 @@ _SECRET_FLAGS = {
 }
 
 
+STRIDE = 100
+"""Ports from a role's endpoint to its first replica, and from one replica to the next."""
+
+
 class SpeculativeConfig(Strict):
     """Token-level speculative decoding inside the target's server, by vLLM itself."""
 
@@ -50,7 +54,7 @@ class ServeConfig(Strict):
     device: Literal["cuda", "cpu"] = "cuda"
     devices: str | tuple[str, ...] | None = Field(
         None,
-        description="CUDA_VISIBLE_DEVICES, such as '0' or '0,1'; a list has one for each endpoint",
+        description="CUDA_VISIBLE_DEVICES, such as '0' or '0,1'; a list has one for each replica",
     )
     tensor_parallel: PositiveInt = 1
     memory_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
@@ -92,12 +96,14 @@ class ServeConfig(Strict):
 
 
 class ModelConfig(Strict):
-    """One model and the servers that answer for it, each as good as the others."""
+    """One model, and the address that answers for it: of its server, or of a router before its
+    replicas."""
 
     model: str = Field(description="checkpoint: a local directory or a name on the hub")
     served_name: str = Field(description="the name that requests use (--served-model-name)")
-    endpoints: tuple[str, ...] = Field(
-        min_length=1, description="base URLs of the server and its replicas, ending in /v1"
+    endpoint: str = Field(description="base URL, ending in /v1")
+    replicas: PositiveInt = Field(
+        1, description="servers that rsd serve starts, behind a router at the endpoint if several"
     )
     parameters: PositiveInt | None = Field(
         None, description="parameter count for FLOPs; None: counted in a local checkpoint"
@@ -111,35 +117,40 @@ class ModelConfig(Strict):
     )
     serve: ServeConfig = ServeConfig()
 
-    @field_validator("endpoints")
+    @model_validator(mode="before")
     @classmethod
-    def _are_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
-            parts = urlsplit(url)
-            if "@" in parts.netloc or parts.query:  # it would be stored and shown with the URL
-                raise ValueError("a URL holds a key or a query; write api_key: ${NAME} instead")
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:8001/v1")
-            try:
-                port = parts.port
-            except ValueError:
-                port = 0
-            if port == 0:
-                raise ValueError(f"{url!r}: its port is no number from 1 to 65535")
-            if not parts.path.rstrip("/").endswith("/v1"):
-                raise ValueError(f"{url!r} must end in /v1")
-        urls = tuple(url.rstrip("/") for url in urls)
-        for url in urls:
-            if urls.count(url) > 1:
-                raise ValueError(f"{url} is named twice; each is a server of its own")
-        return urls
+    def _has_one_address(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "endpoints" in values:
+            raise ValueError(
+                "endpoints is no longer a key: write endpoint: URL, and replicas: N where rsd "
+                "serve shall start N servers behind a router at that URL"
+            )
+        return values
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if "@" in parts.netloc or parts.query:  # it would be stored and shown with the URL
+            raise ValueError("the URL holds a key or a query; write api_key: ${NAME} instead")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:8001/v1")
+        try:
+            port = parts.port
+        except ValueError:
+            port = 0
+        if port == 0:
+            raise ValueError(f"{url!r}: its port is no number from 1 to 65535")
+        if not parts.path.rstrip("/").endswith("/v1"):
+            raise ValueError(f"{url!r} must end in /v1")
+        return url.rstrip("/")
 
     @model_validator(mode="after")
-    def _each_has_its_devices(self) -> Self:
-        devices, count = self.serve.devices, len(self.endpoints)
+    def _each_replica_has_its_devices(self) -> Self:
+        devices, count = self.serve.devices, self.replicas
         if isinstance(devices, tuple) and len(devices) != count:
             raise ValueError(
-                f"serve.devices: {len(devices)} for {count} endpoints; name one for each, or "
+                f"serve.devices: {len(devices)} for {count} replicas; name one for each, or "
                 f"write a single text for all"
             )
         return self
@@ -153,24 +164,30 @@ class ModelConfig(Strict):
         )
 
     @property
-    def endpoint(self) -> str:
-        """The base URL of the first server, ending in /v1."""
-        return self.endpoints[0]
+    def workers(self) -> tuple[str, ...]:
+        """The base URLs of its servers: the endpoint, or of several replicas those behind the
+        router, each STRIDE ports above the one before."""
+        if self.replicas == 1:
+            return (self.endpoint,)
+        return tuple(self.address(STRIDE * number) for number in range(1, self.replicas + 1))
 
-    @property
-    def replicas(self) -> tuple[Self, ...]:
-        """This model on each of its endpoints alone."""
+    def address(self, above: int) -> str:
+        """The base URL `above` ports above that of the endpoint. Raises `ValueError` where there
+        is no such port."""
+        parts = urlsplit(self.endpoint)
+        port = (parts.port or 0) + above
+        if not parts.port or port > 65535:
+            raise ValueError(f"{self.endpoint}: no port is left for {self.replicas} replicas")
+        host = parts.netloc.rpartition(":")[0]
+        return parts._replace(netloc=f"{host}:{port}").geturl()
+
+    def worker(self, number: int) -> Self:
+        """This model on its server `number` alone, from 1."""
         devices = self.serve.devices
-        each = devices if isinstance(devices, tuple) else (devices,) * len(self.endpoints)
-        return tuple(
-            self.model_copy(
-                update={
-                    "endpoints": (endpoint,),
-                    "serve": self.serve.model_copy(update={"devices": own}),
-                }
-            )
-            for endpoint, own in zip(self.endpoints, each, strict=True)
-        )
+        own = devices[number - 1] if isinstance(devices, tuple) else devices
+        serve = self.serve.model_copy(update={"devices": own})
+        endpoint = self.workers[number - 1]
+        return self.model_copy(update={"endpoint": endpoint, "replicas": 1, "serve": serve})
 
 
 class RewardModelConfig(ModelConfig):
@@ -179,9 +196,7 @@ class RewardModelConfig(ModelConfig):
 
     model: str = Field("", description=ModelConfig.model_fields["model"].description)
     served_name: str = Field("", description=ModelConfig.model_fields["served_name"].description)
-    endpoints: tuple[str, ...] = Field(
-        (), description=ModelConfig.model_fields["endpoints"].description
-    )
+    endpoint: str = Field("", description=ModelConfig.model_fields["endpoint"].description)
     kind: Literal["skywork", "qwen25-math", "math-shepherd", "rlhflow", "judge"] = "skywork"
     tokenizer: str | None = Field(None, description="None: the tokenizer beside the model")
     aggregation: Literal["last", "min", "prod", "mean"] = Field(
@@ -190,7 +205,7 @@ class RewardModelConfig(ModelConfig):
 
     @model_validator(mode="after")
     def _has_a_server(self) -> Self:
-        for key in ("model", "served_name", "endpoints"):
+        for key in ("model", "served_name", "endpoint"):
             if self.kind != "judge" and not getattr(self, key):
                 raise ValueError(f"{key} is missing; add it")
         return self
@@ -218,5 +233,6 @@ class ModelsConfig(Strict):
 
 
 def server_name(role: str, number: int) -> str:
-    """What the server at endpoint `number` of a role, from 1, is called: `draft`, `draft-2`."""
-    return role if number == 1 else f"{role}-{number}"
+    """What replica `number` of a role is called: `draft-2`. The role's only server, or the router
+    before its replicas, has number 0: `draft`."""
+    return f"{role}-{number}" if number else role

@@ -1,4 +1,4 @@
-"""The sections and keys of a configuration but `models`, their ranges and defaults."""
+"""The keys of a configuration, their ranges and defaults; `models` and `gateway` have own files."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import (
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
 from rsd.config.gateway import GatewayConfig
 from rsd.config.models import ModelsConfig
-from rsd.config.strategies import STRATEGY_KEYS, WEIGHTING_KEYS, strategy_keys, strategy_uses
-from rsd.config.strict import PositiveInt, Share, Strict, UserPath
+from rsd.config.strategies import (
+    STRATEGIES,
+    WEIGHTING_KEYS,
+    strategy_facts,
+    strategy_specific_keys,
+    strategy_uses,
+)
+from rsd.config.strict import PositiveFloat, PositiveInt, Share, Strict, UserPath
 from rsd.config.tasks import TasksConfig
 from rsd.prompts import TEMPLATES
 from rsd.types import ROLES, Role, Source
@@ -26,44 +28,41 @@ STEP_CACHE = "steps.sqlite"
 
 
 class DecodingConfig(Strict):
-    """How a solution is written. See `rsd.decoding`; which keys a strategy reads is in
-    `rsd.config.strategies`."""
+    """How a solution is written (`rsd.decoding`). The class of each strategy lists its keys."""
 
     strategy: str = Field(
-        "rsd", description=f"{', '.join(STRATEGY_KEYS)}, or package.module:Class of your own"
+        "rsd", description=f"{', '.join(STRATEGIES)}, or your own package.module:Class"
     )
     profile: Literal["default", "paper"] = "default"
     threshold: float = Field(0.7, description="δ: a draft step is kept if its reward >= δ")
     weighting: Literal["step", "constant", "clipping", "sigmoidal", "logistic"] = "step"
-    probability: Share = Field(0.5, description="constant weighting, random routing: to accept")
-    sharpness: Annotated[float, Field(gt=0)] = Field(10.0, description="logistic weighting: α")
-    writer: Source = Field("draft", description="who writes in voting, best-of-N and search")
+    probability: Share = Field(0.5, description="of acceptance: constant weighting, random")
+    sharpness: PositiveFloat = Field(10.0, description="logistic weighting: α")
+    writer: Source = Field("draft", description="the model that writes in voting and search")
     candidates: PositiveInt = Field(1, description="samples, or candidates a step, to choose from")
     beams: PositiveInt = Field(1, description="beam search: partial solutions kept")
-    tilt: Annotated[float, Field(gt=0)] = Field(
-        20.0, description="guided speculative inference: inverse temperature β of the reward"
-    )
-    first_steps: Annotated[int, Field(ge=0)] = Field(1, description="steps the target begins with")
-    options: dict[str, Any] = Field(default_factory=dict, description="of a strategy of your own")
+    tilt: PositiveFloat = Field(20.0, description="guided: inverse temperature β of the reward")
+    first_steps: Annotated[int, Field(ge=0)] = Field(1, description="steps by the target")
+    options: dict[str, Any] = Field(default_factory=dict, description="of your own strategy")
     source: str | None = Field(
-        None, description="SHA-256 of the file of a strategy of your own; rsd writes it"
+        None, description="SHA-256 of the file of your own strategy; written by rsd"
     )
     samples: PositiveInt = Field(1, description="independent solutions of every problem")
     prompt: str = "qwen25-math-cot"
     step_separator: Annotated[str, Field(min_length=1)] = "\n\n"
     prefix: Literal["auto", "tokens", "text"] = Field(
-        "auto", description="what is sent to continue; auto: tokens if the tokenizers agree"
+        "auto", description="form of the prefixes sent; auto: tokens if the tokenizers agree"
     )
     max_steps: PositiveInt = 100
     max_tokens: PositiveInt = 4096
     max_repeats: Annotated[int, Field(ge=2)] = Field(
-        5, description="times that a step or cycle of steps comes in a row to end a solution"
+        5, description="repetitions of a step or cycle of steps that end a solution"
     )
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: int = 0
     lookahead: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
-        "auto", description="steps that the draft may write before the reward of the last is known"
+        "auto", description="steps that the draft may write ahead of the one being scored"
     )
 
     @model_validator(mode="before")
@@ -76,55 +75,43 @@ class DecodingConfig(Strict):
     @field_validator("strategy")
     @classmethod
     def _is_strategy(cls, name: str) -> str:
-        strategy_keys(name)
+        strategy_facts(name)
         return name
 
     @field_validator("prompt")
     @classmethod
     def _is_template(cls, name: str) -> str:
         if name not in TEMPLATES:
-            raise ValueError(f"no template {name!r}; known: {', '.join(sorted(TEMPLATES))}")
+            raise ValueError(f"unknown template {name!r}; use {', '.join(sorted(TEMPLATES))}")
         return name
 
     @field_validator("threshold")
     @classmethod
     def _is_ordered(cls, threshold: float) -> float:
         if threshold != threshold:
-            raise ValueError("nan is no threshold; use .inf or -.inf for the extremes")
+            raise ValueError("nan is not a threshold; use a number, .inf or -.inf")
         return threshold
 
     @model_validator(mode="after")
-    def _is_as_the_profile_says(self) -> Self:
+    def _is_consistent(self) -> Self:
         if self.profile == "paper" and self.prefix != "text":
-            raise ValueError("the profile paper sends text; leave out prefix, or set it to text")
+            raise ValueError("the profile paper sends text; remove prefix, or set it to text")
         if self.profile == "paper" and self.step_separator != "\n\n":
-            raise ValueError("the profile paper knows no other step_separator than a blank line")
-        return self
-
-    @model_validator(mode="after")
-    def _several_can_differ(self) -> Self:
-        read = strategy_keys(self.strategy)
-        counts = [getattr(self, key) for key in ("candidates", "beams") if key in read]
+            raise ValueError("the profile paper has a fixed step_separator; remove the key")
+        facts = strategy_facts(self.strategy)
+        counts = [getattr(self, key) for key in ("candidates", "beams") if key in facts.keys]
         if max(self.samples, *counts, 1) > 1 and self.temperature == 0:
             raise ValueError("several samples or candidates need a temperature above 0")
-        return self
-
-    @model_validator(mode="after")
-    def _confidence_is_a_logarithm(self) -> Self:
-        if self.strategy == "confidence" and self.threshold > 0:
-            raise ValueError(
-                "confidence needs threshold at most 0, a mean log-probability such as -0.2"
-            )
+        facts.check(self)
         return self
 
     def determinants(self) -> dict[str, Any]:
-        """What of this decides the answers: all but the keys that the strategy, its weighting or
-        the profile does not read, and `lookahead`, which changes when a step is written and not
-        which."""
-        read = set(strategy_keys(self.strategy))
+        """The keys that decide the answers: all but those that the strategy, its weighting or the
+        profile does not read, and `lookahead`, which changes only when a step is written."""
+        read = set(strategy_facts(self.strategy).keys)
         if "weighting" in read and ":" not in self.strategy:
             read -= _WEIGHTING_SPECIFIC - WEIGHTING_KEYS[self.weighting]
-        unread = _STRATEGY_SPECIFIC - read | {"lookahead"}
+        unread = {*strategy_specific_keys(), "options"} - read | {"lookahead"}
         if self.source is None:
             unread |= {"source"}
         if self.profile == "paper":
@@ -133,26 +120,23 @@ class DecodingConfig(Strict):
 
 
 _WEIGHTING_SPECIFIC = frozenset().union(*WEIGHTING_KEYS.values())
-_STRATEGY_SPECIFIC = {key for uses in STRATEGY_KEYS.values() for key in uses.keys} | {"options"}
 
 
 class RunConfig(Strict):
-    """How a run is carried out; nothing here changes an answer."""
+    """How a run is executed; nothing here changes an answer."""
 
     concurrency: Literal["auto"] | PositiveInt = Field(
-        "auto", description="problems decoded at the same time; auto: as the servers can hold"
+        "auto", description="problems decoded concurrently; auto: as many as the servers hold"
     )
     cache: bool | UserPath | None = Field(
-        None, description="step cache: its file, true, false; None: sweeps have one, runs have none"
+        None, description="step cache: a file, true or false; None: only in sweeps"
     )
     on_server_loss: Literal["wait", "fail"] = Field(
         "wait", description="wait for a server that is down, or let its problems fail"
     )
     grading_workers: PositiveInt = 1
     output_dir: UserPath = Path("runs")
-    limit: PositiveInt | None = Field(
-        None, description="the same as tasks.limit; the smaller counts"
-    )
+    limit: PositiveInt | None = Field(None, description="as tasks.limit; the smaller applies")
 
 
 class Config(Strict):
@@ -160,7 +144,7 @@ class Config(Strict):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     models: ModelsConfig
-    decoding: DecodingConfig = DecodingConfig()
+    decoding: DecodingConfig = Field(default_factory=DecodingConfig)
     tasks: TasksConfig
     run: RunConfig = RunConfig()
     gateway: GatewayConfig = GatewayConfig()
@@ -176,29 +160,32 @@ class Config(Strict):
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """The servers that the strategy needs. Imports the class of a strategy of your own; raises
-        `ValueError` if that cannot be (`rsd.config.ready`)."""
+        """The servers that the strategy needs. Imports a user's class; raises `ValueError` where
+        that fails (`rsd.config.ready`)."""
         needed = strategy_uses(self.decoding.strategy, self.decoding.writer).roles
         scored_by = self.models.scored_by
         return tuple(dict.fromkeys(scored_by if role == "prm" else role for role in needed))
 
     def determinants(self) -> dict[str, Any]:
-        """What decides the answers, as nested plain values: all of it, and nothing of where the
-        servers are, how fast they are driven, or how many problems are asked.
+        """Everything that decides the answers, as nested plain values: not where the servers are,
+        how fast they are used, or how many problems are asked.
 
-        Questions, and the code of a strategy of one's own, are in it once `rsd.runs.identified`
-        has put their checksums into the configuration, as it does for every run. A strategy of
-        one's own, which is not imported for this, is taken to ask all three models."""
-        own = ":" in self.decoding.strategy
-        scored = own or "prm" in strategy_uses(self.decoding.strategy).roles
+        The questions and the code of a user's strategy are included once `rsd.runs.identified` has
+        added their checksums, as it does for every run. A user's class is not imported for this,
+        and counts as using all three models."""
+        if ":" in self.decoding.strategy:
+            roles = ROLES
+        else:
+            scored = "prm" in strategy_facts(self.decoding.strategy).roles
+            roles = (*self.roles, "prm") if scored else self.roles
         models = {
             role: self.models.role(role).model_dump(
                 mode="json", include={"model", "kind", "tokenizer", "aggregation"}
             )
-            for role in (ROLES if own else (*self.roles, "prm") if scored else self.roles)
+            for role in roles
         }
         speculative = self.models.target.serve.speculative
-        if "target" in models and speculative is not None:  # other samples, and another speed
+        if "target" in models and speculative is not None:  # it changes samples and speed
             models["target"]["speculative"] = speculative.model_dump(
                 mode="json", exclude={"parameters"}
             )

@@ -1,8 +1,8 @@
-"""Which servers each decoding strategy needs, and which keys of `decoding` it alone reads.
+"""The registry of strategies, and what the rest of the package knows of each.
 
-This is all that a configuration has to know of a strategy; `rsd.decoding.registry` builds them.
-A strategy of your own is named `package.module:Class`; its class attribute `roles` says which
-servers it needs, and it reads `decoding.options` and any key that it likes.
+These facts are attributes of the strategy's class. `rsd.config` lies below `rsd.decoding`, so the
+registry holds the path of each class, in the form `package.module:Class` in which users name their
+own, and imports it on first use. A user's class is imported only when it is about to run.
 """
 
 from __future__ import annotations
@@ -10,45 +10,32 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from rsd.types import ROLES, Role, Source
 
+_STRATEGIES = "rsd.decoding.strategies"
+_USER_CLASS = re.compile(r"[^:]+:[^:]+")
 
-@dataclass(frozen=True, slots=True)
-class StrategyUses:
-    """The servers and the particular keys of one strategy. `by_writer`: the model that
-    `decoding.writer` names is needed in addition. `token_ids`: draft and target must exchange
-    token ids."""
-
-    roles: tuple[Role, ...]
-    keys: tuple[str, ...] = ()
-    by_writer: bool = False
-    token_ids: bool = False
-
-
-_WEIGHTING = ("threshold", "weighting", "probability", "sharpness")
-_CHOICE = ("writer", "candidates")
-_OWN = re.compile(r"[^:]+:[^:]+")
-
-STRATEGY_KEYS: dict[str, StrategyUses] = {
-    "rsd": StrategyUses(ROLES, (*_WEIGHTING, "candidates")),
-    "draft": StrategyUses(("draft",)),
-    "target": StrategyUses(("target",)),
-    "majority": StrategyUses((), _CHOICE, by_writer=True),
-    "best_of_n": StrategyUses(("prm",), _CHOICE, by_writer=True),
-    "process_best_of_n": StrategyUses(("prm",), _CHOICE, by_writer=True),
-    "beam": StrategyUses(("prm",), (*_CHOICE, "beams"), by_writer=True),
-    "random": StrategyUses(("draft", "target"), ("probability",)),
-    "first_steps": StrategyUses(("draft", "target"), ("first_steps",)),
-    "oracle": StrategyUses(ROLES, _WEIGHTING),
-    "guided": StrategyUses(ROLES, ("threshold", "candidates", "tilt"), token_ids=True),
-    "confidence": StrategyUses(("draft", "target"), ("threshold",)),
+STRATEGIES: dict[str, str] = {
+    "rsd": f"{_STRATEGIES}.speculative:RewardGuidedSpeculativeDecoding",
+    "draft": f"{_STRATEGIES}.single:DraftAlone",
+    "target": f"{_STRATEGIES}.single:TargetAlone",
+    "majority": f"{_STRATEGIES}.sampling:MajorityVote",
+    "best_of_n": f"{_STRATEGIES}.sampling:BestOfN",
+    "process_best_of_n": f"{_STRATEGIES}.search:ProcessBestOfN",
+    "beam": f"{_STRATEGIES}.search:BeamSearch",
+    "random": f"{_STRATEGIES}.controls:RandomRouting",
+    "first_steps": f"{_STRATEGIES}.controls:FirstSteps",
+    "oracle": f"{_STRATEGIES}.controls:Oracle",
+    "guided": f"{_STRATEGIES}.guided:GuidedSpeculativeInference",
+    "confidence": f"{_STRATEGIES}.confidence:ConfidenceRouting",
 }
-"""`guided` is guided speculative inference; `confidence` accepts by the draft's own mean
-log-probability, `threshold` then being one (<= 0)."""
-
+"""The values of `decoding.strategy`, each with the path of its class."""
 
 WEIGHTING_KEYS: dict[str, frozenset[str]] = {
     "step": frozenset({"threshold"}),
@@ -57,59 +44,105 @@ WEIGHTING_KEYS: dict[str, frozenset[str]] = {
     "sigmoidal": frozenset(),
     "logistic": frozenset({"threshold", "sharpness"}),
 }
-"""The keys of `decoding` that each weighting reads, of those that only weightings read in the
-strategies that have one."""
+"""For each weighting, the keys of `decoding` that it reads."""
 
 
-def strategy_keys(name: str) -> tuple[str, ...]:
-    """The particular keys of `decoding` that the strategy called `name` reads. Imports nothing, so
-    that the configuration of a run that someone else made can be read.
+@dataclass(frozen=True, slots=True)
+class StrategyFacts:
+    """What a strategy's class says of it, in attributes of these names.
 
-    Raises `ValueError` for a name that is none.
+    `roles`: the models that it uses, beside the one that `decoding.writer` names.
+    `keys`: the keys of `decoding` that not all strategies read and it does.
+    `label`: for tables, a format string over the keys of `decoding`, `rule` (the weighting and its
+    parameters) and `several` (the number of candidates, if above 1).
+    `options`: the names that it reads in `decoding.options`; None: any.
+    `token_ids`: draft and target must exchange token ids.
+    `judges_drafts`: a rule accepts or rejects each draft step.
+    `can_calibrate`: that rule is `weighting` of the reward, so that recorded rewards tell the
+    decisions at other thresholds.
+    `threshold_curve`: its runs at several thresholds form a curve of accuracy over cost.
+    `check`: raises `ValueError` for a section `decoding` that it cannot work with.
+
+    Of a user's class only `roles`, `options` and `token_ids` are read.
     """
-    if name in STRATEGY_KEYS:
-        return STRATEGY_KEYS[name].keys
-    if _OWN.fullmatch(name):
-        return (*sorted({key for uses in STRATEGY_KEYS.values() for key in uses.keys}), "options")
-    known = ", ".join(STRATEGY_KEYS)
-    raise ValueError(f"no strategy {name!r}; known: {known}, or package.module:Class")
+
+    roles: tuple[Role, ...] = ROLES
+    keys: tuple[str, ...] = ()
+    label: str = ""
+    options: tuple[str, ...] | None = None
+    token_ids: bool = False
+    judges_drafts: bool = False
+    can_calibrate: bool = False
+    threshold_curve: bool = False
+    check: Callable[[Any], None] = lambda decoding: None
 
 
-def strategy_uses(name: str, writer: Source | None = None) -> StrategyUses:
-    """What the strategy called `name` uses, the model of `writer` included if it is given. Imports
-    the class of a strategy of your own: call it only for a configuration that is about to run.
-    `strategy_keys` imports nothing.
+def strategy_facts(name: str) -> StrategyFacts:
+    """The facts of the strategy called `name`.
 
-    Raises `ValueError` for an unknown name, and for a class that cannot be imported or whose roles
-    are no roles.
+    A user's class is not imported, so that anyone's run can be read: all keys count as read, and
+    all roles as used. Raises `ValueError` for an unknown name.
     """
-    keys = strategy_keys(name)
-    if ":" in name:
-        own = load_class(name)
-        roles, token_ids = getattr(own, "roles", ROLES), getattr(own, "token_ids", False)
-        if not isinstance(roles, tuple | list) or not set(roles) <= set(ROLES):
-            raise ValueError(f"{name}: roles is {roles!r}; write a tuple of {', '.join(ROLES)}")
-        return StrategyUses(tuple(roles), keys, token_ids=token_ids)
-    uses = STRATEGY_KEYS[name]
-    if writer is None or not uses.by_writer:
-        return uses
-    return StrategyUses((writer, *uses.roles), uses.keys)
+    if name in STRATEGIES:
+        return _facts(STRATEGIES[name])
+    if _USER_CLASS.fullmatch(name):
+        return StrategyFacts(keys=(*sorted(strategy_specific_keys()), "options"))
+    known = ", ".join(STRATEGIES)
+    raise ValueError(f"unknown strategy {name!r}; use {known}, or package.module:Class")
+
+
+def strategy_uses(name: str, writer: Source | None = None) -> StrategyFacts:
+    """As `strategy_facts`, for a configuration that is about to run: imports a user's class, and
+    adds the model of `writer`, if given, to the roles of a strategy that reads it.
+
+    Raises `ValueError` for an unknown name, a class that cannot be imported, and invalid roles.
+    """
+    facts = strategy_facts(name)
+    if name not in STRATEGIES:
+        imported = _facts_of(load_class(name))
+        if not isinstance(imported.roles, tuple | list) or not set(imported.roles) <= set(ROLES):
+            names = ", ".join(ROLES)
+            raise ValueError(f"{name}: roles is {imported.roles!r}; use a tuple of {names}")
+        return replace(
+            facts,
+            roles=tuple(imported.roles),
+            token_ids=imported.token_ids,
+            options=imported.options,
+        )
+    if writer is not None and "writer" in facts.keys:
+        return replace(facts, roles=(writer, *facts.roles))
+    return facts
+
+
+def strategy_specific_keys() -> frozenset[str]:
+    """All keys of `decoding` that only some strategies read, `options` excepted."""
+    return frozenset(key for path in STRATEGIES.values() for key in _facts(path).keys)
 
 
 def load_class(name: str) -> type:
-    """The class `package.module:Class`, of an installed package or the working directory.
-
-    Raises `ValueError` when there is none.
-    """
-    module, _, attribute = name.partition(":")
+    """The class of the strategy called `name`; a user's is looked up in installed packages and the
+    working directory. Raises `ValueError` when it cannot be imported."""
+    module, _, attribute = STRATEGIES.get(name, name).partition(":")
     here = str(Path.cwd())
-    if here not in sys.path:  # a console script, unlike `python -m`, does not look there
-        sys.path.append(here)
+    if name not in STRATEGIES and here not in sys.path:
+        sys.path.append(here)  # `python -m` looks there, an installed command does not
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        mend = "is it installed, or in this directory?"
-        raise ValueError(f"cannot import {name!r}: {error}; {mend}") from None
+        fix = "install its package, or run in its directory"
+        raise ValueError(f"cannot import {name!r}: {error}; {fix}") from None
     if not isinstance(found, type):
-        raise ValueError(f"{name!r} is no class")
+        raise ValueError(f"{name!r} is not a class; name one as package.module:Class")
     return found
+
+
+@cache
+def _facts(path: str) -> StrategyFacts:
+    """The facts of the registered class at `path`."""
+    module, _, attribute = path.partition(":")
+    return _facts_of(getattr(importlib.import_module(module), attribute))
+
+
+def _facts_of(own: type) -> StrategyFacts:
+    names = [field.name for field in fields(StrategyFacts)]
+    return StrategyFacts(**{name: getattr(own, name) for name in names if hasattr(own, name)})

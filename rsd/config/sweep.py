@@ -1,4 +1,4 @@
-"""A sweep: one configuration, and the points at which some of its keys take other values."""
+"""Sweeps: one configuration, run with several values of some of its keys."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ from rsd.errors import ConfigError
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _LABEL = "label"
 _MOST_POINTS = 10_000
-_EXAMPLE = "decoding.threshold"
 
 
 class SweepFile(Strict):
-    """The content of a sweep file. `grid` stands for all combinations of its values."""
+    """The content of a sweep file. `grid` means all combinations of its values."""
 
     name: Annotated[str, Field(pattern=_NAME)]
     base: Path = Field(description="the configuration, relative to the sweep file")
     overrides: dict[str, Any] = Field(
-        default_factory=dict, description="dotted keys that all points set, with their values"
+        default_factory=dict, description="dotted keys and values that all points set"
     )
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
     points: tuple[dict[str, Any], ...] = Field(
-        (), description="dotted keys with their values, and optionally a label"
+        (), description="dotted keys and values, and an optional label"
     )
 
     @field_validator("overrides", "grid")
@@ -46,19 +45,19 @@ class SweepFile(Strict):
 
     @field_validator("points")
     @classmethod
-    def _are_labelled_well(cls, points: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    def _have_valid_labels(cls, points: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
         labels = [point[_LABEL] for point in points if _LABEL in point]
         for label in labels:
             if not isinstance(label, str) or not re.fullmatch(_NAME, label):
                 raise ValueError(f"label {label!r}: use letters, digits and . _ - (at most 64)")
             if labels.count(label) > 1:
-                raise ValueError(f"label {label!r} stands twice; give each point its own")
+                raise ValueError(f"label {label!r} is used twice; give each point its own")
         for point in points:
             _require_dotted(key for key in point if key != _LABEL)
         return points
 
     @model_validator(mode="after")
-    def _has_points(self) -> Self:
+    def _is_consistent(self) -> Self:
         if not self.grid and not self.points:
             raise ValueError("no grid and no points; add one of them")
         combinations = math.prod(map(len, self.grid.values()))
@@ -66,17 +65,13 @@ class SweepFile(Strict):
             raise ValueError(
                 f"the grid has {combinations} combinations, more than {_MOST_POINTS}; split it"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _overrides_what_it_does_not_vary(self) -> Self:
         for key in self.overrides:
             if varied := self.varies(key):
                 raise ValueError(f"overrides.{key}: the sweep varies {varied}; keep one of them")
         return self
 
     def varies(self, key: str) -> str | None:
-        """The key of grid or points that sets `key`, a part of it, or what it is a part of."""
+        """A key of grid or points that sets `key`, one below it, or one above it."""
         varied = (*self.grid, *(other for point in self.points for other in point))
         for other in varied:
             if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
@@ -86,9 +81,11 @@ class SweepFile(Strict):
 
 @dataclass(frozen=True, slots=True)
 class SweepPoint:
-    """One run of a sweep. It has several `labels` where several points of the file come to the
-    same run, such as the target alone at every threshold. `config` has the first of them as its
-    name; `directory` is where the run lies, or will."""
+    """One run of a sweep, stored in `directory`.
+
+    It has several `labels` where several points of the file are the same run, such as the target
+    alone at every threshold. The first of them is the name in `config`.
+    """
 
     labels: tuple[str, ...]
     config: Config
@@ -101,7 +98,7 @@ class SweepPoint:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A sweep with its distinct runs in the order of the file, all in `directory`."""
+    """A sweep and its distinct runs in the order of the file, all in `directory`."""
 
     name: str
     directory: Path
@@ -109,14 +106,14 @@ class Sweep:
 
     @property
     def collapse(self) -> str | None:
-        """Which points of the file came to the same run, in a line; None if none did."""
+        """In one line, which points of the file are the same run; None if there are none."""
         equal = [" = ".join(point.labels) for point in self.points if len(point.labels) > 1]
         if not equal:
             return None
         count = sum(len(point.labels) for point in self.points)
         return (
-            f"{count} points come to {len(self.points)} runs, as some differ only in keys that "
-            f"their strategy does not read: {', '.join(equal)}"
+            f"{count} points are {len(self.points)} runs, as some differ only in keys that their "
+            f"strategy does not read: {', '.join(equal)}"
         )
 
 
@@ -125,17 +122,17 @@ def load_sweep(
     overrides: Iterable[str] = (),
     identify: Callable[[Config], Config] = lambda config: config,
 ) -> Sweep:
-    """Read a sweep file and validate every point of it. `overrides` apply to all points.
-    `identify` completes each point's configuration before its digest is taken.
+    """Read a sweep file and validate each of its points. `overrides` apply to all points, and
+    `identify` completes each configuration before its digest is taken.
 
-    Raises `ConfigError`, also for an override of a key that the sweep varies, and for a grid key
-    that makes no difference.
+    Raises `ConfigError`, also for an override of a key that the sweep varies and for a grid key
+    that changes nothing.
     """
     source = str(path)
     raw = read_mapping(path, "name, base, and grid or points")
     if "models" in raw or "decoding" in raw:
         raise ConfigError(
-            f"{source}: is the configuration of a run, which rsd run takes; a sweep has it as base"
+            f"{source}: this is the configuration of a run; use rsd run, or a sweep with it as base"
         )
     try:
         file = SweepFile.model_validate(raw)
@@ -145,32 +142,19 @@ def load_sweep(
     _refuse_varied(file, given)
     overrides = [f"{key}={_as_yaml(value)}" for key, value in file.overrides.items()] + given
     base = Path(path).parent / file.base
-    directory = _base(base, overrides, source).run.output_dir / file.name
-    settings = [
-        setting for section in raw for setting in _settings_of(file, section)
-    ]  # the sections in the order of the file
-    configs = [
-        identify(_point(base, overrides, setting, directory, source)) for setting in settings
-    ]
+    if not base.is_file():
+        raise ConfigError(f"{source}: base: {base}: no such file; name it relative to the sweep")
+    directory = load(base, overrides).run.output_dir / file.name
+    products = itertools.product(*file.grid.values()) if file.grid else ()
+    grid = [dict(zip(file.grid, values, strict=True)) for values in products]
+    sections: dict[str, Iterable[Mapping[str, Any]]] = {"grid": grid, "points": file.points}
+    # in the order of the file
+    settings = [setting for section in raw for setting in sections.get(section, ())]
+    configs = [identify(_point(base, overrides, it, directory, source)) for it in settings]
     if any(":" in config.decoding.strategy for config in configs):
         configs = [_without_options_of_others(config) for config in configs]
     _refuse_idle(file, settings, configs, source)
     return Sweep(file.name, directory, tuple(_distinct(configs, directory)))
-
-
-def _settings_of(file: SweepFile, section: str) -> Iterator[Mapping[str, Any]]:
-    """The points of `grid` or of `points`, as dotted keys with their values."""
-    if section == "grid" and file.grid:
-        for values in itertools.product(*file.grid.values()):
-            yield dict(zip(file.grid, values, strict=True))
-    elif section == "points":
-        yield from file.points
-
-
-def _base(base: Path, overrides: Iterable[str], source: str) -> Config:
-    if not base.is_file():
-        raise ConfigError(f"{source}: base: {base}: no such file; name it relative to the sweep")
-    return load(base, overrides)
 
 
 def _point(
@@ -189,7 +173,7 @@ def _point(
 
 
 def _without_options_of_others(config: Config) -> Config:
-    """`config` without the options of a strategy of the user's, if it has another one."""
+    """`config` without options, unless its strategy is a user's class."""
     if ":" in config.decoding.strategy:
         return config
     decoding = config.decoding.model_copy(update={"options": {}})
@@ -197,8 +181,8 @@ def _without_options_of_others(config: Config) -> Config:
 
 
 def _distinct(configs: Iterable[Config], directory: Path) -> Iterator[SweepPoint]:
-    """One point for each digest, with the largest limit of the configurations that share it. A
-    run that exists is found by its digest, whatever label it was made under."""
+    """One point for each digest, with the largest limit of the configurations that share it. An
+    existing run is found by its digest, whatever its label."""
     same: dict[str, list[Config]] = {}
     for config in configs:
         same.setdefault(config.digest, []).append(config)
@@ -214,7 +198,9 @@ def _refuse_varied(file: SweepFile, overrides: Iterable[str]) -> None:
     for override in overrides:
         key = override.partition("=")[0].strip()
         if key == "name":
-            raise ConfigError("-o name: a sweep is named in its file, and its points by labels")
+            raise ConfigError(
+                "-o name: the sweep file sets the name; edit its name, or the labels of its points"
+            )
         if varied := file.varies(key):
             raise ConfigError(f"-o {override}: the sweep varies {varied}; edit its file instead")
 
@@ -222,7 +208,7 @@ def _refuse_varied(file: SweepFile, overrides: Iterable[str]) -> None:
 def _refuse_idle(
     file: SweepFile, settings: list[Mapping[str, Any]], configs: list[Config], source: str
 ) -> None:
-    """Raise for a grid key whose values all come to the same runs."""
+    """Raise `ConfigError` for a grid key whose values all give the same runs."""
     combinations = [
         (setting, config.digest)
         for setting, config in zip(settings, configs, strict=True)
@@ -234,25 +220,21 @@ def _refuse_idle(
             rest = {k: v for k, v in setting.items() if k != key}
             runs.setdefault(repr(rest), set()).add(digest)
         if all(len(digests) == 1 for digests in runs.values()):
+            strategies = " and ".join(dict.fromkeys(it.decoding.strategy for it in configs))
             raise ConfigError(
-                f"{source}: grid.{key}: changes no answer here (strategy {_strategies(configs)}), "
-                "so that its values would share one run; leave it out, and compare speeds by runs "
-                "of rsd run --dir"
+                f"{source}: grid.{key}: changes no answer here (strategy {strategies}), so all its "
+                "values are one run; remove it, and compare speeds with rsd run --dir"
             )
-
-
-def _strategies(configs: Iterable[Config]) -> str:
-    return " and ".join(dict.fromkeys(config.decoding.strategy for config in configs))
 
 
 def _require_dotted(keys: Iterable[str]) -> None:
     for key in keys:
         if "." not in key:
-            raise ValueError(f"{key!r} is no dotted key such as {_EXAMPLE}")
+            raise ValueError(f"{key!r} is not a dotted key; write one such as decoding.threshold")
 
 
 def _label(values: Mapping[str, Any]) -> str:
-    """Such as `threshold-0.7`: the last part of each key, and its value, of a path its last."""
+    """The last part of each key with its value, such as `threshold-0.7`; of paths the last part."""
     parts = [f"{key.rpartition('.')[2]}-{_last_part(value)}" for key, value in values.items()]
     return re.sub(r"[^A-Za-z0-9._-]+", "", "_".join(parts))[:64].strip("._-") or "base"
 
@@ -262,6 +244,6 @@ def _last_part(value: object) -> str:
 
 
 def _as_yaml(value: object) -> str:
-    """A value as one line of YAML that reads back as it."""
+    """A value as one line of YAML."""
     dumped = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), allow_unicode=True)
     return dumped.strip().removesuffix("...").strip()

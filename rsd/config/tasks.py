@@ -112,7 +112,7 @@ class TasksConfig(Strict):
     def _are_distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"{name} is named twice; each benchmark is asked once")
+                raise ValueError(f"{name} is listed twice; list each benchmark once")
         return names
 
 

@@ -1,20 +1,32 @@
 """What decoding costs: positions, tokens and FLOPs, counted once for tables, page and gateway.
 
-    steps (StepRecord) -> fold -> Fold -> flops            all models
-                                       -> reference_flops  the target alone, writing the same
+    steps (StepRecord) -> cost_totals -> CostTotals
+        -> flops             all models
+        -> reference_flops   the target alone, writing the same
 
 A `Step` of a decoding under way becomes a `StepRecord` by `StepRecord.of`.
 """
 
-from rsd.costs.folds import Flops, Fold, flops, fold, ratio, reference_flops, share, total
 from rsd.costs.speculation import SpeculationCost, speculation_cost, total_speculation
+from rsd.costs.totals import (
+    CostTotals,
+    Flops,
+    cost_totals,
+    flops,
+    known_sum,
+    ratio,
+    reference_flops,
+    share,
+    total,
+)
 
 __all__ = [
+    "CostTotals",
     "Flops",
-    "Fold",
     "SpeculationCost",
+    "cost_totals",
     "flops",
-    "fold",
+    "known_sum",
     "ratio",
     "reference_flops",
     "share",

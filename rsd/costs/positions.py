@@ -14,10 +14,10 @@ from rsd.types import Source
 
 
 def generator_positions(steps: Sequence[StepRecord], source: Source) -> int:
-    """Positions that the model of `source` processed to write steps, also ahead and in vain, to
-    grade them, and to tell how likely they are. The last it reads in full each time: vLLM leaves
-    its prefix cache unread for requests that want the log-probabilities of their prompt. A reward
-    over all steps so far brings the question about each that was not graded yet."""
+    """Positions that the model of `source` processed to write steps (discarded ones included), to
+    grade them, and to tell how likely they are. For the last it reads its whole input each time,
+    as vLLM does not use its prefix cache for requests that want log-probabilities of the prompt.
+    A reward over all steps so far adds the question about each step that was not graded yet."""
     processed, tree = 0, _Tree(steps)
     graded: set[int] = set()
     for at, step in enumerate(steps):
@@ -53,13 +53,16 @@ def reward_model_positions(steps: Sequence[StepRecord]) -> int:
 
 
 class _Tree:
-    """How far one model has processed each branch: by the place of a step in `steps`, the length
-    of the input that ends with it. None is the place of the prompt."""
+    """How far one model has processed each branch: the length of the input that ends with a step,
+    by the place of the step in `steps`. The place of the prompt is None."""
 
     def __init__(self, steps: Sequence[StepRecord]) -> None:
         kept = {step.index: at for at, step in enumerate(steps) if step.accepted}
         named: dict[tuple[int, int], int] = {}
-        for accepted in (True, False):  # of two with one number, only the rejected one is named
+        for accepted in (
+            True,
+            False,
+        ):  # of two with one number, only the rejected one is named
             places = (at for at, step in enumerate(steps) if step.accepted is accepted)
             named |= {(steps[at].index, steps[at].candidate): at for at in places}
         self._parents = [
@@ -71,7 +74,7 @@ class _Tree:
         self._lengths: dict[int | None, int] = {}
 
     def extend(self, at: int, prefix: int, own: int) -> int:
-        """Process `prefix` and then the step at `at`, of `own` tokens: the positions it takes."""
+        """Process `prefix` and the step at `at`, of `own` tokens; return the new positions."""
         known = parent = self._parents[at]
         while known is not None and known not in self._lengths:
             known = self._parents[known]

@@ -1,11 +1,11 @@
-"""Token-level speculative decoding inside the target's server: what it costs, by its counts.
+"""The cost of token-level speculative decoding inside the target's server, from its counters.
 
-The server counts drafts, drafted and accepted tokens over a session. Each check of a draft emits
-the accepted tokens and one of the target's own, so a token that the target generates stands for
-`drafted / (accepted + drafts)` drafted ones: a rate, which fits runs that were cut and resumed
-and servers that others used too. It is a few percent low (7% on the demo), as the server counts
-among the emitted tokens also those past a stop string, which nobody gets. A draft that nobody
-checks, since its request has ended, is not counted by the server and not here.
+The server counts drafts, drafted tokens and accepted tokens. Each check of a draft emits the
+accepted tokens and one of the target's own, so each generated token stands for
+`drafted / (accepted + drafts)` drafted ones. As a rate, this also fits runs that were resumed and
+servers with other clients. It is a few percent low (7% on the demo), because the server also counts
+emitted tokens past a stop string. Drafts that are never checked, because their request ended, are
+not counted.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from rsd.records import Manifest, Speculation
 
 @dataclass(frozen=True, slots=True)
 class SpeculationCost:
-    """What comes with each token that the target generates: `drafted` tokens, of which the
-    target read `rejected` ones in vain. `parameters` are the draft's, None if unknown."""
+    """For each token that the target generates: `drafted` tokens, of which the target read and
+    rejected `rejected`. `parameters` are the draft's; None if unknown."""
 
     drafted: float
     rejected: float
@@ -26,7 +26,7 @@ class SpeculationCost:
 
 
 def total_speculation(manifest: Manifest) -> Speculation | None:
-    """The counts of all sessions that have some; None if none has."""
+    """The sum of the sessions' counts; None if no session has any."""
     counted = [s.speculation for s in manifest.sessions if s.speculation is not None]
     if not counted:
         return None
@@ -38,7 +38,7 @@ def total_speculation(manifest: Manifest) -> Speculation | None:
 
 
 def speculation_cost(manifest: Manifest) -> SpeculationCost | None:
-    """The cost a token of the target; None if its server did not speculate."""
+    """The cost for each token of the target; None if its server did not speculate."""
     counts = total_speculation(manifest)
     if counts is None or not counts.drafts:
         return None

@@ -1,8 +1,5 @@
-"""Weighting functions ω: the probability to accept a draft step, given its reward.
-
-RSD accepts a draft step with probability ω(r) (arXiv 2501.19324, section 3). A weighting
-function maps a reward to that probability, in [0, 1].
-"""
+"""Weighting functions ω: RSD accepts a draft step of reward r with probability ω(r) in [0, 1]
+(arXiv 2501.19324, section 3)."""
 
 from __future__ import annotations
 
@@ -13,6 +10,9 @@ from rsd.config import DecodingConfig
 
 Weighting = Callable[[float], float]
 
+RULE_KEYS = ("threshold", "weighting", "probability", "sharpness")
+"""The keys of `decoding` that a strategy with a weighting function reads."""
+
 
 def step(threshold: float) -> Weighting:
     """Binary step: 1 if r >= δ, else 0. Under a budget on target calls it is the optimal choice
@@ -21,7 +21,7 @@ def step(threshold: float) -> Weighting:
 
 
 def constant(probability: float) -> Weighting:
-    """The same for every reward: a coin with this probability to accept."""
+    """The same probability for every reward."""
     return lambda reward: probability
 
 

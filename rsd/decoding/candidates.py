@@ -1,19 +1,36 @@
-"""Several candidates for the same step, written at the same time, each scored when it is there."""
+"""Several candidates for the same step, written concurrently and each scored once written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from rsd.decoding.concurrency import together
 from rsd.decoding.response import Response
 from rsd.protocols import Generator, Scorer
 from rsd.types import Completion, Score, Source, Step
 
+T = TypeVar("T")
+
+
+async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run `jobs` concurrently; their results in the order given.
+
+    The first failure cancels the others and is raised itself. Cancellation reaches all jobs, and
+    no job outlives the call.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A scored candidate for the next step, `number` among those of the same writer."""
+    """A scored candidate for the next step; `number` distinguishes those of the same writer."""
 
     source: Source
     number: int
@@ -25,11 +42,11 @@ class Candidate:
         return self.score.reward
 
     def keep(self, response: Response) -> Step:
-        """`response` goes on with this candidate."""
+        """Append this candidate to `response`."""
         return response.keep(self.source, self.completion, self.score, self.number)
 
     def drop(self, response: Response) -> Step:
-        """`response` goes on without this candidate."""
+        """Reject this candidate."""
         return response.drop(self.source, self.completion, self.score, self.number)
 
 

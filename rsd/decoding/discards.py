@@ -1,8 +1,8 @@
-"""Candidates that were written and never yielded, because the solution ended before they were
-decided: a reward was refused, a server failed, or the caller stopped reading.
+"""Discarded candidates: written, but never yielded, because decoding ended before the decision: a
+reward was refused, a server failed, or the caller stopped reading.
 
-They cost tokens like all others. `Response` records each candidate when it is answered; whoever
-decodes collects what no yielded step accounts for:
+Their tokens count. `Response` records each candidate that was written; the caller of `decode`
+collects those that no yielded step accounts for:
 
     with recording() as log:
         async for step in strategy.decode(query):
@@ -21,17 +21,17 @@ from rsd.types import Source, Step
 
 
 class CandidateLog:
-    """The candidates for the steps of one solution, as far as they were answered."""
+    """The candidates written for the steps of one solution."""
 
     def __init__(self) -> None:
         self._steps: dict[tuple[int, Source, int], Step] = {}
 
     def add(self, step: Step) -> None:
-        """Add a candidate, a rejected step, in place of what was known of it before."""
+        """Add a candidate, a rejected step; it replaces an earlier record of the same one."""
         self._steps[_place(step)] = step
 
     def discarded(self, yielded: Iterable[Step]) -> list[Step]:
-        """Those at whose place (index, source, candidate) none of the `yielded` steps is."""
+        """Those whose index, source and candidate number no `yielded` step has."""
         decided = list(yielded)
         places = {_place(step) for step in decided}
         kept = {(step.index, step.candidate) for step in decided if step.accepted}
@@ -47,8 +47,7 @@ _log: ContextVar[CandidateLog | None] = ContextVar("candidates", default=None)
 
 @contextmanager
 def recording() -> Iterator[CandidateLog]:
-    """Record the candidates of the one solution that is decoded within the block, also by tasks
-    that begin there."""
+    """Record the candidates of the one solution decoded within the block and in its tasks."""
     log = CandidateLog()
     token = _log.set(log)
     try:
@@ -58,7 +57,7 @@ def recording() -> Iterator[CandidateLog]:
 
 
 def record(step: Step) -> None:
-    """Record a candidate as a rejected step. Without effect outside `recording`."""
+    """Record a candidate as a rejected step; no-op outside `recording`."""
     log = _log.get()
     if log is not None:
         log.add(step)

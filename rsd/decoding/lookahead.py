@@ -1,7 +1,7 @@
-"""Looking ahead: the draft writes on while the reward of its last step is not known yet.
+"""Lookahead: the draft continues while its last step is being scored.
 
-One greedy request runs on over the ends of steps and is split here. That saves the wait for each
-reward, and a request for each step; what it wrote after a step that is rejected was in vain.
+One greedy request continues past the ends of steps and is split into steps here. That saves waiting
+for each reward and a request for each step; tokens after a rejected step are discarded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Literal, Self
 
 from rsd.clock import unix_time
@@ -21,8 +20,8 @@ from rsd.protocols import Generator, StreamingGenerator
 from rsd.types import Chunk, Completion, Step, Usage
 
 Lookahead = int | Literal["auto"]
-"""How many steps may be drafted ahead of the one that is judged (>= 0); `auto`: two, unless the
-draft's server has many problems."""
+"""How many steps may be drafted ahead of the one being scored (>= 0); `auto`: two, unless the
+draft's server is busy."""
 
 _AUTO = 2
 
@@ -30,18 +29,17 @@ _AUTO = 2
 class Drafts:
     """The steps that `generator` drafts for one response, one after the other.
 
-    Each is what `Response.write` gives, token for token. While the caller judges one, up to
-    `lookahead` further ones are written as if it were kept. That takes a generator that
-    streams, and temperature 0, as above it each step has a seed of its own. What a stream fails
-    to bring, or cannot tell since the step ends within a chunk of several tokens, `generate` is
-    asked for, but not ahead.
+    Each equals the result of `Response.write`, token for token. While the caller decides about one,
+    up to `lookahead` further ones are written as if it were kept. This needs a generator that
+    streams, and temperature 0: above it each step has its own seed. Where a stream fails, or a step
+    ends within a chunk of several tokens, `generate` writes the step when it is asked for.
 
         async with Drafts(generator, lookahead=2) as drafts:
             draft = await drafts.next_step(response)
             ...  # keep it, or: draft = await drafts.give_up(draft)
 
-    Whatever is under way at the end of the block is cancelled; what was written by then and never
-    asked for is recorded as a discarded step without text (`rsd.decoding.discards`).
+    Leaving the block cancels what is in progress. Tokens written and never asked for are recorded
+    as a discarded step without text (`rsd.decoding.discards`).
     """
 
     def __init__(self, generator: Generator, lookahead: Lookahead) -> None:
@@ -50,50 +48,43 @@ class Drafts:
         self._unless_busy = lookahead == "auto"
         self._writing: asyncio.Task[None] | None = None
         self._written: asyncio.Queue[Completion | Exception] = asyncio.Queue()
-        self._asked = 0  # the index of the step that was asked for last
+        self._asked = 0  # index of the step last asked for
         self._asks = asyncio.Event()
-        self._next = 0  # the index of the first step that was not handed out
-        self._bill = _Bill()
+        self._next = 0  # index of the first step not handed out
+        self._uncounted = _Uncounted()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self._cancel()
-        if self._bill.requests or self._bill.tokens:
-            nothing = Completion("", "length", None, self._bill.rest(), unix_time(), 0.0)
+        if self._uncounted.requests or self._uncounted.tokens:
+            nothing = Completion("", "length", None, self._uncounted.rest(), unix_time(), 0.0)
             before = 0 if self._next else None
             record(Step(self._next, "draft", False, nothing, continues=before))
 
     async def next_step(self, response: Response) -> Completion:
-        """A draft of the next step of `response`, in which all drafts since the last `give_up`
-        were kept."""
+        """A draft of the next step of `response`, in which all drafts not given up were kept."""
         greedy = response.sampling("draft").temperature == 0
         if not (self._lookahead and greedy and isinstance(self._generator, StreamingGenerator)):
             return await response.write(self._generator, "draft")
         self._asked = self._next = response.index
         self._asks.set()
         if self._writing is None:
-            writing = self._write(self._generator, response.fork())
-            self._writing = asyncio.create_task(writing)
+            self._writing = asyncio.create_task(self._write(self._generator, response.fork()))
         written = await self._written.get()
         if isinstance(written, Exception):
             raise written
         self._next = response.index + 1
-        draft = self._bill.settle(written)
+        draft = self._uncounted.settle(written)
         response.record("draft", draft)
         return draft
 
     async def give_up(self, draft: Completion) -> Completion:
-        """Cancel what is written after `draft`, which is not kept. Gives `draft`, its
-        `wasted_tokens` now those that were written after it."""
+        """Reject `draft` and discard what follows it. Returns `draft` with the discarded tokens as
+        its `wasted_tokens`."""
         await self._cancel()
-        return self._bill.settle_in_vain(draft)
+        return self._uncounted.settle_rejected(draft)
 
     async def _cancel(self) -> None:
         if self._writing is not None:
@@ -102,23 +93,23 @@ class Drafts:
             self._writing, self._written = None, asyncio.Queue()
 
     async def _write(self, generator: StreamingGenerator, response: Response) -> None:
-        """Write `response`, a fork, to its end, as far ahead as is allowed."""
+        """Write `response`, a fork, to its end, never further ahead than allowed."""
         try:
             while not response.ended:
                 await self._until_asked(response.index - self._lookahead)
                 before = response.index
-                with suppress(RsdError):  # what does not pass, `generate` meets too
+                with suppress(RsdError):  # a lasting error fails `generate` as well
                     await self._stream(generator, response)
                 if response.index == before:
                     await self._until_asked(response.index)
                     completion = await response.write(generator, "draft")
-                    self._bill.tokens += completion.usage.completion_tokens
+                    self._uncounted.tokens += completion.usage.completion_tokens
                     self._hand_over(response, completion)
         except Exception as error:
             self._written.put_nowait(error)
 
     async def _stream(self, generator: StreamingGenerator, response: Response) -> None:
-        """Write steps in one request, until they are too far ahead or it cannot tell one."""
+        """Write steps in one request, until far enough ahead or a step's tokens are uncertain."""
         growing = _GrowingStep(response)
         answered = False
         chunks = generator.stream(
@@ -127,22 +118,20 @@ class Drafts:
         try:
             async with aclosing(chunks):
                 async for chunk in chunks:
-                    self._bill.requests += not answered
+                    self._uncounted.requests += not answered
                     answered = True
-                    self._bill.add(chunk)
+                    self._uncounted.add(chunk)
                     if not growing.add(chunk):
                         return
                     if (step := growing.finished(chunk)) is not None:
                         self._hand_over(response, step)
                         growing = _GrowingStep(response)
-                        if chunk.finish_reason is None and self._is_far_enough(response):
+                        ahead = response.index - self._asked
+                        far_enough = response.ended is not None or ahead > self._lookahead
+                        if chunk.finish_reason is None and far_enough:
                             return
         finally:
-            self._bill.lost += len(growing.token_ids)
-
-    def _is_far_enough(self, response: Response) -> bool:
-        ahead = response.index - self._asked
-        return response.ended is not None or ahead > self._lookahead
+            self._uncounted.lost += len(growing.token_ids)
 
     def _hand_over(self, response: Response, completion: Completion) -> None:
         response.keep("draft", completion)
@@ -156,10 +145,10 @@ class Drafts:
 
 
 @dataclass(slots=True)
-class _Bill:
-    """What is not counted in any step yet: `requests` that stream, once they are answered, and
-    `tokens` that were written, of which `lost` ones are in no step. They follow a prefix of
-    `prompt` tokens (0: unknown), of which `known` were read or written before."""
+class _Uncounted:
+    """Usage not yet counted in a step: answered streaming `requests` and written `tokens`, `lost`
+    of which belong to no step. They follow a prefix of `prompt` tokens (0: unknown), of which
+    `known` were read or written before."""
 
     requests: int = 0
     tokens: int = 0
@@ -168,17 +157,17 @@ class _Bill:
     known: int = 0
 
     def add(self, chunk: Chunk) -> None:
-        """`chunk` has been written."""
+        """Count the tokens of `chunk`."""
         self.tokens += len(chunk.token_ids)
         self.prompt = self.prompt or len(chunk.prompt_token_ids)
 
     def settle(self, step: Completion) -> Completion:
-        """`step` when it is handed out, with what was lost so far."""
+        """`step`, about to be handed out, with the tokens lost so far."""
         self.prompt = self.known = step.usage.prompt_tokens + step.usage.completion_tokens
         return self._settle(step, step.usage.completion_tokens, self.lost)
 
-    def settle_in_vain(self, step: Completion) -> Completion:
-        """`step`, already handed out, with all that there is."""
+    def settle_rejected(self, step: Completion) -> Completion:
+        """`step`, handed out and rejected, with all tokens not counted yet."""
         self.prompt = self.known = 0
         return self._settle(step, 0, self.tokens)
 
@@ -194,7 +183,7 @@ class _Bill:
 
 
 class _GrowingStep:
-    """The next step of `response` while a stream brings it."""
+    """The next step of `response` while it is streamed."""
 
     def __init__(self, response: Response) -> None:
         (self._separator,) = response.sampling("draft").stop
@@ -205,7 +194,7 @@ class _GrowingStep:
         self.token_ids: tuple[int, ...] = ()
 
     def add(self, chunk: Chunk) -> bool:
-        """Whether it is still certain which tokens are of the step."""
+        """Whether it is still certain which tokens belong to the step."""
         self._text += chunk.text
         self.token_ids += chunk.token_ids
         over = self._separator in self._text or len(self.token_ids) > self._budget
@@ -220,14 +209,14 @@ class _GrowingStep:
         if reason is None:
             return None
         prompt = chunk.prompt_token_ids if self._prompt is None else self._prompt
-        goes_on = len(prompt) > len(chunk.prompt_token_ids)  # what came before was just written
+        continued = len(prompt) > len(chunk.prompt_token_ids)  # after steps of the same request
         return Completion(
             text=text,
             finish_reason=reason,
             matched_stop=separator or None,
             usage=Usage(
                 prompt_tokens=len(prompt),
-                cached_tokens=len(prompt) if goes_on else 0,
+                cached_tokens=len(prompt) if continued else 0,
                 completion_tokens=len(self.token_ids),
             ),
             started_at=self._started_at,

@@ -1,9 +1,9 @@
 """The rules of the published program (arXiv 2501.19324), for `decoding.profile: paper`.
 
-They replace `Rules`, so that every strategy works under them unchanged. They differ in what moves
-the published figures: text is sent and never token ids, the reward model reads the response split
-anew at the separator, one call may take the whole token cap, and a solution ends when prompt and
-response, encoded again, reach that cap. `docs/paper-profile.md` lists each difference.
+They replace `Rules`, so that every strategy works under them unchanged. The differences that affect
+the published figures: prefixes are sent as text, the reward model reads the response split again at
+the separator, one call may use the whole token cap, and a solution ends when prompt and response,
+encoded again, reach that cap. `docs/paper-profile.md` lists each difference.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from rsd.decoding.response import Response, Rules
 from rsd.types import Completion, Prefix, Query, Source
 
 SEPARATOR = "\n\n"
-"""The only stop string. The server strips it, the program puts it back after every step."""
+"""The only stop string. The server strips it; the program appends it again to every step."""
 
 TokenCount = Callable[[str], int]
 """Tokens of a text by one model's tokenizer, without special tokens."""
 
 
 def published_text(steps: Iterable[str]) -> str:
-    """The response that the texts of the kept steps make: each followed by the separator, the
-    whole trimmed of white space at both ends."""
+    """The response with these kept steps: each followed by the separator, then stripped of white
+    space at both ends."""
     return "".join(step + SEPARATOR for step in steps).strip()
 
 
@@ -48,12 +48,12 @@ class PaperResponse(Response):
 
     @property
     def budget(self) -> int:
-        """Tokens that one call may take. The server takes off what its context lacks."""
+        """Tokens that one call may take; the server reduces it to its context."""
         return self._rules.limits.max_tokens
 
     def with_candidate(self, completion: Completion) -> list[str]:
-        """The response with a candidate for its next step, split at the separator. It is the list
-        of steps, unless one of them ends with a newline."""
+        """The response with a candidate for its next step, split at the separator. It equals the
+        list of steps, unless one of them ends with a newline."""
         response = self.prefix.text.removeprefix(self.query.prompt)
         return (response + completion.text).split(SEPARATOR)
 
@@ -68,4 +68,4 @@ class PaperResponse(Response):
         return any(count(text) >= self._rules.limits.max_tokens for count in self._counts.values())
 
     def _loops(self) -> bool:
-        return False  # the published program does not look
+        return False  # the published program does not check

@@ -1,13 +1,13 @@
-"""When a solution loops: the same steps, in the same order, again and again.
+"""Detection of loops: the same cycle of steps again and again.
 
 A solution loops at `times` repetitions when its last `p * times` steps are `times` copies of one
-cycle of `p` steps, 1 <= p <= `LONGEST_CYCLE`. Steps are equal if their texts are. Two things do not
-count, since sound solutions repeat them:
+cycle of `p` steps, 1 <= p <= `LONGEST_CYCLE`. Steps are equal if their texts are. Two exceptions,
+since correct solutions repeat them:
 
-- a cycle in which no step has a letter or a digit, such as `---` or `$$`;
-- a step with a line of a code block or of a table: no cycle holds it or reaches over it. A code
-  block lies between Markdown fences (three or more backticks or tildes) and may take many steps; a
-  line of a table begins and ends with `|`.
+- cycles in which no step has a letter or a digit, such as `---` or `$$`;
+- steps with a line of a code block or table: no cycle contains or spans them. A code block lies
+  between Markdown fences (three or more backticks or tildes) and may span steps; a line of a table
+  begins and ends with `|`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ _TABLE_LINE = re.compile(r"\s*\|.*\|\s*")
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """What of a solution's steps so far decides whether the next one closes a loop.
+    """The state of loop detection after some steps; an immutable value, which forks share.
 
-    `recent` are the last steps, at most `LONGEST_CYCLE`, since a code block or table. `runs[p - 1]`
-    is how many of the last steps in a row equal the one `p` places before them, `unworded` how many
-    in a row have no letter or digit. `fence` is what opened the code block that is still open, else
-    "". A value: solutions that go on from the same steps share it.
+    `recent` holds the last steps since a code block or table, at most `LONGEST_CYCLE`. The last
+    `runs[p - 1]` steps equal the one `p` steps earlier; the last `unworded` steps have no letter or
+    digit. `fence` is the opening fence of a code block that is still open, else "".
     """
 
     recent: tuple[str, ...] = ()
@@ -37,7 +36,7 @@ class Repetition:
     fence: str = ""
 
     def after(self, step: str) -> Repetition:
-        """The state with `step` appended, in time that does not depend on how many came before."""
+        """The state with `step` appended, in constant time."""
         is_prose, fence = _read(step, self.fence)
         if not is_prose:
             return Repetition(fence=fence)
@@ -59,8 +58,8 @@ class Repetition:
 
 
 def _read(step: str, fence: str) -> tuple[bool, str]:
-    """Whether no line of `step` belongs to a code block or table, and the fence of the code block
-    that is open after it ("" for none). `fence` is the one that is open before it."""
+    """Whether `step` has no line of a code block or table, and the fence still open after it (""
+    for none). `fence` is the one open before it."""
     is_prose = True
     for line in step.splitlines():
         mark, after = match.groups() if (match := _FENCE.fullmatch(line)) else ("", "")

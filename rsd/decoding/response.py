@@ -1,4 +1,4 @@
-"""What all strategies share: how a step is sampled, and the growing solution that it joins."""
+"""The growing solution, and the rules by which its steps are sampled and it ends."""
 
 from __future__ import annotations
 
@@ -8,13 +8,27 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from rsd.decoding.discards import record
-from rsd.decoding.limits import Limits
 from rsd.decoding.repetition import Repetition
 from rsd.decoding.seeds import derive
 from rsd.protocols import Generator, Sampling, Scorer
 from rsd.types import Completion, Likelihood, Prefix, Query, Score, Source, Step, StopReason
 
 GREEDY = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one solution, all >= 1.
+
+    `max_tokens` and `max_steps` bound the response. It also ends when the same step or cycle of
+    steps occurs `max_repeats` times in a row (`rsd.decoding.repetition`). `context` is the smallest
+    context length, in tokens, of the models that read the solution.
+    """
+
+    max_tokens: int
+    max_steps: int
+    max_repeats: int
+    context: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +43,20 @@ class Rules:
         """An empty response to `query`."""
         return Response(query, self)
 
+    def with_logprobs(self, *, spare: int = 0) -> Self:
+        """These rules with log-probabilities asked for, leaving `spare` tokens of the context."""
+        return replace(
+            self,
+            sampling=replace(self.sampling, logprobs=True),
+            limits=replace(self.limits, context=self.limits.context - spare),
+        )
+
 
 class Response:
     """The accepted part of one solution while it grows.
 
-    A strategy asks it for candidates (`write`), for their rewards (`score`), and then keeps or
-    drops each; both give the `Step` to yield. `ended` is set when the last kept step ended the
-    solution.
+    A strategy has candidates for the next step written (`write`) and scored (`score`), then keeps
+    or drops each; both return the `Step` to yield. A kept step that ends the solution sets `ended`.
     """
 
     def __init__(self, query: Query, rules: Rules) -> None:
@@ -46,20 +67,18 @@ class Response:
         self._rules = rules
         self._repetition = Repetition()
         self._tokens = 0
-        self._length = 0  # of prompt and response; the prompt's is known after the first step
+        self._length = 0  # of prompt and response, in tokens; 0 before the first step
         self._last: int | None = None  # the number of the last kept candidate
 
     @property
     def index(self) -> int:
-        """The place of the next step, from 0."""
+        """The index of the next step, from 0."""
         return len(self.steps)
 
     @property
     def budget(self) -> int:
-        """Tokens that the next step may take; at least 1 until the response has ended.
-
-        It never leaves the smallest context, so that a step which a model with a larger one
-        wrote can still be scored."""
+        """Tokens that the next step may take; at least 1 until the response has ended. It keeps
+        within the smallest context, so that every model can read every step."""
         limits = self._rules.limits
         return min(limits.max_tokens - self._tokens, limits.context - self._length)
 
@@ -67,12 +86,12 @@ class Response:
         """How `source` samples its `candidate`-th candidate for the next step."""
         sampling = replace(self._rules.sampling, stop=(self._rules.separator,), seed=None)
         if self.query.seed is None or sampling.temperature == 0:
-            return sampling  # a seed would cost the server time and change nothing
-        parts = (self.index, source, candidate) if candidate else (self.index, source)
-        return replace(sampling, seed=derive(self.query.seed, *parts))
+            return sampling  # a seed would change nothing and cost the server time
+        number = (candidate,) if candidate else ()
+        return replace(sampling, seed=derive(self.query.seed, self.index, source, *number))
 
     async def write(self, generator: Generator, source: Source, candidate: int = 0) -> Completion:
-        """Let `generator` write a candidate for the next step. The response stays as it is."""
+        """Let `generator` write a candidate for the next step; the response is unchanged."""
         completion = await generator.generate(
             self.prefix, max_tokens=self.budget, sampling=self.sampling(source, candidate)
         )
@@ -82,7 +101,7 @@ class Response:
     async def score(
         self, scorer: Scorer, source: Source, completion: Completion, candidate: int = 0
     ) -> Score:
-        """Let `scorer` judge a candidate for the next step. The response stays as it is."""
+        """Let `scorer` score a candidate for the next step; the response is unchanged."""
         score = await scorer.score(self.query.question, self.with_candidate(completion))
         self.record(source, completion, score, candidate)
         return score
@@ -95,45 +114,33 @@ class Response:
         candidate: int = 0,
         likelihood: Likelihood | None = None,
     ) -> None:
-        """Record what is known of a candidate (`rsd.decoding.discards`)."""
-        record(
-            Step(
-                self.index,
-                source,
-                accepted=False,
-                completion=completion,
-                score=score,
-                candidate=candidate,
-                continues=self._last,
-                likelihood=likelihood,
-            )
-        )
+        """Record what is known of a candidate so far (`rsd.decoding.discards`)."""
+        step = Step(self.index, source, False, completion, score, candidate=candidate)
+        record(replace(step, continues=self._last, likelihood=likelihood))
 
     def with_candidate(self, completion: Completion) -> list[str]:
         """The steps so far and a candidate for the next, as a scorer reads them."""
         return [*self.steps, completion.text]
 
     def chance(self, probability: float) -> bool:
-        """True with this probability, decided by the seed and the place of the next step alone."""
+        """True with this probability, determined by the seed and the index of the next step."""
         return self.draw("chance") < probability
 
     def draw(self, purpose: str) -> float:
-        """A uniform number in [0, 1) for one `purpose`, decided as `chance` is."""
+        """A uniform number in [0, 1) for one `purpose`, determined in the same way."""
         if self.query.seed is None:
             return random.random()  # noqa: S311 - a coin, not a secret
         return derive(self.query.seed, self.index, purpose) / (1 << 31)
 
     def keep(
-        self,
-        source: Source,
-        completion: Completion,
-        score: Score | None = None,
-        candidate: int = 0,
+        self, source: Source, completion: Completion, score: Score | None = None, candidate: int = 0
     ) -> Step:
         """Append `completion` as the next step."""
         self._repetition = self._repetition.after(completion.text)
         self.ended = self._ending(completion)
-        step = self._step(source, True, completion, score, candidate)
+        step = replace(
+            self.drop(source, completion, score, candidate), accepted=True, ends=self.ended
+        )
         self.prefix = self._extended(completion)
         self.steps.append(completion.text)
         self._tokens += completion.usage.completion_tokens
@@ -142,14 +149,11 @@ class Response:
         return step
 
     def drop(
-        self,
-        source: Source,
-        completion: Completion,
-        score: Score | None = None,
-        candidate: int = 0,
+        self, source: Source, completion: Completion, score: Score | None = None, candidate: int = 0
     ) -> Step:
-        """The rejected candidate as a step; the response stays as it is."""
-        return self._step(source, False, completion, score, candidate)
+        """The rejected candidate as a step; the response is unchanged."""
+        paper_tokens = self._paper_tokens(source, completion)
+        return Step(self.index, source, False, completion, score, None, candidate, paper_tokens)
 
     def fork(self) -> Self:
         """A copy that grows on its own."""
@@ -157,21 +161,8 @@ class Response:
         twin.steps = [*self.steps]
         return twin
 
-    def _step(
-        self,
-        source: Source,
-        accepted: bool,
-        completion: Completion,
-        score: Score | None,
-        candidate: int,
-    ) -> Step:
-        """A candidate for the next step, judged; a kept one ends what `ended` says."""
-        ends = self.ended if accepted else None
-        paper_tokens = self._paper_tokens(source, completion)
-        return Step(self.index, source, accepted, completion, score, ends, candidate, paper_tokens)
-
     def _extended(self, completion: Completion) -> Prefix:
-        """What the next step continues if `completion` is kept."""
+        """The prefix of the next step if `completion` is kept."""
         return self.prefix.extend(completion, self._rules.separator)
 
     def _paper_tokens(self, source: Source, completion: Completion) -> int | None:
@@ -179,7 +170,7 @@ class Response:
         return None
 
     def _ending(self, completion: Completion) -> StopReason | None:
-        """Why the response ends with `completion`, or None if it goes on."""
+        """Why the response ends with `completion`; None if it continues."""
         usage, limits = completion.usage, self._rules.limits
         if completion.finish_reason == "stop" and completion.matched_stop is None:
             return StopReason.EOS

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from rsd.costs import Fold, flops, reference_flops, total
+from rsd.costs import CostTotals, flops, reference_flops, total
 from rsd.gateway.sample import Sample
 from rsd.records import usage_by_role
 from rsd.types import Role, Step
@@ -150,7 +150,7 @@ class Writer:
             "flops": self._flops(total(sample.cost for sample in samples)),
         }
 
-    def _flops(self, work: Fold) -> dict[str, float | None]:
+    def _flops(self, work: CostTotals) -> dict[str, float | None]:
         """FLOPs under the convention that each model reads a prefix once."""
         spent, alone = flops(work, self.parameters), reference_flops(work, self.parameters)
         return {

@@ -111,7 +111,6 @@ def _add_operating_routes(app: FastAPI, gateway: Gateway) -> None:
         body = {
             "status": status,
             "servers": gateway.health.states,
-            "replicas": gateway.health.replicas,
             "models": states,
         }
         return json_response(body, 200 if ready else 503)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rsd.config import Config, DecodingConfig, strategy_keys, strategy_uses
+from rsd.config import Config, DecodingConfig, strategy_facts, strategy_uses
 from rsd.errors import ConfigError
 from rsd.gateway.errors import GatewayError
 from rsd.types import Role
@@ -28,7 +28,7 @@ class Served:
 
     @property
     def has_threshold(self) -> bool:
-        return "threshold" in strategy_keys(self.strategy)
+        return "threshold" in strategy_facts(self.strategy).keys
 
     def told_threshold(self, config: Config) -> float | None:
         """The threshold of `config`, one for a request to this model, as an answer tells it: None
@@ -89,7 +89,7 @@ def _uses(config: Config) -> set[Role]:
 
 
 _NEUTRAL = {"candidates": 1, "options": {}, "top_p": 1.0}
-"""What no strategy that only names servers is doubted for."""
+"""Settings without an issue for a strategy that only names servers."""
 
 
 def _of_its_own(config: Config, changes: Mapping[str, Any]) -> dict[str, Any]:

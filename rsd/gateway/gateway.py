@@ -57,7 +57,7 @@ class Gateway:
         self.keys = tuple(keys)
         self.models = catalog(config)
         self.metrics = Metrics()
-        self.health = Health(backends.servers, self.metrics, self.policy.health_interval_s)
+        self.health = Health(backends.breakers, self.metrics, self.policy.health_interval_s)
         self.admission = Admission(self.policy.concurrency, self.policy.queue, self.metrics)
         self.draining = False
         self.parameters: Parameters = {role: parameter_count(config, role) for role in ROLES}

@@ -1,62 +1,44 @@
-"""Which servers answer. A role of which no replica does is done without (`gateway.on_prm_loss`,
-`.on_draft_loss`) until one answers again."""
+"""Which roles are up, by their circuit breakers. One that is down is done without
+(`gateway.on_prm_loss`, `.on_draft_loss`) until its server answers again."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from rsd.backends import Replicas, Server
+from rsd.backends import CircuitBreaker
 from rsd.config import Config, GatewayConfig
-from rsd.errors import RsdError
 from rsd.gateway.catalog import alone
 from rsd.gateway.errors import GatewayError
 from rsd.gateway.metrics import Metrics
 from rsd.types import Role
 
-log = logging.getLogger(__name__)
-
-_PROBE_S = 5.0
-
 
 class Health:
-    """Asks the servers' `/health` from time to time, and at once where `suspect` is called. `up`
-    tells of each role's servers whether they answered."""
+    """Probes every server from time to time, and at once where `suspect` is called."""
 
     def __init__(
-        self, servers: Mapping[Role, Replicas], metrics: Metrics, interval_s: float
+        self, breakers: Mapping[Role, CircuitBreaker], metrics: Metrics, interval_s: float
     ) -> None:
-        self.up = {
-            role: [server in replicas.present for server in replicas.servers]
-            for role, replicas in servers.items()
-        }
-        self._servers = {role: replicas.servers for role, replicas in servers.items()}
+        self._breakers = breakers
         self._metrics = metrics
         self._interval_s = interval_s
         self._suspected = asyncio.Event()
-        for role in servers:
-            self._tell(role)
+        self._export()
 
     @property
     def lost(self) -> set[Role]:
-        """The roles of which no server answers."""
-        return {role for role, up in self.up.items() if not any(up)}
+        """The roles whose server does not answer."""
+        return {role for role, breaker in self._breakers.items() if breaker.is_open}
 
     @property
     def states(self) -> dict[str, str]:
         """By role: `up` or `down`."""
-        return {role: _state(role not in self.lost) for role in self.up}
-
-    @property
-    def replicas(self) -> dict[str, list[str]]:
-        """By role: `up` or `down` for each endpoint in the order of the configuration. Where they
-        are is not told: anyone may ask."""
-        return {role: [_state(each) for each in up] for role, up in self.up.items()}
+        return {role: "down" if it.is_open else "up" for role, it in self._breakers.items()}
 
     def suspect(self) -> None:
-        """A request has failed: look at once."""
+        """A request has failed: probe at once."""
         self._suspected.set()
 
     @asynccontextmanager
@@ -70,14 +52,9 @@ class Health:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def probe(self) -> None:
-        """Ask every server now."""
-        await asyncio.gather(
-            *(
-                self._probe(role, place, server)
-                for role, servers in self._servers.items()
-                for place, server in enumerate(servers)
-            )
-        )
+        """Probe every server now."""
+        await asyncio.gather(*(breaker.probe() for breaker in self._breakers.values()))
+        self._export()
 
     async def _watch(self) -> None:
         while True:
@@ -89,28 +66,9 @@ class Health:
             self._suspected.clear()
             await self.probe()
 
-    async def _probe(self, role: Role, place: int, server: Server) -> None:
-        was_up, reason = self.up[role][place], ""
-        try:
-            async with asyncio.timeout(_PROBE_S):
-                await server.get_text("/health")
-        except (RsdError, TimeoutError) as error:
-            reason = str(error) or f"{server}: no answer within {_PROBE_S:g} s"
-        self.up[role][place] = not reason
-        if was_up and reason:
-            log.warning("down: %s", reason)
-        if not was_up and not reason:
-            log.warning("%s is up again", server)
-        self._tell(role)
-
-    def _tell(self, role: Role) -> None:
-        up = sum(self.up[role])
-        self._metrics.upstream_up.labels(role).set(up > 0)
-        self._metrics.upstream_replicas_up.labels(role).set(up)
-
-
-def _state(up: bool) -> str:
-    return "up" if up else "down"
+    def _export(self) -> None:
+        for role, breaker in self._breakers.items():
+            self._metrics.upstream_up.labels(role).set(not breaker.is_open)
 
 
 def without(config: Config, lost: set[Role], policy: GatewayConfig) -> tuple[Config, Role | None]:

@@ -46,9 +46,6 @@ class Metrics:
         self.running = self._gauge("running", "Requests in work.")
         self.waiting = self._gauge("waiting", "Requests in the queue.")
         self.upstream_up = self._gauge("upstream_up", "1 if a server answers.", "role")
-        self.upstream_replicas_up = self._gauge(
-            "upstream_replicas_up", "How many servers answer.", "role"
-        )
         tasks = self._gauge("tasks", "Tasks of the event loop; few when nothing is in work.")
         tasks.set_function(lambda: len(asyncio.all_tasks()))
         ProcessCollector(registry=self._registry)

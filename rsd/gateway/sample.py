@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from rsd.config import Config
-from rsd.costs import Fold, fold
+from rsd.costs import CostTotals, cost_totals
 from rsd.decoding import recording
 from rsd.decoding.seeds import derive
 from rsd.errors import ContextError
@@ -56,9 +56,9 @@ class Sample:
         self.records.append(StepRecord.of(step))
 
     @property
-    def cost(self) -> Fold:
+    def cost(self) -> CostTotals:
         """What the answer has cost so far."""
-        return fold(self.records)
+        return cost_totals(self.records)
 
     @property
     def finish_reason(self) -> str:

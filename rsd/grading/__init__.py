@@ -7,10 +7,10 @@ figures contain them. No text is ever evaluated as code.
 
 from __future__ import annotations
 
-from rsd.grading.extract import MAX_SCANNED, extract
 from rsd.grading.groups import group_answers
-from rsd.grading.pool import GraderPool, verdict_on
+from rsd.grading.reply.extract import MAX_SCANNED, extract
 from rsd.grading.verdict import Options, Verdict
+from rsd.grading.workers.pool import GraderPool, verdict_on
 from rsd.kinds import AnswerKind, kind_of
 
 __all__ = [

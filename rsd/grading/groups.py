@@ -1,17 +1,17 @@
-"""Which answers to one problem are the same: groups by equivalence, not by spelling.
+"""Groups of equivalent answers to one problem.
 
-Two answers are equivalent if the grader takes either for the other. Answers that a chain of
-equivalent ones connects are one group, so that groups do not depend on the order of the answers.
-The policies of grading by which one answer equals several different ones (`28%` both 28 and 0.28,
-`52` both 52_8 and 52_9, `10/3` both 3.333 and 3.3333) are off here: they would join those.
+Two answers are equivalent if the grader accepts one with the other as gold. A chain of equivalent
+answers is one group, so groups do not depend on the order of the answers. Policies by which an
+answer equals several different ones are off (`28%` is 28 and 0.28, `52` is 52_8 and 52_9, `10/3` is
+3.333 and 3.3333): they would merge those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from rsd.grading.pool import GraderPool
 from rsd.grading.verdict import Options
+from rsd.grading.workers.pool import GraderPool
 from rsd.kinds import AnswerKind
 
 
@@ -30,8 +30,10 @@ async def group_answers(
             continue
         joined, apart = [answer], []
         for group in groups:
-            if await _belongs(grader, answer, group, kind, choices):
-                joined += group
+            for member in group:
+                if await equivalent(grader, answer, member, kind, choices):
+                    joined += group
+                    break
             else:
                 apart.append(group)
         groups = [*apart, joined]
@@ -51,14 +53,5 @@ async def equivalent(
     for given, wanted in ((answer, other), (other, answer)):
         verdict = await grader.grade(rf"\boxed{{{given}}}", wanted, "", kind=kind, options=options)
         if verdict.correct:
-            return True
-    return False
-
-
-async def _belongs(
-    grader: GraderPool, answer: str, group: Iterable[str], kind: AnswerKind, choices: Sequence[str]
-) -> bool:
-    for member in group:
-        if await equivalent(grader, answer, member, kind, choices):
             return True
     return False

@@ -153,6 +153,24 @@ def unwrap(text: str) -> str:
     return text
 
 
+def last_match(pattern: re.Pattern[str], text: str, start: int = 0) -> re.Match[str] | None:
+    """The last match of `pattern` in `text`, from `start` on."""
+    last = None
+    for match in pattern.finditer(text, start):
+        last = match
+    return last
+
+
+_STYLED = re.compile(
+    r"\\(?:text|textrm|textbf|textit|mathrm|mbox|operatorname)\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
+)
+
+
+def unstyled(text: str) -> str:
+    """`text` with its words out of `\\text{...}` and the like."""
+    return _STYLED.sub(r" \1 ", text)
+
+
 _LOOSE = re.compile(
     r"\\(?:left|right|[bB]ig{1,2}[lrm]?|displaystyle|textstyle|limits)(?![a-zA-Z])"
     r"|\\[!,;: ]|(?<!\\)~|\s+"

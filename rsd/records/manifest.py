@@ -11,11 +11,11 @@ from rsd.types import Role
 
 
 class ServedModel(Record):
-    """A model as its server described it when the run began. `replicas` are the endpoints of
-    further servers of it."""
+    """A model as its server described it when the run began. `replicas` is the number of servers
+    behind the endpoint, as configured."""
 
     endpoint: str
-    replicas: tuple[str, ...] = ()
+    replicas: int = 1
     served_name: str
     model: str
     context: int

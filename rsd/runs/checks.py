@@ -18,7 +18,6 @@ from rsd.backends import (
     CompletionsGenerator,
     Server,
     ServerInfo,
-    differing,
     load_tokenizer,
     open_scorer,
     plain_encode,
@@ -37,7 +36,7 @@ _STEPS = ("He has 3 * 14 = 42 pens.", "He has 42 - 5 = 37 pens left.", "The answ
 _PROBE_TOKENS = 32
 _LONG_PROBE_STEPS = 24  # enough tokens to fill several cache blocks of any size in use
 _SCORE_TOLERANCE = 0.03  # bfloat16 rounding of a logit, seen through the sigmoid
-_START = "start it with rsd serve or scripts/serve_*.sh, or correct endpoints"
+_START = "start it with rsd serve or scripts/serve_*.sh, or correct endpoint"
 
 Status = Literal["ok", "warning", "fail"]
 
@@ -57,12 +56,11 @@ class Reached:
     """A server that answers, and the number of its endpoint, from 1."""
 
     server: Server
-    number: int
     info: ServerInfo
 
     @property
     def name(self) -> str:
-        return server_name(self.server.role, self.number)
+        return self.server.role
 
 
 async def guarded(name: str, check: Callable[..., Awaitable[Check]], *arguments: object) -> Check:
@@ -73,25 +71,15 @@ async def guarded(name: str, check: Callable[..., Awaitable[Check]], *arguments:
         return Check(name, "fail", str(error))
 
 
-async def reach(replicas: Sequence[Server]) -> tuple[list[Check], list[Reached]]:
-    """Which servers of a role answer. One that does not is done without if another does."""
-    found = await asyncio.gather(*(server.info() for server in replicas), return_exceptions=True)
-    some = any(isinstance(info, ServerInfo) for info in found)
-    checks, reached = [], []
-    for number, (server, info) in enumerate(zip(replicas, found, strict=True), start=1):
-        name = f"{server_name(server.role, number)} server"
-        if isinstance(info, ServerInfo):
-            version = f"vLLM {info.version}" if info.version else "answers"
-            checks.append(Check(name, "ok", f"{version} at {server.config.endpoint}"))
-            reached.append(Reached(server, number, info))
-        elif isinstance(info, ServerLostError) and some:
-            mend = f"{_START}; until then the others do its work"
-            checks.append(Check(name, "warning", _why(server, info), mend))
-        elif isinstance(info, RsdError):
-            checks.append(Check(name, "fail", _why(server, info), _START))
-        else:
-            raise info
-    return checks, reached
+async def reach(server: Server) -> tuple[Check, Reached | None]:
+    """Whether a server answers."""
+    name = f"{server.role} server"
+    try:
+        info = await server.info()
+    except RsdError as error:
+        return Check(name, "fail", _why(server, error), _START), None
+    version = f"vLLM {info.version}" if info.version else "answers"
+    return Check(name, "ok", f"{version} at {server.config.endpoint}"), Reached(server, info)
 
 
 def _why(server: Server, error: RsdError) -> str:
@@ -108,7 +96,7 @@ def served_model(each: Reached) -> Check:
             name,
             "fail",
             f"serves {served}, not {wanted.served_name!r}",
-            "correct served_name or endpoints",
+            "correct served_name or endpoint",
         )
     if info.model.rstrip("/") != wanted.model.rstrip("/"):
         return Check(
@@ -131,35 +119,6 @@ def context_length(config: Config, each: Reached) -> Check:
             f"lower decoding.max_tokens or raise models.{each.server.role}.serve.max_model_len",
         )
     return Check(name, "ok", f"{length} tokens")
-
-
-async def replicas_alike(config: Config, found: Sequence[Reached]) -> Check:
-    """No answer may depend on which replica gives it."""
-    first, *others = found
-    role = first.server.role
-    name = f"{role} replicas"
-    for other in others:
-        if why := await _difference(config, first, other):
-            return Check(name, "fail", why, "serve the same checkpoint with the same flags")
-    return Check(name, "ok", f"{len(found)} servers of the same model and context, who agree")
-
-
-async def _difference(config: Config, one: Reached, other: Reached) -> str | None:
-    """What tells two servers of a role apart; None if nothing does."""
-    names = str(one.server), str(other.server)
-    if why := differing(names[0], one.info, names[1], other.info):
-        return why
-    if not await tokenizers_agree(one.server, other.server):
-        return f"{names[0]} and {names[1]} tokenize differently"
-    if one.server.role == scoring_role(config):
-        left, right = await _reward(config, one.server), await _reward(config, other.server)
-        if abs(left - right) > _SCORE_TOLERANCE:
-            return f"{names[0]} scores a solution {left:.3f}, {names[1]} {right:.3f}"
-    return None
-
-
-async def _reward(config: Config, server: Server) -> float:
-    return (await open_scorer(config, server).score(_QUESTION, _STEPS)).reward
 
 
 async def stop_strings(config: Config, each: Reached) -> Check:
@@ -223,7 +182,7 @@ async def shared_tokenizer(config: Config, draft: Server, target: Server) -> Che
 async def rewards(config: Config, each: Reached) -> AsyncIterator[Check]:
     """Check what rewards steps: the reward model, or the target as their judge."""
     prm, server = config.models.prm, each.server
-    name = server_name("judge" if prm.kind == "judge" else "prm", each.number)
+    name = "judge" if prm.kind == "judge" else "prm"
     if server.role == "prm":
         tokenizer = prm.tokenizer or prm.model
         yield await guarded(

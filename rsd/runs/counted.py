@@ -18,26 +18,24 @@ Metrics = Mapping[Role, Sequence[ServerMetrics]]
 
 
 async def look(backends: Backends) -> Metrics | None:
-    """The metrics of all servers but the lost, by role; None where one has none that are vLLM's.
+    """The metrics of the servers of each role, without replicas that do not answer; None where a
+    server has none that are vLLM's.
 
-    Raises `BackendError` or `ScorerError` for a server that does not answer.
+    Raises `BackendError` or `ScorerError` for a role of which no server answers.
     """
-    servers = [
-        (role, server) for role, replicas in backends.servers.items() for server in replicas.present
-    ]
-    found = await asyncio.gather(*(_read(server) for _, server in servers))
     looks: dict[Role, list[ServerMetrics]] = {}
-    for (role, _), metrics in zip(servers, found, strict=True):
-        if metrics is None:
+    for role, workers in backends.workers.items():
+        found = await asyncio.gather(*map(_read, workers), return_exceptions=True)
+        if None in found:
             return None
-        looks.setdefault(role, []).append(metrics)
+        looks[role] = [each for each in found if isinstance(each, ServerMetrics)]
+        if not looks[role]:
+            raise next(error for error in found if isinstance(error, BaseException))
     return looks
 
 
 async def counted(backends: Backends) -> Metrics | None:
     """As `look`; None also where that fails: what is only counted ends no run."""
-    if any(replicas.present != replicas.servers for replicas in backends.servers.values()):
-        return None
     try:
         return await look(backends)
     except Exception:
@@ -46,12 +44,14 @@ async def counted(backends: Backends) -> Metrics | None:
 
 
 def between(before: Metrics | None, after: Metrics | None) -> dict[Role, ServedTokens]:
-    """What the servers of each role did meanwhile; nothing of a role one of whose servers was
-    restarted, and nothing at all where a look failed."""
+    """Counter deltas for each role. Roles with a restarted or lost server are left out; nothing
+    is known where a look failed."""
     if before is None or after is None:
         return {}
     added: dict[Role, ServedTokens] = {}
     for role, then in before.items():
+        if len(then) != len(after[role]):
+            continue
         pairs = list(zip(then, after[role], strict=True))
         counts = [
             (

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rsd.backends import Backends, Replicas, parameter_count, speculative_parameter_count
+from rsd.backends import Backends, Server, ServerInfo, parameter_count, speculative_parameter_count
 from rsd.clock import unix_time
 from rsd.config import Config
 from rsd.records import Manifest, ServedModel, ServedTokens, Session, Speculation
@@ -34,7 +34,7 @@ def begin(
 ) -> Manifest:
     """The manifest at the start of a session: the sessions of `previous`, and a new one.
     `asked` is how many solutions each task asks for."""
-    models = {role: _served(replicas) for role, replicas in backends.servers.items()}
+    models = {role: _served(it, backends.infos[role]) for role, it in backends.servers.items()}
     return Manifest(
         name=config.name,
         digest=config.digest,
@@ -91,15 +91,14 @@ def differences(before: Manifest, now: Manifest) -> list[str]:
     return sorted(f"{what}: {new}, was {old}" for what, old, new in pairs if old != new)
 
 
-def _served(replicas: Replicas) -> ServedModel:
-    first, *others = (server.config for server in replicas.servers)
+def _served(server: Server, info: ServerInfo) -> ServedModel:
     return ServedModel(
-        endpoint=first.endpoint,
-        replicas=tuple(other.endpoint for other in others),
-        served_name=first.served_name,
-        model=replicas.info.model,
-        context=replicas.info.context,
-        vllm_version=replicas.info.version,
+        endpoint=server.config.endpoint,
+        replicas=server.config.replicas,
+        served_name=server.config.served_name,
+        model=info.model,
+        context=info.context,
+        vllm_version=info.version,
     )
 
 

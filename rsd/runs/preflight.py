@@ -34,39 +34,33 @@ async def examine(config: Config) -> AsyncGenerator[Check, None]:
     """Yield each check as it is made. A server that is down ends its own checks only."""
     for check in settings(config):
         yield check
-    servers = {
-        role: [Server(role, model) for model in config.models.role(role).replicas]
-        for role in config.roles
-    }
+    servers = [Server(role, config.models.role(role)) for role in config.roles]
     try:
-        reached: dict[Role, list[Reached]] = {}
-        for role, replicas in servers.items():
-            found, reached[role] = await checks.reach(replicas)
-            for check in found:
-                yield check
-        everyone = [each for replicas in reached.values() for each in replicas]
-        for each in everyone:
+        reached: dict[Role, Reached] = {}
+        for server in servers:
+            check, found = await checks.reach(server)
+            yield check
+            if found is not None:
+                reached[server.role] = found
+        for each in reached.values():
             yield checks.served_model(each)
             yield checks.context_length(config, each)
-        for role, several in reached.items():
-            if len(several) > 1:
-                yield await guarded(f"{role} replicas", checks.replicas_alike, config, several)
-        for each in everyone:
+        for each in reached.values():
             if each.server.role != "prm":
                 yield await guarded(f"{each.name} stop", checks.stop_strings, config, each)
                 if strange := await prompt_format(config, each):
                     yield strange
-        if reached.get("draft") and reached.get("target"):
-            pair = reached["draft"][0].server, reached["target"][0].server
+        if "draft" in reached and "target" in reached:
+            pair = reached["draft"].server, reached["target"].server
             yield await guarded("tokenizers", checks.shared_tokenizer, config, *pair)
-        for each in reached.get("target", ()):
-            if speculation := await checks.declared_speculation(config, each):
-                yield speculation
+        if "target" in reached and (
+            speculation := await checks.declared_speculation(config, reached["target"])
+        ):
+            yield speculation
         scored_by = scoring_role(config)
-        for each in reached[scored_by] if scored_by else ():
-            async for check in checks.rewards(config, each):
+        if scored_by in reached:
+            async for check in checks.rewards(config, reached[scored_by]):
                 yield check
     finally:
-        for replicas in servers.values():
-            for server in replicas:
-                await server.aclose()
+        for server in servers:
+            await server.aclose()

@@ -102,6 +102,11 @@ async def decode_all(
         in_flight.begin_in(group, begin_all(group))
 
 
+def _name(problem: Problem, sample: int) -> str:
+    """What a solution is known by to a router."""
+    return f"{problem.task}/{problem.problem_id}/{sample}"
+
+
 async def decode_one(
     problem: Problem,
     sample: int,
@@ -119,7 +124,7 @@ async def decode_one(
     started_at, clock = unix_time(), time.perf_counter()
     setbacks = Setbacks()
     try:
-        with noting(setbacks), one_problem(), recording() as candidates:
+        with noting(setbacks), one_problem(_name(problem, sample)), recording() as candidates:
             async with aclosing(strategy.decode(query)) as decoding:  # type: ignore[type-var]
                 async for step in decoding:
                     steps.append(step)

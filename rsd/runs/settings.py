@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rsd.backends import Server
-from rsd.config import Config, doubts
+from rsd.config import Config, config_issues
 from rsd.errors import RsdError
 from rsd.prompts import TEMPLATES
 from rsd.runs.checks import Check, Reached
@@ -17,10 +17,10 @@ _MARKER = re.compile(r"<\|[^|<>]+\|>")
 
 
 def settings(config: Config) -> list[Check]:
-    """The doubts about `config`; nothing where there are none."""
+    """The issues of `config`, as checks."""
     return [
-        Check(SETTINGS, "fail" if it.fatal else "warning", f"{it.key}: {it.what}", it.mend)
-        for it in doubts(config)
+        Check(SETTINGS, "fail" if it.fatal else "warning", f"{it.key}: {it.problem}", it.fix)
+        for it in config_issues(config)
     ]
 
 

@@ -21,8 +21,7 @@ or does not say."""
 
 async def counted(backends: Backends) -> Counts:
     """The counts now; none without a target."""
-    target = backends.servers.get("target")
-    return await asyncio.gather(*map(_read, target.servers)) if target else ()
+    return await asyncio.gather(*map(_read, backends.workers.get("target", ())))
 
 
 def between(before: Counts, after: Counts) -> Speculation | None:

@@ -1,4 +1,7 @@
-"""The vLLM server of one role as a command: its arguments and its environment.
+"""The vLLM servers of one role as commands: their arguments and environment.
+
+Of a role with several replicas one more command is that of vllm-router, which answers at the
+role's endpoint and keeps the requests of a problem, known by their `X-Session-ID`, at one replica.
 
 Flags were checked against vLLM 0.32 and 0.33. The server is started as a module because the
 `vllm` script does not work in the CPU build, whose distribution has another name.
@@ -26,11 +29,13 @@ from rsd.config import (
     looks_like_path,
     server_name,
 )
-from rsd.config.models import SECRET_NAME
+from rsd.config.models import SECRET_NAME, STRIDE
 from rsd.errors import ConfigError
 from rsd.types import Role
 
 MODULE = "vllm.entrypoints.openai.api_server"
+ROUTER = "vllm_router.launch_router"
+_ROUTER_S = 24 * 60 * 60  # seconds; models.*.timeout_s is what limits a request
 _REFERENCE = re.compile(r"^\$\{(\w+)\}$")
 _POOLING_KINDS = ("skywork", "qwen25-math")
 """Reward models that answer with a value; the others answer with a language model's token."""
@@ -45,7 +50,8 @@ class ServerCommand:
     `env` holds what is added to the launcher's own environment; it may hold secrets, so it is
     left out of the repr. `gpus` are device names as in CUDA_VISIBLE_DEVICES, none on the CPU;
     `memory_share` is the share of each that it takes (None: vLLM's default, nearly all).
-    `number` is that of its endpoint among those of the role, from 1.
+    `number` is that of a replica, from 1; 0 for the role's only server, or the router before
+    several.
     """
 
     role: Role
@@ -55,11 +61,12 @@ class ServerCommand:
     port: int
     gpus: frozenset[str] = frozenset()
     memory_share: float | None = None
-    number: int = 1
+    number: int = 0
+    is_router: bool = False
 
     @property
     def name(self) -> str:
-        """`draft`, and `draft-2` for its replica at the second endpoint."""
+        """`draft`, and `draft-2` for its second replica."""
         return server_name(self.role, self.number)
 
     @property
@@ -77,23 +84,34 @@ class ServerCommand:
 
 
 def build_all(config: Config, roles: Iterable[Role]) -> list[ServerCommand]:
-    """The commands that serve `roles`, one for each endpoint. Raises `ConfigError`."""
-    return [
-        build(config, role, number)
-        for role in roles
-        for number, _ in enumerate(config.models.role(role).endpoints, start=1)
-    ]
+    """The commands that serve `roles`. Raises `ConfigError`."""
+    return [build(config, role, number) for role in roles for number in numbers(config, role)]
 
 
-def build(config: Config, role: Role, number: int = 1) -> ServerCommand:
-    """The command that serves `role` at its endpoint `number` as `config` describes it. Raises
+def numbers(config: Config, role: Role) -> range:
+    """The numbers of the role's servers: 0, and of several replicas also 1, 2 ..."""
+    replicas = config.models.role(role).replicas
+    return range(1 if replicas == 1 else replicas + 1)
+
+
+def build(config: Config, role: Role, number: int = 0) -> ServerCommand:
+    """The command of the server `number` of `role`, as `config` describes it. Raises
     `ConfigError`."""
     model = config.models.role(role)
     if _kind(model) == "judge":
         raise ConfigError(
             f"models.{role}.kind: judge has no server of its own; serve the target, which grades"
         )
-    model = model.replicas[number - 1]
+    host, port = _host_and_port(model.endpoint, role)
+    try:
+        workers = model.workers
+        metrics = urlsplit(model.address(STRIDE * len(numbers(config, role)))).port
+    except ValueError as error:
+        raise ConfigError(f"models.{role}.endpoint: {error}") from error
+    if model.replicas > 1 and number == 0:
+        argv = (sys.executable, "-m", ROUTER, *_router_arguments(workers, host, port, metrics))
+        return ServerCommand(role, argv, {}, host, port, is_router=True)
+    model = model.worker(number or 1)
     host, port = _host_and_port(model.endpoint, role)
     return ServerCommand(
         role=role,
@@ -105,6 +123,24 @@ def build(config: Config, role: Role, number: int = 1) -> ServerCommand:
         memory_share=model.serve.memory_share,
         number=number,
     )
+
+
+def _router_arguments(
+    workers: Iterable[str], host: str, port: int, metrics_port: int | None
+) -> list[str]:
+    """The arguments of vllm-router (0.1.17). A lost replica gets no requests after a second, and
+    one that is back gets them again after another. Requests wait for a place without a limit of
+    their own, as they do at vLLM, and rsd repeats those that fail."""
+    urls = [worker.removesuffix("/v1") for worker in workers]
+    return [
+        *("--host", host, "--port", str(port), "--worker-urls", *urls),
+        *("--policy", "consistent_hash", "--prometheus-port", str(metrics_port)),
+        *("--worker-startup-check-interval", "1", "--health-check-interval-secs", "1"),
+        *("--health-failure-threshold", "1", "--health-success-threshold", "1"),
+        *("--health-check-timeout-secs", "10", "--request-timeout-secs", str(_ROUTER_S)),
+        *("--queue-size", "100000", "--queue-timeout-secs", str(_ROUTER_S)),
+        *("--disable-retries", "--disable-circuit-breaker", "--log-level", "warning"),
+    ]
 
 
 def is_local(model: str) -> bool:
@@ -204,7 +240,7 @@ def _resolved(value: str, where: str) -> str:
 
 def _host_and_port(endpoint: str, role: Role) -> tuple[str, int]:
     parts = urlsplit(endpoint)
-    where = f"models.{role}.endpoints: {endpoint}"
+    where = f"models.{role}.endpoint: {endpoint}"
     if parts.scheme != "http" or parts.path != "/v1":
         raise ConfigError(
             f"{where}: rsd serve starts plain servers at http://HOST:PORT/v1; write it so, "

@@ -52,7 +52,7 @@ _NOT_FOUND = (
 MENDS: tuple[tuple[str, str], ...] = (
     (
         r"address already in use",
-        "port {port} is taken: stop what uses it, or change models.{role}.endpoints",
+        "port {port} is taken: stop what uses it, or change models.{role}.endpoint",
     ),
     (
         r"gated repo|401 client error|403 client error",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -25,20 +25,6 @@ def check_models(config: Config, roles: Iterable[Role]) -> None:
             _check_checkpoint(f"models.{role}.serve.speculative.model", checkpoint)
 
 
-def here(commands: Sequence[ServerCommand], announce: Callable[[str], None]) -> list[ServerCommand]:
-    """`commands` without replicas at addresses of other machines, which are announced. A role
-    that has no server here keeps its own, for `check_ports` to refuse."""
-    local = [command for command in commands if _is_here(command.host)]
-    roles = {command.role for command in local}
-    kept = []
-    for command in commands:
-        if command in local or command.role not in roles:
-            kept.append(command)
-        else:
-            announce(f"{command.name}: {command.address} is not on this machine; start it there")
-    return kept
-
-
 def check_gpus(commands: Sequence[ServerCommand]) -> None:
     """Servers that share a GPU leave room for one another. Raises `ConfigError`."""
     for gpu in sorted({gpu for command in commands for gpu in command.gpus}):
@@ -51,7 +37,7 @@ def check_gpus(commands: Sequence[ServerCommand]) -> None:
             raise ConfigError(
                 f"{names} share GPU {gpu} but take {' and '.join(f'{x:g}' for x in shares)} of "
                 f"its memory; set {keys} so that all on it stay below 1, or give them other "
-                f"serve.devices (of a role with several endpoints a list, one for each)"
+                f"serve.devices (of a role with several replicas a list, one for each)"
             )
 
 
@@ -63,8 +49,8 @@ def check_ports(commands: Sequence[ServerCommand]) -> None:
     for first, second in combinations(commands, 2):
         if first.port == second.port:
             raise ConfigError(
-                f"models.{first.role}.endpoints and models.{second.role}.endpoints both use port "
-                f"{first.port}; give each server its own"
+                f"models.{first.role}.endpoint and models.{second.role}.endpoint: {first.name} and "
+                f"{second.name} both use port {first.port}; write other ports"
             )
     for command in commands:
         _check_port(command)
@@ -77,6 +63,16 @@ def check_vllm() -> None:
             "vllm is not installed in this environment; on a GPU machine pip install -r "
             "requirements.txt, for the CPU run bash scripts/quickstart.sh, which makes .venv"
         )
+
+
+def check_router(commands: Sequence[ServerCommand]) -> None:
+    """vllm-router is installed if one of `commands` needs it. Raises `LaunchError`."""
+    for command in commands:
+        if command.is_router and importlib.util.find_spec("vllm_router") is None:
+            raise LaunchError(
+                f"models.{command.role}.replicas: several servers need a router before them, and "
+                f"none is installed; pip install vllm-router"
+            )
 
 
 def _check_checkpoint(key: str, model: str) -> None:
@@ -103,7 +99,7 @@ def _is_here(host: str) -> bool:
 
 
 def _check_host(command: ServerCommand) -> None:
-    key = f"models.{command.role}.endpoints"
+    key = f"models.{command.role}.endpoint"
     try:
         socket.getaddrinfo(command.host, 0, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
@@ -131,5 +127,5 @@ def _check_port(command: ServerCommand) -> None:
         raise LaunchError(
             f"{command.name}: cannot listen on port {command.port} of {command.host} "
             f"({error.strerror}); stop what uses it (ss -ltnp 'sport = :{command.port}' names "
-            f"it), or write another address in models.{command.role}.endpoints"
+            f"it), or write another address in models.{command.role}.endpoint"
         ) from error

@@ -107,14 +107,19 @@ class Supervisor:
                 next_report = time.monotonic() + _ANNOUNCE_S
 
     def watch(self) -> None:
-        """Wait until no server of a role is left, each ended by itself, which is a `LaunchError`;
-        never returns. One whose replicas go on is announced."""
+        """Wait until a role's only server, its router or the last of its replicas has ended by
+        itself, which is a `LaunchError`; never returns. A replica that others outlive is
+        announced."""
         while True:
             for server, death in self._deaths("while it served"):
                 self.stop([server])
                 role, name = server.command.role, server.command.name
-                left = [other for other in self.servers if other.command.role == role]
-                if not left:
+                left = [
+                    other
+                    for other in self.servers
+                    if other.command.role == role and not other.command.is_router
+                ]
+                if not left or server.command.is_router:
                     raise death
                 self._announce(f"{death}; {role} goes on without it, --only {name} starts it again")
             time.sleep(_POLL_S)
@@ -251,6 +256,7 @@ def running(
     `grace_s` is how long a server may take to end by itself before it is killed. Raises
     `ConfigError` or `LaunchError`; whatever ends the block, the servers are stopped.
     """
+    preflight.check_router(commands)
     preflight.check_ports(commands)
     preflight.check_gpus(commands)
     supervisor = Supervisor(log_dir, announce, grace_s)

@@ -52,10 +52,12 @@ _LOOK_S = 0.01
 
 @dataclass(slots=True)
 class RequestRecord:
-    """A request as the server saw it. `status` is None while it is in work."""
+    """A request as the server saw it: `session` is its X-Session-ID; `status` is None while it is
+    in work."""
 
     path: str
     body: dict[str, Any]
+    session: str | None = None
     status: int | None = None
     cancelled: bool = False
 
@@ -184,7 +186,11 @@ async def _answer(
     answer: Callable[[], Awaitable[Response]],
 ) -> Response:
     """Log the request, check its model, and answer it unless its client leaves first."""
-    record = RequestRecord(request.url.path, body.model_dump(exclude_unset=True))
+    record = RequestRecord(
+        request.url.path,
+        body.model_dump(exclude_unset=True),
+        request.headers.get("x-session-id"),
+    )
     request.state.record = record
     request.app.state.requests.append(record)
 

@@ -111,7 +111,7 @@ def write_run(
 ) -> Path:
     """Write a run directory and return it."""
     roles = tuple(PARAMETERS) if strategy == "rsd" else (strategy,)
-    endpoint = {"endpoints": ["http://127.0.0.1:8001/v1"]}
+    endpoint = {"endpoint": "http://127.0.0.1:8001/v1"}
     config = parse(
         {
             "name": "made-up",
@@ -156,7 +156,7 @@ def write_run(
 
 
 def three_solutions() -> list[TrajectoryRecord]:
-    """Three problems whose figures are worked out by hand in test_folds.py."""
+    """Three problems whose figures are worked out by hand in test_costs_by_hand.py."""
     return [
         solution(
             "1",

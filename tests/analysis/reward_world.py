@@ -76,7 +76,7 @@ def run_of(
     **decoding: object,
 ) -> RunRecord:
     """A run that was never on a disk."""
-    endpoint = {"endpoints": ["http://127.0.0.1:8001/v1"]}
+    endpoint = {"endpoint": "http://127.0.0.1:8001/v1"}
     config = parse(
         {
             "name": "world",

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from rsd.analysis.calibration import calibrate
-from rsd.analysis.calibration_budget import budget, readable, share_below, threshold_for
-from rsd.analysis.calibration_data import Floats, Rewards, read_rewards
-from rsd.analysis.calibration_separation import (
+from rsd.analysis.calibration.budget import budget, readable, share_below, threshold_for
+from rsd.analysis.calibration.recorded import Floats, Rewards, read_rewards
+from rsd.analysis.calibration.separation import (
     Labelled,
     clustered_auc,
     kept_steps,
     lowest_of_solutions,
     reliability,
 )
-from rsd.analysis.calibration_table import render_calibration
+from rsd.analysis.calibration.table import render_calibration
 from rsd.errors import ConfigError
 
 SHARES = st.floats(0, 1)
@@ -203,23 +203,14 @@ def test_only_kept_steps_lead_to_an_answer():
 
 
 def test_reliability_by_hand():
-    rewards, right = [0.2, 0.4, 0.8, 1.0], [False, True, True, True]
-    found = reliability(labelled(rewards, right, [1, 2, 3, 4]), bins=2)
-    assert found is not None
-    assert [(bin.low, bin.high, bin.steps, bin.share_right) for bin in found.bins] == [
+    found = reliability(
+        labelled([0.2, 0.4, 0.8, 1.0], [False, True, True, True], [1, 2, 3, 4]), bins=2
+    )
+    assert [(bin.low, bin.high, bin.steps, bin.share_right) for bin in found] == [
         (0.2, 0.4, 2, 0.5),
         (0.8, 1.0, 2, 1.0),
     ]
-    assert found.brier == pytest.approx((0.04 + 0.36 + 0.04 + 0) / 4)
-    assert found.brier_constant == pytest.approx(0.75 * 0.25)
-    assert found.ece == pytest.approx((2 * 0.2 + 2 * 0.1) / 4)
-
-
-def test_rewards_that_are_no_probabilities_have_no_brier_score():
-    found = reliability(labelled([-3.0, 5.0], [False, True], [1, 2]))
-    assert found is not None
-    assert found.brier is None
-    assert found.ece is None
+    assert reliability(labelled([], [], [])) == []
 
 
 def test_the_best_of_several_candidates_is_what_the_rule_saw():
@@ -290,7 +281,6 @@ def uniform(normal: Floats, steps: int) -> Rewards:
         reward=ndtr(normal),
         kept=np.ones(n, dtype=np.bool_),
         solution=np.repeat(np.arange(count), steps),
-        index=np.tile(np.arange(steps), count),
         repeated=np.zeros(n, dtype=np.bool_),
         alternative=np.full(n, np.nan),
     )

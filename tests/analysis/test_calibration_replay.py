@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsd.analysis.calibration import calibrate
-from rsd.analysis.calibration_data import read_rewards
-from rsd.analysis.calibration_replay import replay, stands
-from rsd.analysis.calibration_table import render_calibration
-from rsd.analysis.metrics import compute
+from rsd.analysis.calibration.recorded import read_rewards
+from rsd.analysis.calibration.replay import replay, unchanged
+from rsd.analysis.calibration.table import render_calibration
+from rsd.analysis.metrics import analyze
 from rsd.records import RunRecord
 
 THRESHOLDS = st.sampled_from([-inf, 0.0, 0.25, 0.4, 0.5, 0.65, 0.9, 1.0, inf])
@@ -26,12 +26,11 @@ def accuracy(run: RunRecord) -> float:
 @given(st.integers(0, 500), THRESHOLDS, st.booleans())
 def test_at_its_own_threshold_a_run_is_predicted_exactly(seed, threshold, oracle):
     run = World(seed).run(threshold, oracle)
-    found, metrics = replay(read_rewards(run), threshold), compute(run).overall
+    found, metrics = replay(read_rewards(run), threshold), analyze(run).metrics.overall
     assert found.unchanged == found.solutions == metrics.n
     assert found.accuracy_least == found.accuracy_most == metrics.accuracy
     assert found.ci95 == pytest.approx(metrics.ci95)
     assert found.target_share == pytest.approx(metrics.target_step_share)
-    assert found.first_change is None
 
 
 @given(st.integers(0, 500), THRESHOLDS, THRESHOLDS, st.booleans())
@@ -41,7 +40,7 @@ def test_the_bounds_hold_and_what_is_unchanged_is_the_same(seed, own, other, ora
     rewards = read_rewards(run)
     found = replay(rewards, other)
     assert found.accuracy_least <= accuracy(real) <= found.accuracy_most
-    for key, same in zip(rewards.keys, stands(rewards, other), strict=True):
+    for key, same in zip(rewards.keys, unchanged(rewards, other), strict=True):
         if same:
             assert run.trajectories[key].response == real.trajectories[key].response
 
@@ -60,11 +59,10 @@ def test_bounds_by_hand():
         drafts("3", 0.9, 0.72, 0.1),  # changes at its second step of three
     ]
     found = replay(read_rewards(run_of(its, [True, True, False])), 0.8)
-    assert (found.unchanged, found.right_unchanged) == (1, 1)
+    assert found.unchanged == 1
     assert found.accuracy_unchanged == 1
     assert (found.accuracy_least, found.accuracy_most) == (pytest.approx(1 / 3), 1)
     assert found.target_share == pytest.approx(3 / 9)
-    assert found.first_change == pytest.approx((0 + 1 / 3) / 2)
 
 
 @pytest.mark.parametrize(("last", "unchanged"), [(False, 1), (True, 0)])
@@ -108,7 +106,7 @@ def test_predictions_are_checked_against_runs_at_other_thresholds():
     assert [made.threshold for made in found.checks] == [-inf, 0.3, 0.7]
     for made, other in zip(found.checks, (others[1], others[2], others[0]), strict=True):
         assert made.accuracy == accuracy(other)
-        assert made.target_share == pytest.approx(compute(other).overall.target_step_share)
+        assert made.target_share == pytest.approx(analyze(other).metrics.overall.target_step_share)
         assert made.same_response == made.same_verdict == made.unchanged
     assert found.not_checked == {}
 

@@ -9,8 +9,8 @@ from analysis.made_up_runs import draft, grade, solution, write_run
 
 from rsd.analysis import analyze
 from rsd.analysis.calibration import calibrate
-from rsd.analysis.cells import accuracy, percent
-from rsd.analysis.plots_data import rewards_by_answer
+from rsd.analysis.plots.rewards import rewards_by_answer
+from rsd.analysis.tables.cells import accuracy, percent
 from rsd.records import read_run
 from rsd.types import StopReason
 

@@ -9,8 +9,8 @@ import pytest
 from analysis.made_up_runs import grade, solution, target, write_run
 
 from rsd.analysis import analyze
-from rsd.analysis.dataset import features
 from rsd.analysis.export import results, write_plots, write_tables
+from rsd.analysis.export.dataset import features
 from rsd.analysis.plots import plots
 from rsd.errors import StoreError
 from rsd.records import GradeRecord, TrajectoryRecord, read_run
@@ -75,7 +75,7 @@ def test_files_of_an_earlier_report_do_not_stay(runs, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(runs, tmp_path):
     (tmp_path / "tables").write_text("in the way")
-    with pytest.raises(StoreError, match="tables: cannot be made"):
+    with pytest.raises(StoreError, match="tables: cannot be created"):
         write_tables(runs, tmp_path / "tables")
 
 

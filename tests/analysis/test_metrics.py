@@ -1,4 +1,5 @@
-"""Metrics of the three solutions of made_up_runs; their folds are derived in test_folds.py."""
+"""Metrics of the three solutions of made_up_runs; their costs are derived in
+test_costs_by_hand.py."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from analysis.made_up_runs import (
     write_run,
 )
 
-from rsd.analysis import compute, summarize, write_metrics
+from rsd.analysis import analyze, summarize
 from rsd.errors import StoreError
 from rsd.records import TRAJECTORIES, read_run
 from rsd.types import StopReason
@@ -33,7 +34,7 @@ def failed(problem_id: str):
 
 
 def test_metrics_file_by_hand(rsd_run):
-    write_metrics(rsd_run)
+    summarize(rsd_run)
     metrics = json.loads((rsd_run / "metrics.json").read_text())
     overall = metrics["overall"]
     assert list(metrics) == ["tasks", "overall", "average"]
@@ -83,7 +84,7 @@ def test_metrics_file_by_hand(rsd_run):
 def test_a_failed_problem_is_wrong_and_its_work_counted_but_no_share(tmp_path):
     grades = [grade("1", True), grade("2", True), grade("3", True)]
     directory = write_run(tmp_path / "r", [*three_solutions(), failed("4")], grades)
-    overall = compute(read_run(directory)).overall
+    overall = analyze(read_run(directory)).metrics.overall
     assert (overall.n, overall.errors, overall.ungraded) == (4, 1, 0)
     assert overall.accuracy == overall.accuracy_paper == pytest.approx(3 / 4)
     assert overall.tokens["draft"].generated == 23 + 7
@@ -95,14 +96,14 @@ def test_a_failed_problem_is_wrong_and_its_work_counted_but_no_share(tmp_path):
 
 def test_a_failed_problem_is_wrong_even_if_its_beginning_was_graded_right(tmp_path):
     directory = write_run(tmp_path / "r", [failed("1")], [grade("1", True)])
-    overall = compute(read_run(directory)).overall
+    overall = analyze(read_run(directory)).metrics.overall
     assert (overall.accuracy, overall.accuracy_paper) == (0, 0)
 
 
 def test_ungradable_gold_and_missing_grades_stay_out_of_accuracy(tmp_path):
     grades = [grade("1", True), grade("2", None)]
     directory = write_run(tmp_path / "r", three_solutions(), grades)
-    overall = compute(read_run(directory)).overall
+    overall = analyze(read_run(directory)).metrics.overall
     assert (overall.n, overall.ungradable, overall.ungraded) == (3, 1, 1)
     assert overall.accuracy == 1
     assert overall.accuracy_paper == 0.5  # the paper's grader reads every gold answer
@@ -112,7 +113,7 @@ def test_ungradable_gold_and_missing_grades_stay_out_of_accuracy(tmp_path):
 def test_an_answer_that_was_not_found_is_wrong(tmp_path):
     grades = [grade("2", False, prediction=None, how="no answer")]
     directory = write_run(tmp_path / "r", three_solutions()[1:2], grades)
-    assert compute(read_run(directory)).overall.accuracy == 0
+    assert analyze(read_run(directory)).metrics.overall.accuracy == 0
 
 
 def test_average_weighs_tasks_equally_and_overall_problems(tmp_path):
@@ -120,7 +121,7 @@ def test_average_weighs_tasks_equally_and_overall_problems(tmp_path):
     moved = three.model_copy(update={"task": "gsm8k"})
     grades = [grade("1", True), grade("2", True), grade("3", False, task="gsm8k")]
     directory = write_run(tmp_path / "r", [moved, one, two], grades, tasks=("demo", "gsm8k"))
-    metrics = compute(read_run(directory))
+    metrics = analyze(read_run(directory)).metrics
     assert list(metrics.tasks) == ["demo", "gsm8k"]
     assert metrics.average.accuracy == pytest.approx(1 / 2)
     assert metrics.overall.accuracy == pytest.approx(2 / 3)
@@ -130,21 +131,21 @@ def test_a_torn_last_line_is_not_counted(rsd_run):
     path = rsd_run / TRAJECTORIES
     whole = path.read_text()
     path.write_text(whole + whole.splitlines()[0].replace('"1"', '"9"')[:200])
-    assert compute(read_run(rsd_run)).overall.n == 3
+    assert analyze(read_run(rsd_run)).metrics.overall.n == 3
     path.write_text(whole[:-20])
-    assert compute(read_run(rsd_run)).overall.n == 2
+    assert analyze(read_run(rsd_run)).metrics.overall.n == 2
 
 
 def test_unknown_parameter_counts_give_null_flops(tmp_path):
     sizes = {role: n for role, n in PARAMETERS.items() if role != "target"}
     directory = write_run(tmp_path / "r", three_solutions(), [], parameters=sizes)
-    overall = compute(read_run(directory)).overall
+    overall = analyze(read_run(directory)).metrics.overall
     assert overall.flops_per_problem.prm_once is None
     assert overall.flops_ratio_vs_target_only.prm_per_step is None
 
 
 def test_target_alone_is_its_own_reference(target_run):
-    overall = compute(read_run(target_run)).overall
+    overall = analyze(read_run(target_run)).metrics.overall
     assert overall.flops_ratio_vs_target_only.prm_once == pytest.approx(1)
     assert overall.flops_ratio_vs_target_only.prm_per_step == pytest.approx(1)
     assert overall.target_step_share == 1
@@ -169,7 +170,7 @@ def test_summarize_writes_metrics_and_page_and_leaves_no_temporary_file(rsd_run)
 def test_a_place_that_cannot_be_written_is_one_clear_line(rsd_run):
     (rsd_run / "metrics.json").mkdir()
     with pytest.raises(StoreError, match=r"metrics\.json: cannot be written") as caught:
-        write_metrics(rsd_run)
+        summarize(rsd_run)
     assert "\n" not in str(caught.value)
     assert not list(rsd_run.glob(".*"))
 
@@ -178,5 +179,5 @@ def test_a_problem_that_was_tried_again_counts_once(tmp_path):
     """A later line for the same problem, as after a resume, replaces the failed one."""
     again = solution("4", [target(0, 20, 10)])
     directory = write_run(tmp_path / "r", [failed("4"), again], [grade("4", True)])
-    overall = compute(read_run(directory)).overall
+    overall = analyze(read_run(directory)).metrics.overall
     assert (overall.n, overall.errors, overall.accuracy) == (1, 0, 1)

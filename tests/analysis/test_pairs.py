@@ -10,8 +10,8 @@ from pathlib import Path
 from analysis.made_up_runs import draft, grade, solution, target, write_run
 
 from rsd.analysis import AnalyzedRun, analyze, compare
-from rsd.analysis.calibration_check import check
-from rsd.analysis.calibration_data import read_rewards
+from rsd.analysis.calibration.checks import check
+from rsd.analysis.calibration.recorded import read_rewards
 from rsd.analysis.compare import target_only
 from rsd.analysis.pairs import partners, questions
 from rsd.analysis.report.trajectories import pack

@@ -11,9 +11,9 @@ from analysis.html_page import Page
 from analysis.made_up_runs import grade, solution, target, write_run
 
 from rsd.analysis import analyze, read_published, render_page, render_table
-from rsd.analysis.paper import compare_with_paper
-from rsd.analysis.published import AVERAGED, Row, find_published, row_of
-from rsd.analysis.statistics import mean_interval, wilson_interval
+from rsd.analysis.paper.comparison import compare_with_paper
+from rsd.analysis.paper.published import AVERAGED, Row, find_published, row_of
+from rsd.analysis.statistics.intervals import mean_interval, wilson_interval
 from rsd.cli.report import report
 from rsd.config import load, parse
 from rsd.errors import ConfigError
@@ -121,7 +121,7 @@ def test_a_run_of_the_paper_profile_is_taken_as_patience_leaves_it(make_run) -> 
     it = comparison(directory)
     (gpqa,) = it.sets
     assert (it.cut, gpqa.right, gpqa.n, gpqa.default) == (1, 3, 3, (1, 3))
-    assert "as the paper's patience leaves them; it cut 1." in " ".join(paper_part(directory))
+    assert "Solutions cut by the paper's patience: 1." in " ".join(paper_part(directory))
     change_config(directory, {"decoding": {"profile": "default"}})
     it = comparison(directory)
     (gpqa,) = it.sets
@@ -161,7 +161,7 @@ def test_failures_count_as_wrong_and_what_is_not_graded_not_at_all(make_run) -> 
     ],
 )
 def test_the_row_follows_from_the_way_of_decoding(decoding, row) -> None:
-    endpoint = {"endpoints": ["http://127.0.0.1:8001/v1"]}
+    endpoint = {"endpoint": "http://127.0.0.1:8001/v1"}
     models = {
         role: {"model": role, "served_name": role} | endpoint for role in ("draft", "target", "prm")
     }
@@ -239,7 +239,8 @@ def test_a_wrong_file_of_figures_is_named(tmp_path, text, message) -> None:
 
 
 def test_without_the_repository_the_option_is_named(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("rsd.analysis.published.rsd.__file__", str(tmp_path / "rsd/__init__.py"))
+    elsewhere = str(tmp_path / "rsd/__init__.py")
+    monkeypatch.setattr("rsd.analysis.paper.published.rsd.__file__", elsewhere)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="data/paper/accuracy.csv: not found; .*--published FILE"):
         read_published()

@@ -13,20 +13,23 @@ from analysis.reward_world import World, drafts, run_of
 
 from rsd.analysis import plots as plots_module
 from rsd.analysis.metrics import AnalyzedRun, analyze
-from rsd.analysis.pareto import pareto_front
 from rsd.analysis.plots import NAMES, Plot, missing, plots
-from rsd.analysis.plots_data import thresholds
+from rsd.analysis.statistics.comparisons import pareto_front
 
 pytest.importorskip("matplotlib", reason="plots need matplotlib")
 
-from rsd.analysis import plots_figures, plots_style
+from rsd.analysis.plots import cost, style
+from rsd.analysis.plots.draft_alone import draft_alone
+from rsd.analysis.plots.latency import latency
+from rsd.analysis.plots.sweep import threshold, thresholds
+from rsd.analysis.plots.tokens import tokens
 
 
-def written(draw: Callable[..., plots_style.Drawn | None], runs: list[AnalyzedRun]) -> str:
-    with plots_style.style():
+def written(draw: Callable[..., style.Drawn | None], runs: list[AnalyzedRun]) -> str:
+    with style.style():
         made = draw(runs)
         assert made is not None
-        return plots_style.svg(made.figure, "name", made.caption)
+        return style.svg(made.figure, "name", made.caption)
 
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -93,15 +96,19 @@ def test_ink_is_that_of_the_page(drawn):
         assert not re.search(r"#(000000|ffffff|fff|000)\b", plot.svg)
 
 
+def test_no_label_is_mathematics_that_is_not_typeset(drawn):
+    assert not any("mathdefault" in plot.svg for plot in drawn)
+
+
 def test_the_same_runs_give_the_same_picture(sweep):
-    first, second = (written(plots_figures.latency, sweep) for _ in range(2))
+    first, second = (written(latency, sweep) for _ in range(2))
     assert first == second
 
 
 def test_names_are_text_not_markup_and_not_mathematics():
     level = "<script>$x_1$\x00&"
     run = run_of([drafts("1", 0.9, level=level)], [True])
-    svg = written(plots_figures.draft_alone, [analyze(run)])
+    svg = written(draft_alone, [analyze(run)])
     assert "<script" not in svg
     texts = ["".join(it.itertext()) for it in ElementTree.fromstring(svg).iter(f"{SVG}text")]
     assert "<script>$x_1$…" in texts  # of level names there is room for 14 characters
@@ -115,7 +122,7 @@ def test_a_picture_without_data_is_left_out():
 
 
 def test_many_runs_are_thinned_where_each_has_a_line_and_it_is_said(sweep):
-    for draw in (plots_figures.latency, plots_figures.draft_alone):
+    for draw in (latency, draft_alone):
         made = draw(sweep * 3)
         assert made is not None
         assert "6 of 12 runs are shown" in made.caption
@@ -125,8 +132,8 @@ def test_costs_of_several_samples_are_said_to_be_of_one():
     its = [drafts("1", 0.9, sample=sample) for sample in range(2)]
     runs = [analyze(run_of(its, [True] * 2, samples=2, temperature=0.7))]
     once = [analyze(run_of(its[:1], [True]))]
-    for name in ("accuracy-flops", "accuracy-latency", "tokens"):
-        many, one = (plots_figures.FIGURES[name](of) for of in (runs, once))
+    for draw in (cost.accuracy_flops, cost.accuracy_latency, tokens):
+        many, one = draw(runs), draw(once)
         assert many is not None
         assert one is not None
         assert many.caption.endswith("Of several samples of a problem each counts by itself.")
@@ -139,7 +146,7 @@ def test_sweeps_beyond_those_shown_are_told_in_the_caption():
         for n in range(1, 8)
         for at in (0.4, 0.6)
     ]
-    made, all_shown = plots_figures.threshold(runs), plots_figures.threshold(runs[2:])
+    made, all_shown = threshold(runs), threshold(runs[2:])
     assert made is not None
     assert all_shown is not None
     assert made.caption.endswith(" 6 of 7 sweeps are shown.")
@@ -171,9 +178,9 @@ def test_runs_answered_from_the_step_cache_have_no_latency(sweep):
     overall = it.metrics.overall.model_copy(update={"speed_void": "cached", "latency_s": None})
     metrics = it.metrics.model_copy(update={"overall": overall})
     cached = dataclasses.replace(it, metrics=metrics)
-    assert plots_figures.latency([cached]) is None
-    assert plots_figures.accuracy_latency([cached]) is None
-    made = plots_figures.latency([sweep[0], cached])
+    assert latency([cached]) is None
+    assert cost.accuracy_latency([cached]) is None
+    made = latency([sweep[0], cached])
     assert made is not None
     assert "Left out for answers from the step cache: 1 of 2 runs." in made.caption
 

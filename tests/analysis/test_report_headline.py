@@ -40,10 +40,10 @@ def test_the_cheapest_that_is_as_good_is_best(made):
     assert it.best is not None
     assert it.best.run.directory.name == "rsd"
     worse, gain, _, slower, *_ = it.evidence
-    assert worse.startswith("draft alone, at ")
-    assert "is worse: −74.0 [" in worse
+    assert worse.startswith("Cheaper but worse: draft alone, with ")
+    assert ": −74.0 [" in worse
     assert gain.startswith("Against draft alone: +74.0 ")
-    assert slower == "It took as long as the target alone: a median of 10.0 s a problem."
+    assert slower == "It is as fast as the target alone: a median of 10.0 s per problem."
 
 
 def test_a_cheaper_run_that_is_as_good_within_the_margin_says_so(made):
@@ -63,8 +63,9 @@ def test_too_few_problems_crown_nobody(tmp_path, made):
         "Most accurate: target alone, 80.0% [62.7, 90.5]. There are too few problems to tell "
         "whether RSD δ=0.7, which costs less, is as good."
     )
-    assert it.evidence[0].startswith("RSD δ=0.7, at 0.")
-    assert "may be as good within 2 points or worse: −20.0 [" in it.evidence[0]
+    assert it.evidence[0].startswith("Cheaper but undecided: RSD δ=0.7, with 0.")
+    assert ": −20.0 [" in it.evidence[0]
+    assert "on 30 problems, so it may be as good within 2 points or worse." in it.evidence[0]
     # (1.95996 + 0.84162)^2 = 7.8489 times a variance of 0.55859 over the 0.2 that they differ by.
     assert it.evidence[0].endswith(
         "about 110 problems would show, with a chance of 80%, that it is worse."
@@ -88,15 +89,15 @@ def test_a_still_cheaper_run_that_is_undecided_stands_in_the_claim(tmp_path, mad
 def test_a_clear_loss_makes_the_target_best(made):
     it = of(made("draft", 20), made("rsd", 30), made("target", 59))
     assert it.claim == "Best for its cost: target alone, 98.3% [91.1, 99.7]."
-    assert it.evidence[0].startswith("RSD δ=0.7, at 0.")
-    assert "is worse: −48.3 " in it.evidence[0]
+    assert it.evidence[0].startswith("Cheaper but worse: RSD δ=0.7, with 0.")
+    assert ": −48.3 " in it.evidence[0]
     assert it.evidence[1].startswith("Against draft alone: +65.0 ")
 
 
 def test_many_runs_favour_the_luckiest(made):
     runs = [made("rsd", 40 + i, name=f"rsd-{i}") for i in range(4)]
-    assert "picked among 4 runs" in of(*runs).evidence[-1]
-    assert "picked among" not in " ".join(of(*runs[:3]).evidence)
+    assert "chosen among 4 runs" in of(*runs).evidence[-1]
+    assert "chosen among" not in " ".join(of(*runs[:3]).evidence)
 
 
 def test_few_problems_in_common_choose_nothing(made):
@@ -154,9 +155,9 @@ def test_a_run_in_which_all_failed_hides_no_cost(made):
 
 def test_one_run_says_what_it_lacks(made):
     it = of(made("rsd", 57))
-    assert it.claim == "RSD δ=0.7 answers 95.0% [86.3, 98.3] of its problems."
+    assert it.claim == "RSD δ=0.7 solves 95.0% [86.3, 98.3] of its problems."
     assert it.evidence[0].startswith("It spends 0.")
-    assert it.evidence[-1].startswith("Whether that is a gain shows beside runs of each model")
+    assert it.evidence[-1].startswith("To see whether that is a gain, compare it with runs of each")
 
 
 def test_the_target_alone_is_not_compared_with_itself(made):
@@ -170,7 +171,7 @@ def test_a_slower_run_is_called_slower(tmp_path, made):
     same, slower, *_ = of(*runs).evidence
     assert same.endswith("p = 1.000; not statistically significant.")
     assert slower == (
-        "It was slower than the target alone: a median of 25.0 s a problem against 10.0 s."
+        "It is slower than the target alone: a median of 25.0 s per problem against 10.0 s."
     )
 
 
@@ -178,7 +179,7 @@ def test_latencies_at_another_load_are_not_compared_without_saying_so(made):
     busy = Session(started_at=0, ended_at=20, concurrency="auto", peak_concurrency=32)
     alone = made("target", 60, sessions=(busy,))
     _, slower, *_ = of(made("rsd", 60), alone).evidence
-    assert slower.endswith("of 10.0 s a problem, with 4 in work at a time and 32 in the other run.")
+    assert slower.endswith("of 10.0 s per problem, with 4 problems in flight against 32.")
 
 
 def test_nothing_graded_has_no_figures(made, tmp_path):

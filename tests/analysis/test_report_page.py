@@ -18,8 +18,8 @@ PICTURE = Plot("tokens", "Tokens <by> model", "All & each", "<svg role='img'></s
 
 
 @pytest.fixture(autouse=True)
-def one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pictures themselves are tested elsewhere, and take seconds."""
+def one_plot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plots themselves are tested elsewhere, and take seconds."""
     monkeypatch.setattr("rsd.analysis.report.page.plots", lambda runs: [PICTURE])
 
 
@@ -32,7 +32,7 @@ def test_the_page_fetches_nothing(rsd_run, target_run):
     html, parsed = page(rsd_run, target_run)
     assert not {tag for tag, _ in parsed.tags} & {"link", "img", "iframe", "base", "object"}
     assert parsed.values("src") == set()
-    assert parsed.values("href") == {"#pictures", "#tables", "#problems", "#origin"}
+    assert parsed.values("href") == {"#plots", "#tables", "#problems", "#details"}
     assert not re.search(r"url\(|@import|import\(|fetch\(|XMLHttpRequest", html)
 
 
@@ -86,7 +86,7 @@ def test_a_title_of_many_runs_is_short(tmp_path):
         runs.append(write_run(tmp_path / "many" / name, [], []))
         manifest = runs[-1] / "manifest.json"
         manifest.write_text(manifest.read_text().replace('"made-up"', f'"{name}"'))
-    assert "4 runs in many · rsd report" in page(*runs)[1].text
+    assert "4 runs in many/ · rsd report" in page(*runs)[1].text
     assert "a, b, c · rsd report" in page(*runs[:3])[1].text
 
 
@@ -115,4 +115,4 @@ def test_a_run_with_nothing_in_it_has_a_page(tmp_path):
 def test_steps_that_do_not_fit_are_said_to_be_missing(tmp_path):
     run = write_run(tmp_path / "r", three_solutions(), [])
     _, parsed = page(run, most=0)
-    assert "those of the last 3 are only in the runs' trajectories.jsonl" in parsed.text
+    assert "omits the steps of the last 3 of 3 problems" in parsed.text

@@ -13,8 +13,9 @@ from analysis.made_up_runs import draft, grade, solution, target, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd.analysis import analyze, compute, render_page, render_table, summarize
-from rsd.analysis.samples import best_of_k, majority_at_k, pass_at_k, sampled
+from rsd.analysis import analyze, render_page, render_table, summarize
+from rsd.analysis.samples import sampled
+from rsd.analysis.statistics.several_samples import best_of_k, majority_at_k, pass_at_k
 from rsd.records import read_run
 from rsd.types import StopReason
 
@@ -169,7 +170,7 @@ def test_the_block_by_hand(tmp_path):
 
 
 def test_figures_for_one_sample_are_the_accuracy_with_its_interval(tmp_path):
-    overall = compute(read_run(run_of(tmp_path / "r", BY_HAND))).overall
+    overall = analyze(read_run(run_of(tmp_path / "r", BY_HAND))).metrics.overall
     it = overall.samples
     for figures in (it.pass_at_k, it.maj_at_k, *it.best_of_k.values()):
         assert figures[0].value == pytest.approx(overall.accuracy)
@@ -179,7 +180,7 @@ def test_figures_for_one_sample_are_the_accuracy_with_its_interval(tmp_path):
 def test_samples_in_another_order_give_the_same_block(tmp_path):
     turned = {problem_id: its[::-1] for problem_id, its in reversed(BY_HAND.items())}
     blocks = [
-        compute(read_run(run_of(tmp_path / name, samples))).overall.samples.model_dump()
+        analyze(read_run(run_of(tmp_path / name, samples))).metrics.overall.samples.model_dump()
         for name, samples in (("a", BY_HAND), ("b", turned))
     ]
     assert json.dumps(blocks[0]) == json.dumps(blocks[1])
@@ -187,9 +188,9 @@ def test_samples_in_another_order_give_the_same_block(tmp_path):
 
 def test_the_interval_of_the_accuracy_is_by_problem(tmp_path):
     alike = {str(i): [(i < 6, 0, ())] * 8 for i in range(10)}
-    many = compute(read_run(run_of(tmp_path / "a", alike))).overall
+    many = analyze(read_run(run_of(tmp_path / "a", alike))).metrics.overall
     single = {problem_id: its[:1] for problem_id, its in alike.items()}
-    one = compute(read_run(run_of(tmp_path / "b", single))).overall
+    one = analyze(read_run(run_of(tmp_path / "b", single))).metrics.overall
     assert many.accuracy == one.accuracy
     assert many.ci95[1] - many.ci95[0] > one.ci95[1] - one.ci95[0]
     assert one.ci95 == pytest.approx((0.3127, 0.8318), abs=1e-4)  # Wilson for 6 of 10
@@ -211,7 +212,7 @@ def test_only_problems_with_all_samples_count_and_a_failed_sample_is_one(tmp_pat
     assert it.maj_at_k[2].value == pytest.approx((1 / 2 + 1 / 2) / 2)
     assert it.best_of_k["last"][2].value == 0
     text = render_table([analyze(run)])
-    assert "over the 2 of 3 problems whose 3 samples are all decoded and graded" in text
+    assert "only the 2 of 3 problems whose 3 samples are all decoded and graded" in text
     assert sampled(run, [run.trajectories["demo", "3", 0]]) is None
 
 
@@ -220,7 +221,7 @@ def test_without_groups_there_is_no_vote(tmp_path):
     key = ("demo", "2", 2)
     run.grades[key] = run.grades[key].model_copy(update={"group": None})
     assert sampled(run, run.trajectories.values()).maj_at_k is None
-    assert "answers are not grouped" in " ".join(render_table([analyze(run)]).split())
+    assert "answers are not grouped yet" in " ".join(render_table([analyze(run)]).split())
 
 
 def test_aggregated_rewards_are_not_aggregated_again_nor_negative_ones_multiplied(tmp_path):
@@ -244,7 +245,9 @@ def test_rejected_steps_have_no_say_in_the_best(tmp_path):
         solution("1", [better], sample=1),
     ]
     grades = [grade("1", right, sample=i, group=i) for i, right in enumerate([False, True])]
-    it = compute(read_run(write_run(tmp_path / "r", solutions, grades, samples=2))).overall.samples
+    it = analyze(
+        read_run(write_run(tmp_path / "r", solutions, grades, samples=2))
+    ).metrics.overall.samples
     assert it.best_of_k["last"][1].value == 1
 
 
@@ -255,7 +258,7 @@ def test_table_and_page_show_powers_of_two_and_n(tmp_path):
     rows = [line.split() for line in block.splitlines() if line.startswith("RSD")]
     assert [row[2] for row in rows] == ["1", "2", "4", "6"]
     assert max(map(len, block.splitlines())) <= 110
-    assert "6 samples of each problem" in render_table([run])
+    assert "6 samples per problem" in render_table([run])
     assert "Several samples of a problem" in render_page([run])
     single = analyze(read_run(run_of(tmp_path / "s", {"1": [(True, None, ())]})))
     assert "samples" not in render_table([single])

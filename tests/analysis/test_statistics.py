@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from rsd.analysis.statistics import (
+from rsd.analysis.statistics.comparisons import paired_difference, problems_needed
+from rsd.analysis.statistics.intervals import (
     clustered_interval,
-    paired_difference,
-    percentiles,
-    problems_needed,
     wilson_interval,
 )
+from rsd.analysis.summary import Latency
 
 counts = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 shares = st.integers(0, 4).map(lambda right: right / 4)
@@ -188,6 +187,7 @@ def test_paired_interval_refuses_unequal_lengths():
 
 
 def test_percentiles_interpolate():
-    assert percentiles([float(i) for i in range(101)]) == (50, 90, 95, 99)
-    assert percentiles([3.0]) == (3, 3, 3, 3)
-    assert percentiles([]) is None
+    latency = Latency.of([float(i) for i in range(101)])
+    assert latency == Latency(p50=50, p90=90, p95=95, p99=99)
+    assert Latency.of([3.0]) == Latency(p50=3, p90=3, p95=3, p99=3)
+    assert Latency.of([]) is None

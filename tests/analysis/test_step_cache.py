@@ -46,14 +46,14 @@ def test_one_hit_makes_the_speed_of_the_whole_run_void(tmp_path: Path, mark: str
 def test_the_table_and_the_page_have_dashes_and_say_why(tmp_path: Path) -> None:
     hit = analyzed(tmp_path / "hit", with_hits(from_cache=True))
     asked = analyzed(tmp_path / "asked", three_solutions())
-    told = "Speed is void in 1 of 2 runs: the step cache gave answers"
+    told = "No speed is given for 1 of 2 runs: the step cache"
     block = render_table([asked, hit]).split("\n\n")[1]
     rows = [line.split()[-4:] for line in block.splitlines() if line.startswith(("asked", "hit"))]
     assert rows[1] == ["-"] * 4
     assert "-" not in rows[0]
     assert told in block
     assert told in render_page([asked, hit])
-    assert "Speed is void" not in render_table([asked])
+    assert "No speed is given" not in render_table([asked])
 
 
 def test_records_of_older_runs_have_no_hits(tmp_path: Path) -> None:

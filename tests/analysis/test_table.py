@@ -4,9 +4,9 @@ import pytest
 from analysis.made_up_runs import draft, grade, solution, target, three_solutions, write_run
 
 from rsd.analysis import analyze, render_table
-from rsd.analysis.cells import figure, operations, p_value, points
-from rsd.analysis.details import per_task
-from rsd.analysis.table import WIDTH
+from rsd.analysis.tables.accuracy import per_task
+from rsd.analysis.tables.cells import figure, operations, p_value, points
+from rsd.analysis.tables.text import WIDTH
 from rsd.records import UsageRecord, read_run
 from rsd.types import StopReason
 
@@ -27,7 +27,7 @@ def test_one_run_is_set_against_its_own_reference(rsd_run):
     text = table(rsd_run)
     line = squeezed(row(text, "made-up-rsd", "["))
     assert line == "made-up-rsd RSD δ=0.7 3 66.7 [20.8, 93.9] 50% 50% 0.98* 1.09*"
-    assert "* over the target writing the same responses" in text
+    assert "* Relative to the target writing the same" in text
     assert "Differences" not in text
 
 
@@ -42,7 +42,7 @@ def test_runs_are_set_against_the_target_run(rsd_run, target_run):
 
 def test_the_target_alone_says_what_a_problem_costs(rsd_run, target_run):
     text = squeezed(table(rsd_run, target_run))
-    assert "at every step. 1.00 is 6,667 FLOPs a problem." in text  # 20000 / 3
+    assert "at every step. 1.00 is 6,667 FLOPs per problem." in text  # 20000 / 3
     assert "1.00 is" not in table(rsd_run)
 
 
@@ -68,7 +68,7 @@ def test_samples_of_a_problem_are_figures_of_their_own(tmp_path):
     text = table(write_run(tmp_path / "r", run, [], samples=2))
     numbers = text.split("Tokens per problem")[1]
     assert row(numbers, "RSD").split()[3] == "5"
-    note = "Where a run has several samples of a problem, each counts as a problem of its own here."
+    note = "With several samples per problem, each sample counts as a problem here."
     assert note in squeezed(numbers)
     assert note not in squeezed(table(write_run(tmp_path / "single", run[::2], [])))
 
@@ -81,7 +81,7 @@ def test_what_the_target_wrote_counts_also_where_it_was_not_kept(tmp_path):
     assert row(numbers, "RSD").split()[3:5] == ["5", "15"]
 
 
-def test_what_was_drafted_in_vain_has_a_column_where_there_was_any(tmp_path):
+def test_discarded_draft_tokens_have_a_column_if_there_are_any(tmp_path):
     first, *others = three_solutions()
     kept, rejected, *rest = first.steps
     steps = (kept, rejected.model_copy(update={"wasted_tokens": 9}), *rest)
@@ -89,14 +89,14 @@ def test_what_was_drafted_in_vain_has_a_column_where_there_was_any(tmp_path):
     ahead = first.model_copy(update={"steps": steps, "usage": usage})
     numbers = table(write_run(tmp_path / "r", [ahead, *others], [])).split("Tokens per problem")[1]
     assert row(numbers, "RSD").split()[3:7] == ["8", "3", "7", "28"]
-    assert "In vain: drafted ahead" in numbers
+    assert "Draft tokens discarded: drafted ahead and never used." in numbers
 
 
 def test_the_table_says_which_tokens_no_count_holds(rsd_run):
     numbers = squeezed(table(rsd_run).split("Tokens per problem")[1])
     assert (
-        "Not counted, because no server reports them: tokens of requests that were cancelled, "
-        "interrupted, retried or answered unusably." in numbers
+        "Not counted, because servers do not report them: tokens of requests that were cancelled, "
+        "interrupted or retried, or whose answers were unusable." in numbers
     )
 
 
@@ -111,9 +111,8 @@ def test_what_the_oracle_knows_in_hindsight_is_said(tmp_path, rsd_run):
     steps[1] = steps[1].model_copy(update={"reward": 0.95})  # the kept draft's has 0.9
     text = table(write_run(tmp_path / "r", [solution("1", steps)], []))
     assert (
-        "RSD δ=0.7: by the rewards of both models' steps, 25% of the draft's kept steps were "
-        "worse than the target's, and 100% of the target's kept steps were no better than the "
-        "draft's."
+        "RSD δ=0.7: by the rewards of both models' steps, 25% of the accepted draft steps were "
+        "worse than the target's and 100% of the target's steps were no better than the draft's."
     ) in squeezed(text)
     assert "of both models' steps" not in squeezed(table(rsd_run))
 
@@ -124,8 +123,8 @@ def test_what_was_left_out_is_said(tmp_path):
     text = table(write_run(tmp_path / "r", [*three_solutions(), broken], grades))
     assert (
         "RSD δ=0.7 (1 failed): 1 failed (counted as wrong unless ungradable; "
-        "100.0% right without them), 1 with an ungradable gold answer (left out), 1 not graded "
-        "(left out; see rsd grade)."
+        "accuracy without them 100.0%), 1 with an ungradable gold answer (excluded), 1 not graded "
+        "(excluded; run rsd grade)."
     ) in squeezed(text)
 
 
@@ -135,7 +134,7 @@ def test_a_failed_problem_that_is_left_out_is_not_called_wrong(tmp_path):
     run = analyze(read_run(write_run(tmp_path / "r", [*three_solutions(), broken], grades)))
     assert run.metrics.overall.accuracy == 1
     text = squeezed(render_table([run]))
-    assert "1 failed (counted as wrong unless ungradable; 100.0% right" in text
+    assert "1 failed (counted as wrong unless ungradable; accuracy without them 100.0%)" in text
 
 
 def test_several_tasks_have_a_table_with_their_average(tmp_path):

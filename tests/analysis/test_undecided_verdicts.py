@@ -10,9 +10,9 @@ from analysis.made_up_runs import grade, three_solutions, write_run
 
 from rsd.analysis import analyze, render_page, render_table
 from rsd.analysis.export import write_tables
-from rsd.analysis.metrics import AnalyzedRun, compute
+from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, outcome, outcome_paper
-from rsd.analysis.present import labels
+from rsd.analysis.tables.labels import labels
 from rsd.records import read_run
 
 GRADES = [
@@ -36,7 +36,7 @@ def test_each_grader_has_its_own() -> None:
 
 
 def test_they_count_as_not_right_and_are_counted_apart(run: AnalyzedRun) -> None:
-    overall = compute(run.run).overall
+    overall = analyze(run.run).metrics.overall
     assert overall.accuracy == overall.accuracy_paper == pytest.approx(1 / 3)
     assert (overall.undecided, overall.undecided_paper, overall.ungraded) == (2, 2, 0)
 
@@ -44,7 +44,7 @@ def test_they_count_as_not_right_and_are_counted_apart(run: AnalyzedRun) -> None
 def test_every_table_says_so(run: AnalyzedRun, tmp_path: Path) -> None:
     assert labels([run]) == ["RSD δ=0.7 (3 undecided)"]
     table = " ".join(render_table([run]).split())
-    why = "grading timed out or crashed (counted as wrong; rsd grade tries again)"
+    why = "grading timed out or crashed (counted as wrong; rsd grade retries them)"
     assert f"2 undecided: {why}" in table
     assert f"2 undecided by the paper's grader: {why}" in table
     page = render_page([run])
@@ -61,4 +61,4 @@ def test_every_table_says_so(run: AnalyzedRun, tmp_path: Path) -> None:
 def test_nothing_is_said_where_there_are_none(rsd_run: Path) -> None:
     run = analyze(read_run(rsd_run))
     assert "undecided" not in render_table([run])
-    assert "undecided\nours" not in render_page([run])
+    assert "undecided by" not in render_page([run])

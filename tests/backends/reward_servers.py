@@ -70,7 +70,7 @@ class Fake:
 
 def configured(kind: str, tokenizer: Path, url: str, **prm: Any) -> Config:
     """A configuration in which every role is at `url`."""
-    model = {"model": str(tokenizer), "served_name": "served", "endpoints": [f"{url}/v1"]}
+    model = {"model": str(tokenizer), "served_name": "served", "endpoint": f"{url}/v1"}
     reward_model = {"kind": kind, **(model if kind != "judge" else {}), **prm}
     models = {"draft": model, "target": model, "prm": reward_model}
     values = {"name": "kinds", "models": models, "tasks": {"names": ["demo"]}}

@@ -259,7 +259,7 @@ def test_a_model_is_known_by_what_its_server_says(cluster: Any) -> None:
 
     assert told(base) == generator_identity(base, "draft", INFO)
     assert told(base) != told(cluster.config(speculative))
-    same = ("models.target.endpoints=[http://10.0.0.1/v1]", "run.concurrency=1")
+    same = ("models.target.endpoint=http://10.0.0.1/v1", "run.concurrency=1")
     assert told(base) == told(cluster.config("decoding.threshold=0.2", *same))
     for name in ("model", "served_name"):
         assert told(base) != told(cluster.config(f"models.target.{name}=other"))

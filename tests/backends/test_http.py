@@ -92,7 +92,7 @@ def served(use: Callable[[Server], Awaitable[Any]]) -> Any:
 
     async def main() -> Any:
         async with live(app()) as url:
-            config = ModelConfig(model="m", served_name="m", endpoints=(f"{url}/v1",))
+            config = ModelConfig(model="m", served_name="m", endpoint=f"{url}/v1")
             server = Server("draft", config)
             try:
                 return await use(server)
@@ -181,7 +181,7 @@ def through_a_proxy(
             port = proxy.sockets[0].getsockname()[1]
             monkeypatch.setenv("https_proxy", f"http://{user}127.0.0.1:{port}")
             url = "https://nowhere.invalid/v1"
-            values = {"model": "m", "served_name": "m", "endpoints": [url], "api_key": key}
+            values = {"model": "m", "served_name": "m", "endpoint": url, "api_key": key}
             server = Server("draft", ModelConfig.model_validate(values))
             try:
                 with pytest.raises(RsdError) as raised:
@@ -274,7 +274,7 @@ def test_a_refusal_is_told_in_one_line_that_names_the_server() -> None:
 def test_a_server_without_tls_is_not_called_a_matter_of_permissions() -> None:
     async def use(server: Server) -> None:
         url = server.config.endpoint.replace("http:", "https:")
-        secure = Server("draft", server.config.model_copy(update={"endpoints": (url,)}))
+        secure = Server("draft", server.config.model_copy(update={"endpoint": url}))
         try:
             with pytest.raises(ServerLostError, match=r"cannot be reached \(\[SSL"):
                 await secure.post("/echo", {})

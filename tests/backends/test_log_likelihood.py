@@ -51,7 +51,7 @@ class Asked:
             values = {"id": "x", "object": "text_completion", "created": 0, "model": "m"}
             return json.dumps(values | {"choices": [answer], "usage": usage}).encode()
 
-        server = Server("target", ModelConfig(model="m", served_name="m", endpoints=(URL,)))
+        server = Server("target", ModelConfig(model="m", served_name="m", endpoint=URL))
         server.http.post = post  # type: ignore[method-assign]
         self._generator = CompletionsGenerator(server, context=100, use_token_ids=ids)
 

@@ -33,7 +33,7 @@ async def generating(
 
     app = create_app(Behavior(write=write), max_model_len=200)
     async with live(app) as url:
-        config = ModelConfig(model="m", served_name="model", endpoints=(f"{url}/v1",), timeout_s=20)
+        config = ModelConfig(model="m", served_name="model", endpoint=f"{url}/v1", timeout_s=20)
         server = Server("draft", config)
         try:
             generator = CompletionsGenerator(

@@ -29,7 +29,7 @@ def demo(cluster: Cluster) -> common.Demo:
         override
         for role in ROLES
         for override in (
-            f"models.{role}.endpoints=[{config.models.role(role).endpoint}]",
+            f"models.{role}.endpoint={config.models.role(role).endpoint}",
             f"models.{role}.model={config.models.role(role).model}",
         )
     ]

@@ -16,10 +16,10 @@ from rsd.types import StopReason
 PHONE = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}
 
 
-def page_of(folder: Path, *directories: Path, pictures: bool = False) -> Path:
-    """The page of the runs; without pictures, which take seconds, unless they are asked for."""
+def page_of(folder: Path, *directories: Path, plotted: bool = False) -> Path:
+    """The page of the runs; without plots, which take seconds, unless they are asked for."""
     path = folder / "report.html"
-    with patch("rsd.analysis.report.page.plots", plots if pictures else lambda runs: []):
+    with patch("rsd.analysis.report.page.plots", plots if plotted else lambda runs: []):
         write_page([analyze(read_run(directory)) for directory in directories], path)
     return path
 
@@ -58,12 +58,12 @@ def test_problems_are_filtered_and_searched(report, opened):
         assert names(page) == [f"demo {it}" for it in left]
     page.locator("#run").select_option(index=1)
     assert names(page) == ["demo 1", "demo 3"]
-    page.get_by_role("button", name="with steps of the target").click()
+    page.get_by_role("button", name="with target steps").click()
     page.locator("#query").fill("what IS 3")
     assert names(page) == ["demo 3"]
     assert page.get_by_role("status").text_content() == "1 of 4 problems."
     page.locator("#query").fill("nowhere")
-    assert page.get_by_text("No problem fits.").is_visible()
+    assert page.get_by_text("No matching problems.").is_visible()
 
 
 @pytest.mark.parametrize(("chip", "left"), [("graders differ", ["2"]), ("runs disagree", ["2"])])
@@ -121,7 +121,7 @@ def test_all_is_reached_by_keys(report, opened):
 
 def test_two_runs_stand_beside_each_other(report, opened):
     page = opened(report, "#problem/demo/3")
-    page.get_by_label("beside it").select_option(index=1)
+    page.get_by_label("compare with").select_option(index=1)
     first, second = page.locator(".solution h4").all_text_contents()
     assert (first, second[:9]) == ("target alone", "RSD δ=0.7")
 
@@ -242,8 +242,8 @@ def test_the_theme_can_be_chosen(report, opened):
         assert scheme == {"system": "light dark"}.get(theme, theme)
 
 
-def test_print_has_pictures_and_tables_and_no_controls(rsd_run, tmp_path, opened):
-    page = opened(page_of(tmp_path, rsd_run, pictures=True))
+def test_print_has_plots_and_tables_and_no_controls(rsd_run, tmp_path, opened):
+    page = opened(page_of(tmp_path, rsd_run, plotted=True))
     page.emulate_media(media="print")
     assert page.get_by_role("heading", name="Accuracy and cost").is_visible()
     assert page.locator("figure svg").first.is_visible()

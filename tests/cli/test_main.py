@@ -133,7 +133,7 @@ def test_a_wrong_value_of_an_option_names_the_option(
 
 
 def test_a_server_that_is_down_is_one_line_and_exits_1(rsd: Rsd, cluster: Cluster) -> None:
-    code, _, err = rsd("run", cluster.path, "-o", "models.prm.endpoints=[http://127.0.0.1:9/v1]")
+    code, _, err = rsd("run", cluster.path, "-o", "models.prm.endpoint=http://127.0.0.1:9/v1")
     assert code == 1
     assert err.count("\n") == 1
     assert "cannot be reached" in err

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsd.backends import AGGREGATIONS, AggregatedScorer
-from rsd.costs import fold
+from rsd.costs import cost_totals
 from rsd.decoding import Limits, recording
 from rsd.decoding.seeds import derive
 from rsd.errors import BackendError, ContextError
@@ -125,7 +125,7 @@ def test_discarded_candidates_are_charged_like_all_others(name: str, number: int
 
     world, strategy = made(number, name, fail)
     steps, _ = decoded(strategy)
-    work = fold([StepRecord.of(step) for step in steps])
+    work = cost_totals([StepRecord.of(step) for step in steps])
     sources: tuple[Source, Source] = ("draft", "target")
     written = tuple(written_positions(steps, source) for source in sources)
     assert (work.processed_draft, work.processed_target) == written

@@ -21,12 +21,9 @@ from decoding.worlds import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd.decoding import (
-    ConfidenceRouting,
-    GuidedSpeculativeInference,
-    Limits,
-    Rules,
-)
+from rsd.decoding import Limits, Rules
+from rsd.decoding.strategies.confidence import ConfidenceRouting
+from rsd.decoding.strategies.guided import GuidedSpeculativeInference
 from rsd.errors import BackendError
 from rsd.protocols import Sampling
 from rsd.testing import ScriptedGenerator, ScriptedScorer
@@ -204,5 +201,5 @@ def test_a_generator_that_gives_no_log_probability_is_named_an_error() -> None:
     strategy = ConfidenceRouting(
         Mute({PROMPT: ["a"]}), Mute({PROMPT: ["a"]}), threshold=-1.0, rules=Rules(ROOMY)
     )
-    with pytest.raises(BackendError, match="gave no log-probability"):
+    with pytest.raises(BackendError, match="returned no log-probability"):
         run(collect(strategy, QUERY))

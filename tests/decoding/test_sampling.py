@@ -9,8 +9,9 @@ from decoding.worlds import PROMPT, WARM, World, built, collect, run, single, te
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd.decoding import BestOfN, Limits, MajorityVote, Rules
+from rsd.decoding import Limits, Rules
 from rsd.decoding.seeds import derive
+from rsd.decoding.strategies.sampling import BestOfN, MajorityVote
 from rsd.kinds import AnswerKind
 from rsd.protocols import Sampling
 from rsd.testing import ScriptedGenerator, ScriptedScorer

@@ -41,7 +41,7 @@ def test_a_run_among_faults_is_the_run_left_alone(demo: Demo) -> None:
     }
     with ExitStack() as stack:
         urls = {role: stack.enter_context(proxy.in_thread()) for role, proxy in proxies.items()}
-        endpoints = (f"models.{role}.endpoints=[{url}/v1]" for role, url in urls.items())
+        endpoints = (f"models.{role}.endpoint={url}/v1" for role, url in urls.items())
         disturbed = run(demo, "name=disturbed", *endpoints)
     assert all(proxy.injected for proxy in proxies.values())
     assert answers(disturbed) == answers(undisturbed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from cluster import Cluster
 
-from rsd.backends import Backoff, Recovery, Server
+from rsd.backends import Backoff, CircuitBreaker, Server
 from rsd.config import Config
 from rsd.testing.proxy import FaultProxy
 from rsd.types import ROLES, Role
@@ -35,7 +35,7 @@ def disturbed_cluster(cluster: Cluster) -> Iterator[Disturbed]:
     proxies = {role: FaultProxy(config.models.role(role).endpoint) for role in ROLES}
     with ExitStack() as stack:
         urls = {role: stack.enter_context(proxy.in_thread()) for role, proxy in proxies.items()}
-        endpoints = (f"models.{role}.endpoints=[{url}/v1]" for role, url in urls.items())
+        endpoints = (f"models.{role}.endpoint={url}/v1" for role, url in urls.items())
         yield Disturbed(cluster, proxies, tuple(endpoints))
 
 
@@ -48,4 +48,4 @@ def disturbed(cluster: Cluster) -> Iterator[Disturbed]:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Server, "backoff", Backoff(first_s=0.005, most_s=0.02))
-    monkeypatch.setattr(Recovery, "backoff", Backoff(first_s=0.01, most_s=0.05))
+    monkeypatch.setattr(CircuitBreaker, "backoff", Backoff(first_s=0.01, most_s=0.05))

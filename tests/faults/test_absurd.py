@@ -222,7 +222,7 @@ def test_what_is_absurd_is_an_error_that_names_the_server(
         else:
             behavior = Behavior(write=lambda *_: "a\n\nb", logprob=lambda *_: -0.5)
         async with live(create_app(behavior, served_name="m")) as url:
-            config = ModelConfig(model="m", served_name="m", endpoints=(f"{url}/v1",))
+            config = ModelConfig(model="m", served_name="m", endpoint=f"{url}/v1")
             first = Server(case.role, config)
             replayed = Replayed(first.http, case.path)
             first.http = replayed  # type: ignore[assignment]

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from analysis.made_up_runs import grade, solution, three_solutions, write_run
 
-from rsd.analysis import analyze, compute, render_table, write_page
+from rsd.analysis import analyze, render_table, write_page
 from rsd.analysis.calibration import calibrate
-from rsd.analysis.calibration_table import render_calibration
+from rsd.analysis.calibration.table import render_calibration
 from rsd.analysis.export import results, write_tables
-from rsd.analysis.plots_data import by_latency, latencies
+from rsd.analysis.plots.data import by_latency, latencies
 from rsd.records import MANIFEST, Manifest, TrajectoryRecord, read_run
 from rsd.types import StopReason
 
@@ -37,16 +37,16 @@ def table(directory: Path) -> str:
 
 def test_accuracy_is_given_with_and_without_failed_problems(tmp_path: Path) -> None:
     directory = written(tmp_path, broken("4"))
-    overall = compute(read_run(directory)).overall
+    overall = analyze(read_run(directory)).metrics.overall
     assert (overall.n, overall.errors) == (4, 1)
     assert overall.accuracy == pytest.approx(2 / 4)
     assert overall.accuracy_without_errors == pytest.approx(2 / 3)
-    assert "1 failed (counted as wrong; 66.7% right without them)" in table(directory)
+    assert "1 failed (counted as wrong; accuracy without them 66.7%)" in table(directory)
 
 
 def test_without_a_finished_problem_there_is_no_accuracy_without_errors(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "run", [broken("1")], [])
-    assert compute(read_run(directory)).overall.accuracy_without_errors is None
+    assert analyze(read_run(directory)).metrics.overall.accuracy_without_errors is None
     assert "1 failed (counted as wrong)." in table(directory)
 
 
@@ -58,22 +58,22 @@ def test_latency_leaves_out_what_servers_delayed_and_says_so(tmp_path: Path) -> 
     repeated = finished("4", 500, retries=3, lost_seconds=480)
     waited = finished("5", 400, lost_seconds=390)
     directory = written(tmp_path, repeated, waited)
-    overall = compute(read_run(directory)).overall
-    undisturbed = compute(read_run(written(tmp_path / "other"))).overall
+    overall = analyze(read_run(directory)).metrics.overall
+    undisturbed = analyze(read_run(written(tmp_path / "other"))).metrics.overall
     assert overall.latency_s == undisturbed.latency_s
     assert (overall.disturbed, overall.retries, overall.lost_s) == (2, 3, 870)
-    assert "servers delayed 2 problems, by 3 requests that were asked again" in table(directory)
+    assert "servers delayed 2 problems, through 3 retried requests" in table(directory)
     assert "servers delayed" not in table(tmp_path / "other" / "run")
 
 
 def test_a_partial_run_is_labelled_in_every_table(tmp_path: Path) -> None:
     directory = written(tmp_path, broken("4"), asked=200)
-    overall = compute(read_run(directory)).overall
+    overall = analyze(read_run(directory)).metrics.overall
     assert (overall.n, overall.asked) == (4, 200)
     blocks = render_table([analyze(read_run(directory))]).split("\n\n")
     assert len(blocks) == 2
     assert all("(4 of 200, 1 failed)" in block for block in blocks)
-    assert "196 of 200 still owed (the same command solves them)" in " ".join(blocks[0].split())
+    assert "196 of 200 not yet run (rerun the command to finish)" in " ".join(blocks[0].split())
 
 
 def test_a_partial_run_is_labelled_on_the_page(tmp_path: Path) -> None:

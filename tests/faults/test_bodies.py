@@ -44,7 +44,7 @@ async def socket_server(serve: Serve, **limits: float) -> AsyncIterator[Server]:
 
     async with await asyncio.start_server(handle, "127.0.0.1", 0) as listening:
         url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
-        values = {"model": "m", "served_name": "m", "endpoints": (url,), **limits}
+        values = {"model": "m", "served_name": "m", "endpoint": url, **limits}
         server = Server("draft", ModelConfig.model_validate(values))
         try:
             yield server

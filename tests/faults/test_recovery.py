@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from rsd.backends import Backoff, Recovery, Server, Setbacks, noting
+from rsd.backends import Backoff, CircuitBreaker, Server, Setbacks, noting
 from rsd.errors import ServerChangedError, ServerLostError, UnusableAnswerError
 
 
@@ -42,8 +42,8 @@ class MadeUpServer:
         return "draft server"
 
 
-def recovery(*servers: MadeUpServer) -> Recovery:
-    return Recovery([cast(Server, server) for server in servers])
+def breaker_of(server: MadeUpServer) -> CircuitBreaker:
+    return CircuitBreaker(cast(Server, server), waits=True)
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -64,7 +64,7 @@ async def down_for_some_looks(server: MadeUpServer) -> None:
 def test_all_wait_and_one_looks(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         server = MadeUpServer()
-        breaker = recovery(server)
+        breaker = breaker_of(server)
         server.up = False
         several = [asyncio.create_task(breaker.ask(server.work)) for _ in range(30)]
         await asyncio.sleep(0)
@@ -85,12 +85,12 @@ def test_all_wait_and_one_looks(caplog: pytest.LogCaptureFixture) -> None:
 def test_the_wait_is_told_of_again(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Recovery, "remind_s", 0.0)
+    monkeypatch.setattr(CircuitBreaker, "remind_s", 0.0)
 
     async def test() -> None:
         server = MadeUpServer()
         server.up = False
-        working = asyncio.create_task(recovery(server).ask(server.work))
+        working = asyncio.create_task(breaker_of(server).ask(server.work))
         await down_for_some_looks(server)
         await working
 
@@ -104,7 +104,7 @@ def test_a_wait_counts_as_lost_time_and_the_repetition_once() -> None:
     async def test() -> None:
         server = MadeUpServer()
         server.up = False
-        breaker, setbacks = recovery(server), Setbacks()
+        breaker, setbacks = breaker_of(server), Setbacks()
         with noting(setbacks):
             working = asyncio.create_task(breaker.ask(server.work))
         await down_for_some_looks(server)
@@ -118,7 +118,7 @@ def test_a_wait_counts_as_lost_time_and_the_repetition_once() -> None:
 def test_one_request_tries_before_the_others_go_on() -> None:
     async def test() -> None:
         server = MadeUpServer()
-        breaker = recovery(server)
+        breaker = breaker_of(server)
         all_at_work = asyncio.Event()
         tries, at_work = 0, 0
         beside: list[int] = []
@@ -151,7 +151,7 @@ def test_one_request_tries_before_the_others_go_on() -> None:
 def test_an_answer_to_anyone_ends_the_wait() -> None:
     async def test() -> None:
         server = MadeUpServer()
-        breaker = recovery(server)
+        breaker = breaker_of(server)
         answered = asyncio.Event()
 
         async def slow() -> str:
@@ -174,7 +174,7 @@ def test_an_answer_to_anyone_ends_the_wait() -> None:
 def test_a_request_that_brings_servers_down_fails_and_holds_nobody_up() -> None:
     async def test() -> None:
         server = MadeUpServer()
-        breaker = recovery(server)
+        breaker = breaker_of(server)
         tries = 0
 
         async def poison() -> str:
@@ -194,7 +194,7 @@ def test_a_request_that_brings_servers_down_fails_and_holds_nobody_up() -> None:
 def test_an_unusable_answer_is_an_answer() -> None:
     async def test() -> None:
         server = MadeUpServer()
-        breaker = recovery(server)
+        breaker = breaker_of(server)
 
         async def work() -> str:
             raise UnusableAnswerError("draft server: unusable answer")
@@ -209,7 +209,7 @@ def test_an_unusable_answer_is_an_answer() -> None:
 def test_another_model_ends_the_wait_with_an_error(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         server = MadeUpServer()
-        breaker = recovery(server)
+        breaker = breaker_of(server)
         server.up = False
         working = asyncio.create_task(breaker.ask(server.work))
         while server.looks < 2:
@@ -224,35 +224,10 @@ def test_another_model_ends_the_wait_with_an_error(caplog: pytest.LogCaptureFixt
     assert last == "not back: draft server: serves another model"
 
 
-def test_any_server_of_the_role_ends_the_wait() -> None:
-    async def test() -> None:
-        gone, back = MadeUpServer(), MadeUpServer()
-        gone.up = back.up = False
-        working = asyncio.create_task(recovery(gone, back).ask(back.work))
-        await down_for_some_looks(back)
-        assert await working == "done"
-        assert gone.looks
-
-    run(test)
-
-
-def test_a_server_with_another_model_does_not_matter_where_another_is_as_it_was() -> None:
-    async def test() -> None:
-        other, back = MadeUpServer(), MadeUpServer()
-        other.up = back.up = False
-        working = asyncio.create_task(recovery(other, back).ask(back.work))
-        while back.looks < 2:
-            await asyncio.sleep(0.001)
-        other.changed = other.up = back.up = True
-        assert await working == "done"
-
-    run(test)
-
-
 def test_who_gives_up_lets_the_next_one_look() -> None:
     async def test() -> None:
         server = MadeUpServer()
-        breaker = recovery(server)
+        breaker = breaker_of(server)
         server.up = False
         first, second = (asyncio.create_task(breaker.ask(server.work)) for _ in range(2))
         while server.looks < 2:

@@ -56,7 +56,7 @@ async def disturbed_server(
         proxy = FaultProxy(upstream)
         async with proxy.listening() as url:
             config = ModelConfig(
-                model="m", served_name="m", endpoints=(f"{url}/v1",), timeout_s=timeout_s
+                model="m", served_name="m", endpoint=f"{url}/v1", timeout_s=timeout_s
             )
             server = Server(role, config)
             await server.info()
@@ -152,7 +152,7 @@ def test_a_server_that_takes_no_connection_is_lost_at_once() -> None:
         setbacks = Setbacks()
         url = f"http://127.0.0.1:{port}/v1"
         config = ModelConfig(
-            model="m", served_name="m", endpoints=(url,), timeout_s=20, connect_timeout_s=0.2
+            model="m", served_name="m", endpoint=url, timeout_s=20, connect_timeout_s=0.2
         )
         server = Server("draft", config)
         with noting(setbacks), pytest.raises(ServerLostError, match="cannot be reached") as raised:

@@ -184,7 +184,7 @@ def test_a_server_with_another_model_ends_the_run(rsd: Rsd, disturbed: Disturbed
 def test_a_server_that_is_not_there_at_the_start_ends_the_run_at_once(
     rsd: Rsd, disturbed: Disturbed
 ) -> None:
-    ended = rsd("models.prm.endpoints=[http://127.0.0.1:9/v1]")
+    ended = rsd("models.prm.endpoint=http://127.0.0.1:9/v1")
     assert ended.code == 1
     assert "prm server: http://127.0.0.1:9/v1: cannot be reached (Connection refused)" in ended.told
     assert not disturbed.config().directory.exists()

@@ -22,7 +22,7 @@ points:
 _OVERRIDES = (
     "decoding.threshold=0.8",
     "decoding.max_steps=3",
-    "models.draft.endpoints=[http://h:1/v1, http://h:2/v1]",
+    "models.draft.endpoint=[http://h:1/v1, http://h:2/v1]",
     "run.cache=/tmp/x",
     "tasks.names=[gsm8k, math500]",
     "gateway.models={a: {strategy: draft}}",

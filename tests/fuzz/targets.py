@@ -16,15 +16,15 @@ from tempfile import mkdtemp
 from unittest.mock import patch
 
 from fuzz.gateway_target import gateway_body
-from rsd.grading.kinds import kind_of
 
 from rsd.backends import answers, parse_metrics
 from rsd.config import load, load_sweep
 from rsd.errors import ConfigError, RsdError, StoreError, UnusableAnswerError
 from rsd.grading import Options, extract_answer, is_correct
-from rsd.grading.direct import Decision, decide_directly
-from rsd.grading.extract import MAX_SCANNED
-from rsd.grading.service import serve_job
+from rsd.grading.decision import decide
+from rsd.grading.reply.extract import MAX_SCANNED
+from rsd.grading.workers.service import serve_job
+from rsd.kinds import kind_of
 from rsd.records import GradeRecord, Manifest, TrajectoryRecord, read_lines
 from rsd.tasks import TASKS
 from rsd.tasks.load import load_problems
@@ -175,16 +175,22 @@ def extraction(data: bytes) -> None:
     if data and data[0] & 0x80 and response:
         response *= MAX_SCANNED // len(response)
     assert isinstance(extract_answer(response, task), str | None)
-    decision = decide_directly(response, gold, task, kind_of(task), Options(), with_paper=True)
+    decision = decide(response, gold, task, kind_of(task), Options(), with_paper=True)
     assert isinstance(decision.prediction, str | None)
 
 
 def verdict(data: bytes) -> None:
     """A worker's job, in this process: an exception here would be a crash of the worker there."""
     response, gold, task = _response_and_gold(data)
-    reply = serve_job([response, gold, task, kind_of(task).value, {}, ["default", "paper"]])
-    decision = Decision(None, None, None).joined(json.loads(json.dumps(reply)))
-    assert not decision.undecided
+    decision = decide(response, gold, task, kind_of(task), Options(), with_paper=True)
+    job = {
+        "default": [decision.prediction or "", gold, kind_of(task).value, {}],
+        "paper": [response, gold, task],
+    }
+    answers = json.loads(json.dumps(serve_job(job)))
+    assert answers.keys() == job.keys()
+    decision.add({name: answers[name] for name in decision.questions})
+    assert not decision.questions
 
 
 def grader(data: bytes) -> None:

@@ -39,7 +39,7 @@ CONFIG = parse(
     {
         "name": "costs",
         "models": {
-            role: {"model": role, "served_name": role, "endpoints": ["http://127.0.0.1:1/v1"]}
+            role: {"model": role, "served_name": role, "endpoint": "http://127.0.0.1:1/v1"}
             for role in PARAMETERS
         },
         "tasks": {"names": ["demo"]},

@@ -11,7 +11,7 @@ import pytest
 from cluster import PROBLEMS, Cluster
 from gateway.running import CHAT, PROMPT, QUESTION, Running, running
 
-from rsd.costs import flops, fold, reference_flops
+from rsd.costs import cost_totals, flops, reference_flops
 from rsd.records import read_run
 from rsd.runs import execute
 
@@ -63,7 +63,7 @@ def test_the_gateway_answers_as_a_run_does(cluster: Cluster) -> None:
                 assert tokens[role]["completion_tokens"] == usage.completion_tokens
             counts = {"draft": 1000, "target": 9000, "prm": 2000}
             spent, reference = (
-                count(fold(run.steps), counts) for count in (flops, reference_flops)
+                count(cost_totals(run.steps), counts) for count in (flops, reference_flops)
             )
             assert answer.model_dump()["rsd"]["flops"] == {
                 "total": spent.prm_once,

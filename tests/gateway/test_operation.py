@@ -19,6 +19,8 @@ import pytest
 from cluster import Cluster
 from gateway.running import CHAT, PROMPT, Running, until, with_gateway
 
+from rsd.types import ROLES, Role
+
 
 def metric(gateway: Running, line: str) -> float:
     """The value of a line of `/metrics`, 0 if it is not there."""
@@ -247,13 +249,18 @@ def test_which_losses_are_errors(cluster: Cluster) -> None:
     with_gateway(cluster, test, "gateway.on_prm_loss=error")
 
 
+def open_breaker(gateway: Running, role: Role) -> None:
+    """The server of `role` is found lost."""
+    gateway.gateway._backends.breakers[role].trip("lost")
+
+
 def test_health_follows_the_servers(cluster: Cluster) -> None:
     async def test(gateway: Running) -> None:
         async with httpx.AsyncClient(base_url=gateway.url) as client:
             ready = (await client.get("/health")).json()
             assert ready["status"] == "ready"
             assert ready["servers"] == {"draft": "up", "target": "up", "prm": "up"}
-            gateway.gateway.health.up["prm"] = [False]
+            open_breaker(gateway, "prm")
             models = (await client.get("/health/ready")).json()["models"]
             assert (models["rsd"], models["target"]) == ("degraded", "ok")
             answer = await gateway.client().chat.completions.create(model="rsd", messages=CHAT)
@@ -261,8 +268,8 @@ def test_health_follows_the_servers(cluster: Cluster) -> None:
             assert "prm" not in answer.model_dump()["rsd"]["tokens"]
             await gateway.gateway.health.probe()
             assert (await client.get("/health")).json()["models"]["rsd"] == "ok"
-            for role in gateway.gateway.health.up:
-                gateway.gateway.health.up[role] = [False]
+            for role in ROLES:
+                open_breaker(gateway, role)
             assert (await client.get("/health/ready")).status_code == 503
             assert (await client.get("/health/live")).status_code == 200
 

@@ -68,7 +68,7 @@ def test_it_starts_the_servers_of_its_models_and_stops_them(
     *ports, port = free_ports(len(ROLES) + 1)
     overrides = [f"gateway.models={models}"]
     for role, each in zip(ROLES, ports, strict=True):
-        overrides.append(f"models.{role}.endpoints=[http://127.0.0.1:{each}/v1]")
+        overrides.append(f"models.{role}.endpoint=http://127.0.0.1:{each}/v1")
         overrides.append(f"models.{role}.serve={{device: cpu}}")
     options = [part for override in overrides for part in ("-o", override)]
     logs = tmp_path / "logs"

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rsd.grading.kinds import kind_of
 
-from rsd.grading import judge as judge_module
-from rsd.grading.extract import extract
-from rsd.grading.judge import judge
+from rsd.grading.compare import answers
+from rsd.grading.compare.answers import compare_answers
 from rsd.grading.paper import paper_verdict
+from rsd.grading.reply.extract import extract
 from rsd.grading.verdict import Options
+from rsd.kinds import kind_of
 
 DATA = Path(os.environ.get("RSD_TEST_DATA", "no-such-folder")) / "grader_corpus"
 FILES = ("gsm8k", "math_pair", "math_text", "mc", "odyssey", "tests", "theoremqa")
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def _without_math_verify(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rules alone: math-verify has no time limit outside a worker."""
-    monkeypatch.setattr(judge_module, "math_verify_says", lambda answer, gold: None)
+    monkeypatch.setattr(answers, "math_verify_says", lambda answer, gold: None)
 
 
 def rows(*names: str) -> Iterator[dict[str, Any]]:
@@ -38,7 +38,7 @@ def rows(*names: str) -> Iterator[dict[str, Any]]:
 def is_right(row: dict[str, Any]) -> bool:
     kind = kind_of(row["dataset"])
     found = extract(row["prediction_text"], kind)
-    return found is not None and judge(found.text, row["gold"], kind, Options())[0]
+    return found is not None and compare_answers(found.text, row["gold"], kind, Options())[0]
 
 
 @pytest.mark.parametrize(("names", "least"), [(FILES, 0.98), (("tests",), 0.94)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rsd.grading.extract import Extraction, extract
+from rsd.grading.reply.extract import Extraction, extract
 from rsd.kinds import AnswerKind
 
 

@@ -1,16 +1,17 @@
 """Text made to hang, crash, exhaust or inject: a verdict comes, and nothing is executed."""
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
 
-from rsd.grading import GraderPool, extract_answer
-from rsd.grading.judge import judge
+from rsd.grading import GraderPool, Verdict, extract_answer
+from rsd.grading.compare.answers import compare_answers
+from rsd.grading.compare.symbolic import is_safe
 from rsd.grading.paper import quick_paper_verdict
-from rsd.grading.pool import verdict_on
-from rsd.grading.screen import is_safe
 from rsd.grading.verdict import Options
+from rsd.grading.workers.pool import verdict_on
 from rsd.kinds import AnswerKind
 
 HOSTILE = {
@@ -43,7 +44,7 @@ def test_a_verdict_comes(name: str) -> None:
 
 @pytest.mark.parametrize("text", ["9^{9^{9}}", "10^{10^{10}}", "1000000000!", "1e999999999"])
 def test_a_tower_equals_itself(text: str) -> None:
-    assert judge(text, text, AnswerKind.MATH, Options()) == (True, "string")
+    assert compare_answers(text, text, AnswerKind.MATH, Options()) == (True, "string")
 
 
 def test_nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,12 +57,16 @@ def test_nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         r"\frac{open('pwned','w')}{2}",
         r"\int open('pwned','w') dx",
     ]
-    with GraderPool(1) as pool:
-        for text in code:
-            for pair in ((text, "5"), ("5", text)):
-                verdict = pool._grade(rf"\boxed{{{pair[0]}}}", pair[1], "math", None, Options())
-                assert not verdict.correct
-                assert not verdict.correct_paper
+    pairs = [pair for text in code for pair in ((text, "5"), ("5", text))]
+
+    async def graded() -> list[Verdict]:
+        async with GraderPool(1) as pool:
+            jobs = (pool.grade(rf"\boxed{{{answer}}}", gold, "math") for answer, gold in pairs)
+            return await asyncio.gather(*jobs)
+
+    for verdict in asyncio.run(graded()):
+        assert not verdict.correct
+        assert not verdict.correct_paper
     assert list(tmp_path.iterdir()) == []
 
 

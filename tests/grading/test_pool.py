@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from rsd.grading import GraderPool, Verdict, client, grade, is_correct
-from rsd.grading.client import Worker, WorkerCrash, WorkerTimeout
-from rsd.grading.pool import Workers, verdict_on
+from rsd.grading import GraderPool, Verdict, grade, is_correct
 from rsd.grading.verdict import Options
+from rsd.grading.workers import client
+from rsd.grading.workers.client import Worker, WorkerCrash, WorkerTimeout
+from rsd.grading.workers.pool import Workers, verdict_on
 
-JOB = [r"\boxed{\frac12x}", "x/2", "math", "math", {}, ["default", "paper"]]
+JOB = {
+    "default": [r"\frac12x", "x/2", "math", {}],
+    "paper": [r"\boxed{\frac12x}", "x/2", "math"],
+}
 PATIENCE = 60.0  # seconds; a loaded machine starts a process slowly
 
 
@@ -137,7 +141,7 @@ def test_workers_are_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_failure_is_in_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stuck(self: Workers, job: list[object], latest: float) -> dict[str, object]:
+    def stuck(self: Workers, job: client.Job, latest: float) -> dict[str, object]:
         raise WorkerTimeout
 
     monkeypatch.setattr(Workers, "run", stuck)
@@ -156,7 +160,7 @@ def test_memory_is_limited() -> None:
 
 _PARENT = """
 import time
-from rsd.grading.client import Worker
+from rsd.grading.workers.client import Worker
 worker = Worker()
 worker.wait_ready(time.monotonic() + 60)
 print(worker.pid, flush=True)

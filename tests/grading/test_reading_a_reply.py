@@ -2,13 +2,13 @@
 
 import pytest
 
-from rsd.grading.extract import extract
 from rsd.grading.reply.boxes import boxed
 from rsd.grading.reply.denied import correction, without_denied
+from rsd.grading.reply.extract import extract
 from rsd.grading.reply.section import Section, answer_section, without_talk
-from rsd.grading.units import conversion, is_unit, unit_key
 from rsd.grading.values import spellings, without_condition
 from rsd.grading.values.numerals import number_in_words, with_multipliers
+from rsd.grading.values.units import conversion, is_unit, unit_key
 from rsd.kinds import AnswerKind
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rsd.grading.kinds import kind_of
 
-from rsd.grading import judge as judge_module
-from rsd.grading.extract import extract
-from rsd.grading.judge import judge
+from rsd.grading.compare import answers
+from rsd.grading.compare.answers import compare_answers
+from rsd.grading.reply.extract import extract
 from rsd.grading.verdict import Options
+from rsd.kinds import kind_of
 
 OWN = Path(__file__).with_name("replies.jsonl")
 COLLECTED = Path(os.environ.get("RSD_TEST_DATA", "no-such-folder")) / "free_form" / "rows.jsonl"
@@ -25,7 +25,7 @@ COLLECTED = Path(os.environ.get("RSD_TEST_DATA", "no-such-folder")) / "free_form
 @pytest.fixture(autouse=True)
 def _without_math_verify(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rules alone: math-verify has no time limit outside a worker."""
-    monkeypatch.setattr(judge_module, "math_verify_says", lambda answer, gold: None)
+    monkeypatch.setattr(answers, "math_verify_says", lambda answer, gold: None)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -35,7 +35,10 @@ def rows(path: Path) -> list[dict[str, Any]]:
 def is_right(row: dict[str, Any]) -> bool:
     kind, choices = kind_of(row["task"]), tuple(row.get("choices", ()))
     found = extract(row["response"], kind, choices)
-    return found is not None and judge(found.text, row["gold"], kind, Options(choices=choices))[0]
+    return (
+        found is not None
+        and compare_answers(found.text, row["gold"], kind, Options(choices=choices))[0]
+    )
 
 
 def misjudged(cases: Iterable[dict[str, Any]], expected: bool) -> list[dict[str, Any]]:

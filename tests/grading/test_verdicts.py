@@ -3,8 +3,8 @@
 import pytest
 
 from rsd.grading import grade
-from rsd.grading.extract import extract
-from rsd.grading.judge import judge
+from rsd.grading.compare.answers import compare_answers
+from rsd.grading.reply.extract import extract
 from rsd.grading.verdict import Options
 from rsd.kinds import AnswerKind
 
@@ -179,13 +179,13 @@ WRONG = [
 
 @pytest.mark.parametrize(("answer", "gold"), RIGHT)
 def test_accepted(answer: str, gold: str) -> None:
-    correct, rule = judge(answer, gold, AnswerKind.MATH, Options())
+    correct, rule = compare_answers(answer, gold, AnswerKind.MATH, Options())
     assert correct, rule
 
 
 @pytest.mark.parametrize(("answer", "gold"), WRONG)
 def test_rejected(answer: str, gold: str) -> None:
-    correct, rule = judge(answer, gold, AnswerKind.MATH, Options())
+    correct, rule = compare_answers(answer, gold, AnswerKind.MATH, Options())
     assert not correct, rule
 
 
@@ -200,15 +200,15 @@ def test_rejected(answer: str, gold: str) -> None:
     ],
 )
 def test_policies_can_be_strict(answer: str, gold: str, options: Options) -> None:
-    assert judge(answer, gold, AnswerKind.MATH, Options())[0]
-    assert not judge(answer, gold, AnswerKind.MATH, options)[0]
+    assert compare_answers(answer, gold, AnswerKind.MATH, Options())[0]
+    assert not compare_answers(answer, gold, AnswerKind.MATH, options)[0]
 
 
 def test_few_decimals_pass_where_the_policy_says_so() -> None:
     options = Options(decimal_digits=3)
-    assert judge("0.333", r"\frac13", AnswerKind.MATH, options)[0]
-    assert not judge("0.34", r"\frac13", AnswerKind.MATH, options)[0]
-    assert not judge("3.14", r"\frac{17}{5}", AnswerKind.MATH, options)[0]
+    assert compare_answers("0.333", r"\frac13", AnswerKind.MATH, options)[0]
+    assert not compare_answers("0.34", r"\frac13", AnswerKind.MATH, options)[0]
+    assert not compare_answers("3.14", r"\frac{17}{5}", AnswerKind.MATH, options)[0]
 
 
 DISEASES = ("scurvy", "iron overload", "beriberi", "vitamin C deficiency")
@@ -245,12 +245,14 @@ def test_an_option_is_named_by_its_letter_its_text_or_its_value(
     found = extract(response, AnswerKind.CHOICE, choices)
     assert found is not None
     for gold in "ABCD":
-        correct, _ = judge(found.text, gold, AnswerKind.CHOICE, options)
+        correct, _ = compare_answers(found.text, gold, AnswerKind.CHOICE, options)
         assert correct is (gold == letter)
 
 
 def test_math_verify_decides_what_the_parser_does_not_read() -> None:
-    correct, rule = judge(r"\lim_{x \to 0} x", r"\lim_{x \to 0} 2x", AnswerKind.MATH, Options())
+    correct, rule = compare_answers(
+        r"\lim_{x \to 0} x", r"\lim_{x \to 0} 2x", AnswerKind.MATH, Options()
+    )
     assert (correct, rule) == (True, "math-verify")
 
 

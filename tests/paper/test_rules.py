@@ -129,7 +129,7 @@ def test_the_profile_sends_text_and_knows_one_separator() -> None:
     assert DecodingConfig(profile="paper").prefix == "text"
     assert DecodingConfig(profile="paper", prefix="auto").prefix == "text"
     assert DecodingConfig().prefix == "auto"
-    with pytest.raises(ValueError, match="sends text; leave out prefix"):
+    with pytest.raises(ValueError, match="sends text; remove prefix"):
         DecodingConfig(profile="paper", prefix="tokens")
-    with pytest.raises(ValueError, match="no other step_separator"):
+    with pytest.raises(ValueError, match="a fixed step_separator"):
         DecodingConfig(profile="paper", step_separator="\n")

@@ -10,7 +10,7 @@ import pytest
 from paper.world import World, drawn_world
 
 from rsd.analysis import analyze, render_page, render_table
-from rsd.analysis.patience import PaperTokens
+from rsd.analysis.paper.figures import PaperTokens
 from rsd.grading import grade
 from rsd.patience import cuts
 from rsd.records import CUT_GRADES, RunRecord, read_run
@@ -18,7 +18,7 @@ from rsd.runs import execute, regrade
 
 SETTINGS = {"threshold": 0.4, "max_tokens": 520, "max_steps": 16}
 FOUR_OF_WHICH_TWO_ARE_CUT = 7
-TITLE = "As the published program counts"
+TITLE = "Figures as the published program computes them"
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ class World:
             role: {
                 "model": str(self.tokenizers[role]),
                 "served_name": role,
-                "endpoints": [f"{self.urls[role]}/v1"],
+                "endpoint": f"{self.urls[role]}/v1",
             }
             for role in ROLES
         }

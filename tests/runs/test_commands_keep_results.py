@@ -20,7 +20,7 @@ from rsd.records import CONFIG, MANIFEST, METRICS, TRAJECTORIES, read_run
 Rsd = Callable[..., int]
 
 REWARDED = "decoding.threshold=.inf"  # every problem asks the target, which fails at one of them
-DEAD = "models.prm.endpoints=[http://127.0.0.1:9/v1]"
+DEAD = "models.prm.endpoint=http://127.0.0.1:9/v1"
 
 
 @pytest.fixture

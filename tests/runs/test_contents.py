@@ -66,7 +66,7 @@ def test_a_smaller_limit_owes_its_own_and_shows_all_that_is_stored(cluster: Clus
     small, record = run(cluster, "run.limit=4")
     assert (small.directory, small.asked, small.failed) == (whole.directory, 4, 0)
     assert len(record.trajectories) == record.manifest.asked["demo"] == PROBLEMS - 2
-    assert "still owed" not in render_table([analyze(record)])
+    assert "not yet run" not in render_table([analyze(record)])
     assert len(owed(cluster.config(), whole.directory)) == 2
 
 
@@ -82,7 +82,7 @@ def test_the_counts_follow_the_limit_where_nothing_is_to_decode(cluster: Cluster
     )
     _, record = run(cluster, "run.limit=3")
     assert record.manifest.asked == {"demo": 5}
-    assert "still owed" not in render_table([analyze(record)])
+    assert "not yet run" not in render_table([analyze(record)])
 
 
 @pytest.mark.parametrize("command", ["run", "grade"])

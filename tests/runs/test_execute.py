@@ -200,7 +200,7 @@ def test_a_reward_that_turns_nan_fails_its_problem_only(cluster: Cluster) -> Non
 
 
 def test_a_lost_server_stops_a_run_before_its_first_problem(cluster: Cluster) -> None:
-    config = cluster.config("models.prm.endpoints=[http://127.0.0.1:9/v1]")
+    config = cluster.config("models.prm.endpoint=http://127.0.0.1:9/v1")
     with pytest.raises(RsdError, match="prm server: http.*: cannot be reached"):
         asyncio.run(execute(config))
 

@@ -12,7 +12,7 @@ from cluster import PROBLEMS, Cluster
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsd.analysis import compute
+from rsd.analysis import analyze
 from rsd.grading import GraderPool, Options, extract_answer
 from rsd.kinds import AnswerKind
 from rsd.records import GRADES, GradeRecord, TrajectoryRecord, read_lines, read_run
@@ -124,7 +124,7 @@ def test_a_run_with_samples_stores_groups_and_has_a_vote(cluster: Cluster) -> No
     grades = read_run(directory).grades
     assert all((g.group is None) == (g.prediction is None) for g in grades.values())
     assert all(g.group is None or g.group <= g.sample for g in grades.values())
-    samples = compute(read_run(directory)).overall.samples
+    samples = analyze(read_run(directory)).metrics.overall.samples
     assert samples is not None
     assert samples.problems == PROBLEMS
     assert samples.maj_at_k is not None

@@ -57,7 +57,7 @@ def failure(cluster: Cluster, name: str, *overrides: str, status: str = "fail") 
 
 
 def test_a_server_that_is_down(cluster: Cluster) -> None:
-    check = failure(cluster, "target server", "models.target.endpoints=[http://127.0.0.1:9/v1]")
+    check = failure(cluster, "target server", "models.target.endpoint=http://127.0.0.1:9/v1")
     assert "cannot be reached" in check.detail
     assert "rsd serve" in check.mend
 

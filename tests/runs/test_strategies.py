@@ -45,7 +45,7 @@ def test_candidates_of_another_strategy_need_no_temperature() -> None:
 
 
 def test_guided_needs_token_ids() -> None:
-    backends = Backends(servers={}, use_token_ids=False, scorer=None)
+    backends = Backends(servers={}, infos={}, workers={}, use_token_ids=False, scorer=None)
     with (
         GraderPool(workers=1) as grader,
         pytest.raises(ConfigError, match="guided needs draft and target to exchange token ids"),

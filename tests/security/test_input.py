@@ -12,7 +12,8 @@ import yaml
 from rsd.backends import answers
 from rsd.config import load, load_sweep
 from rsd.errors import ConfigError
-from rsd.grading import GraderPool, client
+from rsd.grading import GraderPool
+from rsd.grading.workers import client
 from rsd.runs.store import RunStore
 from rsd.tasks import fetch
 from rsd.tasks.load import load_problems
@@ -135,10 +136,12 @@ def test_an_answer_that_no_file_could_hold_is_unusable() -> None:
 
 
 _HUNGRY = """
-from rsd.grading import service
+from rsd.grading.workers import service
 serve = service.serve_job
 def hungry(job):
-    return serve(job) if "bomb" not in job[0] else serve([bytearray(4 << 30), *job[1:]])
+    if any("bomb" in arguments[0] for arguments in job.values()):
+        bytearray(4 << 30)
+    return serve(job)
 service.serve_job = hungry
 main()
 """
@@ -152,7 +155,7 @@ def test_a_grade_that_takes_all_memory_costs_its_own_problem_only(
 
     async def graded() -> list[tuple[bool | None, str]]:
         async with GraderPool(workers=1) as pool:
-            texts = (r"\boxed{2x}", r"bomb \boxed{2x}", r"\boxed{2x}")
+            texts = (r"\boxed{2x}", r"\boxed{2x\text{ bomb}}", r"\boxed{2x}")
             verdicts = [await pool.grade(text, "x+x", "math") for text in texts]
             return [(verdict.correct, verdict.how) for verdict in verdicts]
 

@@ -39,7 +39,7 @@ def test_nothing_that_a_run_leaves_holds_the_key(cluster: Cluster, tmp_path: Pat
 def test_an_endpoint_with_a_password_is_refused_without_repeating_it() -> None:
     for url in (f"http://me:{SECRET}@h:1/v1", f"http://h:1/v1?key={SECRET}", f"//{SECRET}@h"):
         with pytest.raises(ConfigError, match="api_key") as refused:
-            load(DEMO, [f"models.draft.endpoints=['{url}']"])
+            load(DEMO, [f"models.draft.endpoint='{url}'"])
         assert SECRET not in str(refused.value)
 
 

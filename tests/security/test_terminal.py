@@ -14,7 +14,7 @@ from cluster import Cluster
 
 from rsd.analysis import analyze, render_table
 from rsd.analysis.calibration import calibrate
-from rsd.analysis.calibration_table import render_calibration
+from rsd.analysis.calibration.table import render_calibration
 from rsd.analysis.export import write_tables
 from rsd.cli.main import _Printable
 from rsd.config import Config

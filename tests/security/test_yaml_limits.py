@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from rsd.config import load, load_sweep
-from rsd.config.plain import MOST_BYTES, read_yaml
+from rsd.config.yaml_reader import MOST_BYTES, read_yaml
 from rsd.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -23,7 +23,7 @@ def config(**draft: Any) -> Config:
         role: {
             "model": f"org/{role}",
             "served_name": role,
-            "endpoints": [f"http://127.0.0.1:{port}/v1"],
+            "endpoint": f"http://127.0.0.1:{port}/v1",
         }
         for port, role in enumerate(ROLES, start=8101)
     }

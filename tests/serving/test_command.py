@@ -139,9 +139,9 @@ def test_own_environment_wins() -> None:
     ("draft", "told"),
     [
         ({"serve": {"flags": ["--api-key=abc"]}}, "models.draft.serve.flags: --api-key"),
-        ({"endpoints": ["https://gpu:1/v1"]}, "models.draft.endpoints: https://gpu:1/v1"),
-        ({"endpoints": ["http://127.0.0.1/v1"]}, "names no port"),
-        ({"endpoints": ["http://127.0.0.1:8001/a/v1"]}, "http://HOST:PORT/v1"),
+        ({"endpoint": "https://gpu:1/v1"}, "models.draft.endpoint: https://gpu:1/v1"),
+        ({"endpoint": "http://127.0.0.1/v1"}, "names no port"),
+        ({"endpoint": "http://127.0.0.1:8001/a/v1"}, "http://HOST:PORT/v1"),
     ],
 )
 def test_what_cannot_be_served_is_refused(draft: dict[str, Any], told: str) -> None:

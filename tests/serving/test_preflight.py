@@ -36,7 +36,7 @@ def test_servers_that_share_a_gpu_must_share_its_memory() -> None:
 
 
 def test_two_servers_on_one_port_are_refused() -> None:
-    with pytest.raises(ConfigError, match="models.draft.endpoints and models.target.endpoints"):
+    with pytest.raises(ConfigError, match="models.draft.endpoint and models.target.endpoint"):
         preflight.check_ports([fake("draft", 8101), fake("target", 8101)])
 
 
@@ -45,7 +45,7 @@ def test_a_taken_port_is_named_with_its_key() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(LaunchError, match=rf"port {port} of .* models\.draft\.endpoints"):
+        with pytest.raises(LaunchError, match=rf"port {port} of .* models\.draft\.endpoint"):
             preflight.check_ports([fake("draft", port)])
 
 

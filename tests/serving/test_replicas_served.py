@@ -1,7 +1,8 @@
-"""One server for each endpoint of a role: commands, GPUs, machines, names, and deaths."""
+"""Several servers of a role behind a router: commands, GPUs, names, and deaths."""
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -16,25 +17,54 @@ from rsd.cli.main import app
 from rsd.errors import ConfigError, LaunchError
 from rsd.serving import ServerCommand, build, build_all, preflight, running
 
-HERE, THERE = "http://127.0.0.1:8111/v1", "http://192.0.2.7:8111/v1"
-TWO = {"endpoints": ["http://127.0.0.1:8101/v1", HERE]}
+TWO = {"replicas": 2}
 
 
 def second(command: ServerCommand) -> ServerCommand:
     return replace(command, number=2)
 
 
-def test_each_endpoint_has_a_command_and_a_name() -> None:
+def test_each_replica_has_a_command_and_a_router_stands_before_them() -> None:
     commands = build_all(config(**TWO), ["draft", "prm"])
-    assert [(command.name, command.port) for command in commands] == [
-        ("draft", 8101),
-        ("draft-2", 8111),
-        ("prm", 8103),
+    assert [(command.name, command.port, command.is_router) for command in commands] == [
+        ("draft", 8101, True),
+        ("draft-1", 8201, False),
+        ("draft-2", 8301, False),
+        ("prm", 8103, False),
     ]
-    assert "8111" in commands[1].argv
+    router, *workers, _ = commands
+    assert all(str(command.port) in command.argv for command in commands)
+    urls = router.argv[router.argv.index("--worker-urls") + 1 :][:2]
+    assert [f"{url}/v1" for url in urls] == [worker.address for worker in workers]
+    assert "consistent_hash" in router.argv
+    assert not router.gpus
 
 
-def test_devices_are_for_all_endpoints_or_one_for_each() -> None:
+def test_replicas_need_ports_above_the_endpoint() -> None:
+    with pytest.raises(ConfigError, match=r"models.draft.endpoint: .*65500/v1: no port is left"):
+        build_all(config(endpoint="http://127.0.0.1:65500/v1", **TWO), ["draft"])
+
+
+def test_the_old_list_of_endpoints_is_told_what_replaced_it() -> None:
+    with pytest.raises(ConfigError, match="endpoints is no longer a key: write endpoint: URL, and"):
+        config(endpoints=["http://127.0.0.1:8101/v1"])
+
+
+def test_without_the_router_nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "vllm_router" else found(name)
+    )
+    commands = build_all(config(**TWO), ["draft"])
+    with (
+        pytest.raises(LaunchError, match="models.draft.replicas: .*pip install vllm-router"),
+        running(commands, log_dir=tmp_path),
+    ):
+        pass
+    assert not any(tmp_path.iterdir())
+
+
+def test_devices_are_for_all_replicas_or_one_for_each() -> None:
     each = config(serve={"devices": [0, "2,3"]}, **TWO)
     assert [build(each, "draft", n).env["CUDA_VISIBLE_DEVICES"] for n in (1, 2)] == ["0", "2,3"]
     spread = config(serve={"devices": ["0,1", "2,3"], "tensor_parallel": 2}, **TWO)
@@ -43,47 +73,31 @@ def test_devices_are_for_all_endpoints_or_one_for_each() -> None:
     assert [build(both, "draft", n).gpus for n in (1, 2)] == [{"1"}, {"1"}]
 
 
-def test_devices_that_do_not_fit_the_endpoints_are_refused() -> None:
-    with pytest.raises(ConfigError, match="3 for 2 endpoints"):
+def test_devices_that_do_not_fit_the_replicas_are_refused() -> None:
+    with pytest.raises(ConfigError, match="3 for 2 replicas"):
         config(serve={"devices": ["0", "1", "2"]}, **TWO)
 
 
-def test_an_endpoint_with_too_few_devices_is_named() -> None:
+def test_a_replica_with_too_few_devices_is_named() -> None:
     each = config(serve={"devices": ["0,1", "2"], "tensor_parallel": 2}, **TWO)
     assert build(each, "draft", 1).gpus == {"0", "1"}
     with pytest.raises(ConfigError, match=r"tensor_parallel: 2 .* names 1 for draft-2 \('2'\)"):
         build(each, "draft", 2)
 
 
-def test_an_endpoint_named_twice_is_refused() -> None:
-    with pytest.raises(ConfigError, match="8111/v1 is named twice"):
-        config(endpoints=[HERE, f"{HERE}/"])
-
-
 def test_all_that_share_a_gpu_share_its_memory() -> None:
     gpu = frozenset("0")
     three = [replace(fake("draft", n, gpus=gpu), number=n, memory_share=0.4) for n in (1, 2, 3)]
     preflight.check_gpus(three[:2])
-    with pytest.raises(ConfigError, match=r"draft and draft-2 and draft-3 share GPU 0 .*a list"):
+    with pytest.raises(ConfigError, match=r"draft-1 and draft-2 and draft-3 share GPU 0 .*a list"):
         preflight.check_gpus(three)
-
-
-def test_replicas_on_other_machines_are_left_to_them() -> None:
-    told: list[str] = []
-    commands = build_all(config(endpoints=[THERE, HERE]), ["draft", "target"])
-    kept = preflight.here(commands, told.append)
-    assert [command.name for command in kept] == ["draft-2", "target"]
-    assert told == [f"draft: {THERE} is not on this machine; start it there"]
-    elsewhere = build_all(config(endpoints=[THERE]), ["draft"])
-    assert preflight.here(elsewhere, told.append) == elsewhere  # for check_ports to refuse
-    assert len(told) == 1
 
 
 @pytest.fixture
 def config_file(tmp_path: Path) -> Path:
     path = tmp_path / "servers.yaml"
     values = yaml.safe_load(config().dump())
-    values["models"]["draft"]["endpoints"] = TWO["endpoints"]
+    values["models"]["draft"] |= TWO
     path.write_text(yaml.safe_dump(values))
     return path
 
@@ -91,10 +105,10 @@ def config_file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("only", "names"),
     [
-        ([], ["draft", "draft-2", "target", "prm"]),
-        (["draft"], ["draft", "draft-2"]),
+        ([], ["draft", "draft-1", "draft-2", "target", "prm"]),
+        (["draft"], ["draft", "draft-1", "draft-2"]),
         (["draft-2"], ["draft-2"]),
-        (["draft-1", "prm"], ["draft", "prm"]),
+        (["draft-1", "prm"], ["draft-1", "prm"]),
     ],
 )
 def test_one_server_can_be_named(config_file: Path, only: list[str], names: list[str]) -> None:

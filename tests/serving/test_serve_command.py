@@ -23,7 +23,7 @@ serve = import_module("rsd.cli.serve")
 def config_file(tmp_path: Path, ports: list[int]) -> Path:
     values = yaml.safe_load(config().dump())
     for port, model in zip(ports, values["models"].values(), strict=True):
-        model["endpoints"] = [f"http://127.0.0.1:{port}/v1"]
+        model["endpoint"] = f"http://127.0.0.1:{port}/v1"
     path = tmp_path / "servers.yaml"
     path.write_text(yaml.safe_dump(values))
     return path

@@ -13,7 +13,7 @@ from sweep.fake_vllm_server import speculate
 
 from rsd.analysis import analyze, render_page, render_table
 from rsd.config import Config
-from rsd.costs import Fold, SpeculationCost, flops, speculation_cost
+from rsd.costs import CostTotals, SpeculationCost, flops, speculation_cost
 from rsd.errors import BackendError, ConfigError
 from rsd.records import Speculation, read_run
 from rsd.runs import examine, execute
@@ -94,7 +94,7 @@ def test_a_session_keeps_what_the_server_counted(cluster: Cluster) -> None:
     assert run.manifest.speculative_parameters == 500
     analyzed = analyze(run)
     page = render_page([analyzed])
-    assert "Speculative decoding in the target&#39;s server" in page
+    assert "Speculative decoding in the target server" in page
     assert "50.0%" in page
     assert "target alone + SD" in render_table([analyzed])
 
@@ -142,7 +142,7 @@ def counts(drafts: int, drafted: int, accepted: int) -> Speculation:
 def test_cost_by_hand(cluster: Cluster) -> None:
     """A target that read 20 tokens and wrote 30, in checks of 4 drafted tokens with 2 accepted:
     10 checks, 40 drafted tokens, 20 of them read in vain."""
-    work = Fold(processed_target=50, target_tokens_generated=30)
+    work = CostTotals(processed_target=50, target_tokens_generated=30)
     sizes = {"draft": 7, "target": 100, "prm": 9}
     cost = SpeculationCost(drafted=4 / 3, rejected=2 / 3, parameters=10)
     target, draft = 2 * 100 * (50 + 20), 2 * 10 * (20 + 40)

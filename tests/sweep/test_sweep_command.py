@@ -22,7 +22,7 @@ THREE = [
     {"label": "low", "decoding.threshold": 0.2},
     {"label": "high", "decoding.threshold": 0.8},
 ]
-NOWHERE = {"models.prm.endpoints": ["http://127.0.0.1:9/v1"]}
+NOWHERE = {"models.prm.endpoint": ["http://127.0.0.1:9/v1"]}
 
 
 def asked(cluster: Cluster) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sweep.conftest import Write
 
-from rsd.config import STRATEGY_KEYS, load_sweep
+from rsd.config import STRATEGIES, load_sweep
 from rsd.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -123,20 +123,23 @@ def test_overrides_are_of_every_point(write: Write) -> None:
         ({}, "sweep.yaml: no grid and no points; add one of them"),
         ({"grids": THRESHOLDS}, "sweep.yaml: grids: unknown key; did you mean grid?"),
         ({"name": "a/b", "grid": THRESHOLDS}, "sweep.yaml: name: use letters, digits and"),
-        ({"models": {}}, "sweep.yaml: is the configuration of a run, which rsd run takes"),
+        ({"models": {}}, "sweep.yaml: this is the configuration of a run; use rsd run"),
         ({"base": "none.yaml", "grid": THRESHOLDS}, "none.yaml: no such file"),
         (
             {"grid": {"decoding.threshold": []}},
             "grid.decoding.threshold: Input should be a list of",
         ),
-        ({"grid": {"decoding": [{}, {}]}}, "grid: 'decoding' is no dotted key such as"),
-        ({"points": [{"name": "x"}]}, "points: 'name' is no dotted key such as"),
+        (
+            {"grid": {"decoding": [{}, {}]}},
+            "grid: 'decoding' is not a dotted key; write one such as",
+        ),
+        ({"points": [{"name": "x"}]}, "points: 'name' is not a dotted key; write one such as"),
         (
             {"overrides": {"decoding.threshold": 1}, "grid": THRESHOLDS},
             "overrides.decoding.threshold: the sweep varies decoding.threshold; keep one of them",
         ),
         ({"points": [{"label": "a b"}]}, "points: label 'a b': use letters, digits and"),
-        ({"points": [{"label": "a"}, {"label": "a"}]}, "points: label 'a' stands twice"),
+        ({"points": [{"label": "a"}, {"label": "a"}]}, "points: label 'a' is used twice"),
         (
             {"points": [{"label": "a", "decoding.treshold": 1}]},
             "sweep.yaml: point a: {base}: decoding.treshold: unknown key; did you mean threshold?",
@@ -167,7 +170,7 @@ def test_a_wrong_file_is_one_line_that_names_it(
     [
         ("decoding.threshold=1", "the sweep varies decoding.threshold"),
         ("decoding={}", "the sweep varies decoding.threshold"),
-        ("name=other", "-o name: a sweep is named in its file"),
+        ("name=other", "-o name: the sweep file sets the name"),
         ("decoding.treshold=1", "cluster.yaml: decoding.treshold: unknown key"),
     ],
 )
@@ -187,4 +190,4 @@ def test_the_methods_are_all_there() -> None:
         point.config.decoding.strategy
         for point in load_sweep(ROOT / "configs" / "methods.yaml").points
     }
-    assert strategies == set(STRATEGY_KEYS)
+    assert strategies == set(STRATEGIES)

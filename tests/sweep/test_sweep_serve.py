@@ -35,7 +35,7 @@ def sweep_file(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         sockets = [stack.enter_context(socket.socket()) for _ in ROLES]
         for each, model in zip(sockets, values["models"].values(), strict=True):
             each.bind(("127.0.0.1", 0))
-            model["endpoints"] = [f"http://127.0.0.1:{each.getsockname()[1]}/v1"]
+            model["endpoint"] = f"http://127.0.0.1:{each.getsockname()[1]}/v1"
             model["serve"] = {"device": "cpu"}
     (tmp_path / "base.yaml").write_text(yaml.safe_dump(values))
     (tmp_path / "tokenizer" / "config.json").write_text("{}")

@@ -42,7 +42,7 @@ def _config(tmp_path: Path) -> Path:
         role: {
             "model": f"org/{role}",
             "served_name": role,
-            "endpoints": [f"http://127.0.0.1:{port}/v1"],
+            "endpoint": f"http://127.0.0.1:{port}/v1",
         }
         for role, port in zip(ROLES, free_ports(3), strict=True)
     }
@@ -102,23 +102,8 @@ def invoke(*arguments: str) -> None:
 
 
 def test_an_endpoint_on_another_machine_is_refused(config: Path) -> None:
-    with pytest.raises(ConfigError, match=r"models\.prm\.endpoints: .*gpu1.* is not a port of"):
-        invoke(str(config), "-o", "models.prm.endpoints=[http://gpu1:8000/v1]")
-
-
-def test_each_endpoint_is_answered_at(config: Path) -> None:
-    endpoints = [f"http://127.0.0.1:{port}/v1" for port in free_ports(2)]
-    code = COMMAND.format(
-        arguments=["mock", str(config), "-o", f"models.draft.endpoints=[{', '.join(endpoints)}]"]
-    )
-    with subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", code], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline().split() for _ in range(4)]
-        process.kill()
-    assert [line[:2] for line in lines[:2]] == [["draft", endpoints[0]], ["draft-2", endpoints[1]]]
-    assert [line[0] for line in lines[2:]] == ["target", "prm"]
+    with pytest.raises(ConfigError, match=r"models\.prm\.endpoint: .*gpu1.* is not a port of"):
+        invoke(str(config), "-o", "models.prm.endpoint=http://gpu1:8000/v1")
 
 
 def test_only_one_kind_of_reward_model_is_imitated(config: Path) -> None:
@@ -130,7 +115,7 @@ def test_a_taken_port_is_named(config: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(LaunchError, match=f"port {port} of 127.0.0.1: Address already in use"):
-            invoke(str(config), "-o", f"models.target.endpoints=[http://127.0.0.1:{port}/v1]")
+            invoke(str(config), "-o", f"models.target.endpoint=http://127.0.0.1:{port}/v1")
 
 
 def test_a_missing_extra_is_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def configured(kind: str, checkpoint: Path, port: int) -> Config:
     model: dict[str, Any] = {
         "model": str(checkpoint),
         "served_name": "served",
-        "endpoints": [f"http://127.0.0.1:{port}/v1"],
+        "endpoint": f"http://127.0.0.1:{port}/v1",
         "serve": serve,
     }
     models = {"draft": model, "target": model, "prm": {**model, "kind": kind}}

@@ -1,11 +1,9 @@
 """The page of one or more runs: one self-contained HTML file.
 
-page.py          puts it together
-headline.py      says in words what the runs show
-trajectories.py  packs every solution for the page's browser
-page.html, .css  what it looks like
-*.js             the browser: symbols, math and commands set LaTeX, text and problem show
-                 what models wrote, list finds and lists problems, page listens
+`page` renders it, `headline` states in words what the runs show, and `trajectories` packs every
+solution for the page's scripts. `static` holds the template, the style and the scripts: `symbols`,
+`math` and `commands` render LaTeX, `text` and `problem` show texts of models, `list` filters and
+lists problems, `page` handles input.
 """
 
 from rsd.analysis.report.page import render_page, write_page

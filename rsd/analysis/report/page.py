@@ -1,8 +1,7 @@
 """The self-contained page of one or more runs.
 
-It fetches nothing, and its content security policy lets it fetch nothing and run no script but its
-own. The template escapes everything, and what models wrote comes packed
-(`rsd.analysis.report.trajectories`).
+It loads nothing, and its content security policy allows no script but its own. The template escapes
+everything, and texts of models are packed (`rsd.analysis.report.trajectories`).
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64encode
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -18,31 +16,24 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from rsd import __version__
-from rsd.analysis.by_samples import by_samples
-from rsd.analysis.details import (
-    as_published,
-    models,
-    per_task,
-    provenance,
-    served,
-    servers,
-    speculations,
-    tokens,
-)
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.paper import against_paper
+from rsd.analysis.paper.published import Published, read_published
+from rsd.analysis.paper.tables import against_paper, as_published
 from rsd.analysis.plots import Plot, missing, plots
-from rsd.analysis.present import (
-    Block,
-    accuracy_and_cost,
-    compare_all,
-    labels,
-    paired,
-    tokens_and_speed,
-)
-from rsd.analysis.published import Published, read_published
 from rsd.analysis.report.headline import headline
 from rsd.analysis.report.trajectories import MOST, pack
+from rsd.analysis.tables.accuracy import accuracy_and_cost, differences, per_task
+from rsd.analysis.tables.block import Block
+from rsd.analysis.tables.labels import labels
+from rsd.analysis.tables.provenance import models, provenance
+from rsd.analysis.tables.samples import by_samples
+from rsd.analysis.tables.speed import (
+    request_tokens,
+    server_tokens,
+    servers,
+    speculations,
+    tokens_and_speed,
+)
 from rsd.errors import ConfigError
 from rsd.records import write_atomically
 
@@ -50,16 +41,7 @@ SCRIPTS = ("symbols", "math", "commands", "text", "problem", "list", "page")
 """The page's scripts, without `.js`, in the order in which they are joined."""
 
 NAMED = 3
-"""Names of runs that fit into the page's title."""
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What made a run: its manifest and what decided its answers, as JSON."""
-
-    label: str
-    manifest: str
-    determinants: str
+"""How many names of runs fit into the page's title."""
 
 
 def render_page(
@@ -68,14 +50,14 @@ def render_page(
     most: int = MOST,
     drawn: list[Plot] | None = None,
 ) -> str:
-    """The page for `runs` (at least one). With `published`, each run stands beside its published
-    row; without, those whose configuration names one. The steps of all problems may take `most`
-    characters of base64. `drawn` are the plots of `runs`, where they are drawn already."""
+    """The page for `runs` (at least one). With `published`, each run is compared with its published
+    row; without, only the runs whose configuration names one. The steps of all problems take at
+    most `most` characters of base64. `drawn` are the plots of `runs`, if they are drawn already."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     script = f"(() => {{\n{''.join(_read(f'{name}.js') for name in SCRIPTS)}}})();\n"
-    packed, top = pack(runs, most), headline(runs)
+    top = headline(runs)
     return environment.from_string(_read("page.html")).render(
         title=_title(runs),
         headline=top,
@@ -83,16 +65,18 @@ def render_page(
         no_plots=missing(),
         plots=plots(runs) if drawn is None else drawn,
         tables=_tables(runs, published),
-        details=[
-            servers(runs),
-            *speculations(runs),
-            tokens(runs),
-            *served(runs),
-            models(runs),
-            provenance(runs),
+        details=_details(runs),
+        settings=[
+            {
+                "label": label,
+                "manifest": run.run.manifest.model_dump_json(indent=2),
+                "determinants": json.dumps(
+                    run.run.config.determinants(), indent=2, ensure_ascii=False
+                ),
+            }
+            for run, label in zip(runs, labels(runs), strict=True)
         ],
-        made=[_made(run, label) for run, label in zip(runs, labels(runs), strict=True)],
-        packed=packed,
+        packed=pack(runs, most),
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
         policy=_policy(script),
@@ -115,37 +99,46 @@ def _title(runs: list[AnalyzedRun]) -> str:
     names = list(dict.fromkeys(run.run.manifest.name for run in runs))
     if len(names) <= NAMED:
         return ", ".join(names)
-    return f"{len(runs)} runs in {runs[0].run.directory.resolve().parent.name}"
+    return f"{len(runs)} runs in {runs[0].run.directory.resolve().parent.name}/"
 
 
 def _tables(runs: list[AnalyzedRun], published: Published | None) -> list[Block]:
-    blocks = [accuracy_and_cost(runs)]
-    if len(runs) > 1:
-        blocks.append(paired(compare_all(runs), runs))
-    blocks += [tokens_and_speed(runs), *by_samples(runs), per_task(runs), *as_published(runs)]
+    """The tables in the middle of the page, in their order."""
+    return [
+        accuracy_and_cost(runs),
+        *differences(runs),
+        tokens_and_speed(runs),
+        *by_samples(runs),
+        per_task(runs),
+        *as_published(runs),
+        *_beside_paper(runs, published),
+    ]
+
+
+def _beside_paper(runs: list[AnalyzedRun], published: Published | None) -> list[Block]:
     if published is not None:
-        return [*blocks, *against_paper(runs, published)]
-    return [*blocks, *_beside_the_rows_they_name(runs)]
-
-
-def _beside_the_rows_they_name(runs: list[AnalyzedRun]) -> list[Block]:
-    """The runs whose configuration names a published row, where the published figures are."""
+        return against_paper(runs, published)
     naming = [run for run in runs if run.run.config.paper_row is not None]
-    if not naming:
-        return []
     try:
-        return against_paper(naming, read_published())
+        return against_paper(naming, read_published()) if naming else []
     except ConfigError:  # rsd is installed without its repository, or the file is unreadable
         return []
 
 
-def _made(run: AnalyzedRun, label: str) -> Made:
-    determinants = json.dumps(run.run.config.determinants(), indent=2, ensure_ascii=False)
-    return Made(label, run.run.manifest.model_dump_json(indent=2), determinants)
+def _details(runs: list[AnalyzedRun]) -> list[Block]:
+    """The folded tables at the end of the page, in their order."""
+    return [
+        servers(runs),
+        *speculations(runs),
+        request_tokens(runs),
+        *server_tokens(runs),
+        models(runs),
+        provenance(runs),
+    ]
 
 
 def _policy(script: str) -> str:
-    """What the page may do: run `script`, style itself, and nothing else."""
+    """The content security policy: run `script`, style itself, and nothing else."""
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
@@ -154,4 +147,4 @@ def _policy(script: str) -> str:
 
 
 def _read(name: str) -> str:
-    return files("rsd.analysis.report").joinpath(name).read_text(encoding="utf-8")
+    return files("rsd.analysis.report").joinpath("static", name).read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 """The trajectories of the runs, packed for the page.
 
-The page's list and filters need an index of all problems; a problem's steps are read when it is
-opened, from the chunk that holds it. Index and chunks are JSON, gzipped, in base64: what models
-wrote is out of reach of the HTML parser, and a page of many problems opens at once.
+The page's list and filters need an index of all problems; a problem's steps are read from a chunk
+when it is opened. Index and chunks are JSON, gzipped, in base64: the HTML parser never sees texts
+of models, and a page of many problems opens at once.
 """
 
 from __future__ import annotations
@@ -13,26 +13,22 @@ from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from rsd.analysis.metrics import AnalyzedRun
-from rsd.analysis.naming import natural
 from rsd.analysis.outcomes import Outcome, outcome
 from rsd.analysis.pairs import by_asked
-from rsd.analysis.present import has_rewards, labels, run_name
-from rsd.records import GradeRecord, Key, TrajectoryRecord
+from rsd.analysis.tables.labels import judges_drafts, labels, natural, run_name
+from rsd.records import GradeRecord, TrajectoryRecord
 
 CHUNK = 400_000
-"""Characters of JSON in a chunk, after which the next one begins."""
+"""Characters of JSON after which the next chunk begins."""
 
 MOST = 64 * 2**20
 """Characters of base64 in all chunks of a page; problems after that are listed without steps."""
 
 SEARCHED = 2000
 """Characters of a question and of a gold answer in the index, where they are searched."""
-
-Row = tuple[Key | None, ...]
-"""The solution of one problem, and of one sample, by each of the runs; None where it has none."""
 
 ABSENT = "."
 LETTERS = {
@@ -47,8 +43,8 @@ LETTERS = {
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Base64 of gzipped JSON: the index and the chunks. `problems` are listed, each sample by
-    itself; the steps of `without_steps` of them did not fit."""
+    """Base64 of gzipped JSON: the index and the chunks. `problems` are listed, one per sample; the
+    steps of `without_steps` of them did not fit."""
 
     index: str
     chunks: list[str]
@@ -56,14 +52,36 @@ class Packed:
     without_steps: int
 
 
+class _Solution(NamedTuple):
+    """What one run made of one problem and sample."""
+
+    trajectory: TrajectoryRecord
+    grade: GradeRecord | None
+    routed: bool  # whether a step of the target is part of the response
+
+
+_Row = tuple[_Solution | None, ...]
+"""One problem and sample: its solution by each run, or None."""
+
+
 def pack(runs: list[AnalyzedRun], most: int = MOST) -> Packed:
-    """The problems of all `runs`, by task and then by id, numbers in it as numbers."""
-    solutions = [by_asked(run.run) for run in runs]
+    """The problems of all `runs`, by task and then by id, with numbers in ids compared as such."""
+    solutions = [
+        {
+            asked: _Solution(
+                run.run.trajectories[key],
+                run.run.grades.get(key),
+                run.costs[key].target_steps_kept > 0,
+            )
+            for asked, key in by_asked(run.run).items()
+        }
+        for run in runs
+    ]
     asked = dict.fromkeys(chain.from_iterable(solutions))
     rows = sorted((tuple(of.get(it) for of in solutions) for it in asked), key=_order)
     chunks: list[str] = []
     places: list[int | None] = []
-    for texts in _chunked(_steps(runs, row) for row in rows):
+    for texts in _chunked(map(_steps, rows)):
         if sum(map(len, chunks)) < most:
             places += [len(chunks)] * len(texts)
             chunks.append(_compressed(f"[{','.join(texts)}]"))
@@ -73,37 +91,42 @@ def pack(runs: list[AnalyzedRun], most: int = MOST) -> Packed:
     return Packed(_compressed(json.dumps(index)), chunks, len(rows), places.count(None))
 
 
-def _order(row: Row) -> tuple[str, list[tuple[int, str]], int]:
-    task, problem_id, sample = next(key for key in row if key)
-    return task, natural(problem_id), sample
+def _problem(row: _Row) -> TrajectoryRecord:
+    return next(it for it in row if it).trajectory
 
 
-def _index(runs: list[AnalyzedRun], rows: list[Row]) -> dict[str, Any]:
+def _order(row: _Row) -> tuple[str, list[tuple[int, str]], int]:
+    it = _problem(row)
+    return it.task, natural(it.problem_id), it.sample
+
+
+def _index(runs: list[AnalyzedRun], rows: list[_Row]) -> dict[str, Any]:
     """One list or string for each property, with an entry for each of `rows`."""
-    first = [
-        next(run.run.trajectories[key] for run, key in zip(runs, row, strict=True) if key)
-        for row in rows
-    ]
-    columns = [(run, [row[i] for row in rows]) for i, run in enumerate(runs)]
-    tasks, levels = sorted({t.task for t in first}), sorted({t.level or "" for t in first})
+    problems = [_problem(row) for row in rows]
+    tasks = sorted({it.task for it in problems})
+    levels = sorted({it.level or "" for it in problems})
+    by_run = [[row[i] for row in rows] for i in range(len(runs))]
     return {
         "runs": [_about(run, label) for run, label in zip(runs, labels(runs), strict=True)],
         "tasks": tasks,
-        "task": [tasks.index(t.task) for t in first],
+        "task": [tasks.index(it.task) for it in problems],
         "levels": levels,
-        "level": [levels.index(t.level or "") for t in first],
-        "id": [t.problem_id for t in first],
-        "sample": [t.sample for t in first],
-        "question": [t.question[:SEARCHED] for t in first],
-        "gold": [t.gold[:SEARCHED] for t in first],
-        "outcome": ["".join(_letter(run, key) for key in keys) for run, keys in columns],
-        "routed": ["".join(_routed(run, key) for key in keys) for run, keys in columns],
-        "differ": ["".join(_differ(run, key) for key in keys) for run, keys in columns],
+        "level": [levels.index(it.level or "") for it in problems],
+        "id": [it.problem_id for it in problems],
+        "sample": [it.sample for it in problems],
+        "question": [it.question[:SEARCHED] for it in problems],
+        "gold": [it.gold[:SEARCHED] for it in problems],
+        "outcome": [
+            "".join(LETTERS[outcome(it.trajectory, it.grade)] if it else ABSENT for it in its)
+            for its in by_run
+        ],
+        "routed": ["".join("1" if it and it.routed else "0" for it in its) for its in by_run],
+        "differ": ["".join("1" if _graders_differ(it) else "0" for it in its) for its in by_run],
     }
 
 
 def _about(run: AnalyzedRun, label: str) -> dict[str, Any]:
-    decoding, judged = run.run.config.decoding, has_rewards(run)
+    decoding, judged = run.run.config.decoding, judges_drafts(run)
     stepwise = judged and decoding.weighting == "step" and decoding.strategy != "random"
     return {
         "label": label,
@@ -113,35 +136,19 @@ def _about(run: AnalyzedRun, label: str) -> dict[str, Any]:
     }
 
 
-def _letter(run: AnalyzedRun, key: Key | None) -> str:
-    if key is None:
-        return ABSENT
-    return LETTERS[outcome(run.run.trajectories[key], run.run.grades.get(key))]
-
-
-def _routed(run: AnalyzedRun, key: Key | None) -> str:
-    """Whether a step of the target is part of the response."""
-    return "1" if key and run.folds[key].target_steps_kept else "0"
-
-
-def _differ(run: AnalyzedRun, key: Key | None) -> str:
-    """Whether the published program's grader gives another verdict."""
-    grade = run.run.grades.get(key) if key else None
+def _graders_differ(it: _Solution | None) -> bool:
+    """Whether both graders have a verdict, and not the same."""
+    grade = it.grade if it else None
     if grade is None or grade.undecided or grade.undecided_paper:
-        return "0"
-    return "1" if grade.correct not in (None, grade.correct_paper) else "0"
+        return False
+    return grade.correct not in (None, grade.correct_paper)
 
 
-def _steps(runs: list[AnalyzedRun], row: Row) -> str:
-    """JSON of one problem: the whole question and gold answer, and what each run made of it."""
-    solutions, first = {}, None
-    for i, (run, key) in enumerate(zip(runs, row, strict=True)):
-        if key is not None:
-            trajectory = run.run.trajectories[key]
-            first = first or trajectory
-            solutions[i] = _solution(trajectory, run.run.grades.get(key))
-    assert first is not None
-    problem = {"question": first.question, "gold": first.gold, "solutions": solutions}
+def _steps(row: _Row) -> str:
+    """JSON of one problem: the whole question and gold answer, and each run's solution."""
+    it = _problem(row)
+    solutions = {i: _solution(*one[:2]) for i, one in enumerate(row) if one}
+    problem = {"question": it.question, "gold": it.gold, "solutions": solutions}
     return json.dumps(problem, separators=(",", ":"), allow_nan=False)
 
 

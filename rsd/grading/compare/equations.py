@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from rsd.grading.compare.names import is_label, value_of
-from rsd.grading.compare.sequences import Same, all_of, is_list
+from rsd.grading.compare.sequences import Same, all_of, is_label, is_list, value_of
 from rsd.grading.formula.algebra import same_relation, symbols
 from rsd.grading.formula.intervals import intervals_of, same_intervals
 from rsd.grading.formula.tree import Call, Node, Num, Rel, Sym

@@ -7,7 +7,7 @@ from fractions import Fraction
 from rsd.grading.compare.sequences import Same, all_of
 from rsd.grading.formula.algebra import rounds_to, same_value
 from rsd.grading.formula.tree import Based, Call, Matrix, Node, Num, Quantity, Rel, Seq, Sym, Text
-from rsd.grading.units import conversion, same_unit, unit_key
+from rsd.grading.values.units import conversion, same_unit, unit_key
 from rsd.grading.verdict import Options
 
 

@@ -1,15 +1,33 @@
-"""Lists in any order, tuples and matrices in order."""
+"""Lists in any order, tuples and matrices in order, and the names before their values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
-from rsd.grading.compare.names import value_of
-from rsd.grading.formula.tree import Call, Matrix, Node, Num, Quantity, Rel, Seq, Sym
+from rsd.grading.formula.algebra import pair_off, symbols
+from rsd.grading.formula.tree import Based, Call, Matrix, Node, Num, Quantity, Rel, Seq, Sym, walk
 
 Same = Callable[[Node, Node], bool | None]
 MAX_ITEMS = 100
+
+
+def is_label(node: Node) -> bool:
+    """Whether the left side of an equation only names the value: `x`, `f(x)`, `|AB|`, `(p,q)`."""
+    parts = list(walk(node))
+    if any(isinstance(p, (Num, Based, Matrix, Rel)) for p in parts):
+        return isinstance(node, Call) and node.name[0] == "<"
+    names = {p.name for p in parts if isinstance(p, Call) and p.name[0] != "<"}
+    return names <= {"*", "/", "abs", "ratio", "'", "_", "deg"} or (
+        isinstance(node, Call) and len(symbols(node)) == 1 and not names & {"+", "-", "^", "neg"}
+    )
+
+
+def value_of(node: Node) -> Node | None:
+    """The value that an equation assigns: `5` of `x=5`, `7` of `x=3+4=7`; None if it is none."""
+    if isinstance(node, Rel) and set(node.ops) <= {"=", "in"} and is_label(node.sides[0]):
+        return node.sides[-1]
+    return None
 
 
 def is_list(node: Node) -> bool:
@@ -22,7 +40,7 @@ def is_list(node: Node) -> bool:
 
 
 def has_two_signs(node: Node) -> bool:
-    """Whether the value of `node` has two signs."""
+    """Whether `node` contains a plus-or-minus."""
     if isinstance(node, Quantity):
         return has_two_signs(node.value)
     if not isinstance(node, Call):
@@ -31,7 +49,7 @@ def has_two_signs(node: Node) -> bool:
 
 
 def items_of(node: Node) -> list[Node]:
-    """What a list contains: plus-or-minus spelled out, the name before the values dropped."""
+    """The items of a list, with both values of a plus-or-minus, without the name before them."""
     if isinstance(node, Rel):
         value = value_of(node)
         return items_of(value) if value is not None and is_list(value) else [node]
@@ -79,8 +97,7 @@ def _stem(node: Node) -> str:
 
 
 def _without_restatements(items: list[Node], same: Same) -> list[Node]:
-    """Items without those that give the value of an earlier one in another form: `0.5` after
-    `1/2`. One that is written twice stays twice."""
+    """Items without those equal to an earlier one in another form: `0.5` after `1/2`."""
     if len(items) > 12:
         return items
     kept: list[Node] = []
@@ -101,17 +118,17 @@ def same_lists(answer: Node, gold: Node, same: Same) -> bool | None:
         return left == right
     if not left or not right:
         return not left and not right
-    verdict = _matched(left, right, same)
+    verdict = pair_off(left, right, same)
     if not verdict:
         bare_left, bare_right = unlabelled(left), unlabelled(right)
         if (bare_left, bare_right) != (left, right) and (bare_left == left) != (
             bare_right == right
         ):
             left, right = bare_left, bare_right
-            verdict = _matched(left, right, same)
+            verdict = pair_off(left, right, same)
     if not verdict and len(left) != len(right):
         left, right = _without_restatements(left, same), _without_restatements(right, same)
-        verdict = _matched(left, right, same)
+        verdict = pair_off(left, right, same)
     return verdict
 
 
@@ -122,7 +139,7 @@ def _unnamed(node: Node) -> Node:
 
 
 def _opened(node: Node, other: Node) -> Node:
-    """Tuples in brackets, beside a list of tuples, are a list, too: `[(1,2),(3,4)]`."""
+    """`[(1,2),(3,4)]` as a list if the other answer is a list of tuples."""
     if isinstance(node, Seq) and is_tuple(node) and is_list(other):
         others = items_of(other)
         if len(others) > 1 and all(is_tuple(item) for item in (*node.items, *others)):
@@ -131,9 +148,9 @@ def _opened(node: Node, other: Node) -> Node:
 
 
 def _by_name(node: Node) -> Node | None:
-    """The values of `y=2, x=1` in the order of their names, which is that of a tuple.
+    """`(1,2)` of `y=2, x=1`: the values in the order of their names.
 
-    None where the names say no order: `a_1=-1, a_2=1` is not the interval `(-1,1)`.
+    None for names without an order: `a_1=-1, a_2=1` is not the interval `(-1,1)`.
     """
     if not isinstance(node, Seq) or node.brackets or len(node.items) < 2:
         return node
@@ -148,24 +165,6 @@ def _by_name(node: Node) -> Node | None:
     if len(named) < len(node.items) or any(len(name) > 1 for name in named):
         return None
     return Seq("", tuple(named[name] for name in sorted(named)))
-
-
-def _matched(left: list[Node], right: list[Node], same: Same) -> bool | None:
-    """Whether the items pair off, in any order; a shared unit may stand on the last one only."""
-    if len(left) != len(right):
-        return False
-    remaining = list(right)
-    undecided = False
-    for item in left:
-        for other in remaining:
-            verdict = same(item, other)
-            if verdict:
-                remaining.remove(other)
-                break
-            undecided = undecided or verdict is None
-        else:
-            return None if undecided else False
-    return True
 
 
 def is_tuple(node: Node) -> bool:
@@ -200,9 +199,10 @@ def _as_row(node: Node) -> Seq | None:
     return None
 
 
-def all_of(verdicts: object) -> bool | None:
+def all_of(verdicts: Iterable[bool | None]) -> bool | None:
+    """False if one verdict is, else None if one is undecided, else True."""
     undecided = False
-    for verdict in verdicts:  # type: ignore[attr-defined]
+    for verdict in verdicts:
         if verdict is False:
             return False
         undecided = undecided or verdict is None

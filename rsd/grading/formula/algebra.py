@@ -7,12 +7,14 @@ digits. A polynomial identity that holds at random rational points holds.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import TypeVar
 
-from rsd.grading.formula.evaluate import CannotEvaluate, Value, as_float, evaluate, is_constant, mp
+from rsd.grading.formula.evaluate import CONSTANTS, CannotEvaluate, Value, as_float, evaluate, mp
 from rsd.grading.formula.tree import Call, Node, Num, Rel, Sym, walk
 
+T = TypeVar("T")
 _TOLERANCE = mp.mpf(10) ** -40
 _MAX_SYMBOLS = 24
 _FLIPPED = {"<": ">", "<=": ">="}
@@ -20,10 +22,8 @@ _FLIPPED = {"<": ">", "<=": ">="}
 
 def symbols(*nodes: Node) -> list[str]:
     """Names of the free symbols, sorted."""
-    return sorted(
-        {n.name for node in nodes for n in walk(node) if isinstance(n, Sym)}
-        - {name for name in ("pi", "e", "i") if is_constant(name)}
-    )
+    names = {n.name for node in nodes for n in walk(node) if isinstance(n, Sym)}
+    return sorted(names - CONSTANTS.keys())
 
 
 def long_decimal(node: Node, least: int) -> int:
@@ -66,10 +66,8 @@ def same_value(a: Node, b: Node, decimal_digits: int = 10) -> bool | None:
 
 
 def _samples(names: list[str], *nodes: Node) -> Iterator[Mapping[str, Value]]:
-    """`points`; where something is rounded down, large ones, and small whole numbers, too.
-
-    Rounding down tells large numbers apart only, and roots only next to a square.
-    """
+    """`points`; with floors or ceilings, large points and small whole numbers instead, since small
+    changes disappear in the rounding."""
     steps = {"lfloor", "lceil", "floor", "ceil"}
     parts = (part for node in nodes for part in walk(node))
     if not any(isinstance(p, Call) and p.name in steps for p in parts):
@@ -141,15 +139,26 @@ def close(x: Value, y: Value, tolerance: Value = _TOLERANCE) -> bool:
 
 def same_relation(a: Rel, b: Rel) -> bool | None:
     """Whether two relations say the same: `lhs - rhs` of each up to a constant factor."""
-    first, second = _links(a), _links(b)
-    if len(first) != len(second):
+
+    def same(f: tuple[str, Node], g: tuple[str, Node]) -> bool | None:
+        return _proportional(f[1], g[1], f[0]) if f[0] == g[0] else False
+
+    return pair_off(_links(a), _links(b), same)
+
+
+def pair_off(
+    left: Sequence[T], right: Sequence[T], same: Callable[[T, T], bool | None]
+) -> bool | None:
+    """Whether equal items pair off, in any order; None where a comparison cannot tell."""
+    if len(left) != len(right):
         return False
+    remaining = list(right)
     undecided = False
-    for op, f in first:
-        for candidate in second:
-            verdict = _proportional(f, candidate[1], op) if candidate[0] == op else False
+    for item in left:
+        for other in remaining:
+            verdict = same(item, other)
             if verdict:
-                second.remove(candidate)
+                remaining.remove(other)
                 break
             undecided = undecided or verdict is None
         else:
@@ -158,7 +167,7 @@ def same_relation(a: Rel, b: Rel) -> bool | None:
 
 
 def _links(relation: Rel) -> list[tuple[str, Node]]:
-    """Each link of a chain as (op, f), meaning `f op 0`, with < and <= turned round."""
+    """Each link of a chain as (op, f), meaning `f op 0`; < and <= become > and >=."""
     links: list[tuple[str, Node]] = []
     for op, left, right in zip(relation.ops, relation.sides, relation.sides[1:], strict=False):
         if op in _FLIPPED:

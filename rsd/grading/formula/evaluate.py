@@ -7,6 +7,7 @@ raises `CannotEvaluate`.
 from __future__ import annotations
 
 import math
+import operator
 import zlib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -152,6 +153,10 @@ def _log(x: Value, base: Value | None = None) -> Value:
     return ratio
 
 
+_ARITHMETIC: dict[str, Callable[[Value, Value], Value]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+    "ratio": operator.truediv,
+}  # fmt: skip
 _FUNCTIONS: dict[str, Callable[[Value], Value]] = {
     "sin": mp.sin, "cos": mp.cos, "tan": mp.tan, "cot": mp.cot, "sec": mp.sec, "csc": mp.csc,
     "arcsin": mp.asin, "arccos": mp.acos, "arctan": mp.atan, "arccot": mp.acot,
@@ -160,17 +165,12 @@ _FUNCTIONS: dict[str, Callable[[Value], Value]] = {
     "sinh": mp.sinh, "cosh": mp.cosh, "tanh": mp.tanh, "coth": mp.coth, "exp": mp.exp,
     "Re": mp.re, "Im": mp.im, "arg": mp.arg, "sgn": mp.sign,
 }  # fmt: skip
-_CONSTANTS: dict[str, Callable[[], Value]] = {
+CONSTANTS: dict[str, Callable[[], Value]] = {
     "pi": lambda: +mp.pi,
     "e": lambda: mp.e * 1,
     "i": lambda: mp.mpc(0, 1),
 }
 _GREATEST: dict[str, Callable[..., Value]] = {"max": max, "min": min}
-
-
-def is_constant(name: str) -> bool:
-    """Whether a symbol stands for a number of its own."""
-    return name in _CONSTANTS
 
 
 class _Evaluator:
@@ -185,8 +185,8 @@ class _Evaluator:
             case Sym(name):
                 if name in self.point:
                     return self.point[name]
-                if name in _CONSTANTS:
-                    return _CONSTANTS[name]()
+                if name in CONSTANTS:
+                    return CONSTANTS[name]()
                 raise CannotEvaluate(f"{name} has no value")
             case Call(name, args):
                 return _bounded(self._call(name, args))
@@ -201,18 +201,11 @@ class _Evaluator:
             return self._of_list(name, args[0])
         values = [self.value(a) for a in args]
         match name, values:
-            case "+", [a, b]:
-                return _exactly(a, b, lambda x, y: x + y)
-            case "-", [a, b]:
-                return _exactly(a, b, lambda x, y: x - y)
-            case "pm", [a, b]:
-                return _exactly(a, b, lambda x, y: x + self.sign * y)
-            case "mp", [a, b]:
-                return _exactly(a, b, lambda x, y: x - self.sign * y)
-            case "*", [a, b]:
-                return _exactly(a, b, lambda x, y: x * y)
-            case "/" | "ratio", [a, b]:
-                return _exactly(a, b, lambda x, y: x / y)
+            case _, [a, b] if name in _ARITHMETIC:
+                return _exactly(a, b, _ARITHMETIC[name])
+            case (("pm" | "mp"), [a, b]):
+                adds = (self.sign > 0) == (name == "pm")
+                return _exactly(a, b, operator.add if adds else operator.sub)
             case "neg", [a]:
                 return -a
             case "^", [a, b]:
@@ -222,17 +215,15 @@ class _Evaluator:
             case "!", [a]:
                 return _factorial(a)
             case "%", [a]:
-                return _exactly(a, Fraction(100), lambda x, y: x / y)
+                return _exactly(a, Fraction(100), operator.truediv)
             case "deg", [a]:
                 return as_float(a) * mp.pi / 180
             case "$", [a]:
                 return a
             case "binom", [a, b]:
                 return _binomial(a, b)
-            case (("ln" | "log"), [a]):
-                return _log(a)
-            case (("log" | "ln"), [a, b]):
-                return _log(a, b)
+            case (("ln" | "log"), [a, *base]):
+                return _log(a, *base)
             case "lg", [a]:
                 return _log(a, Fraction(10))
             case "abs", [a]:

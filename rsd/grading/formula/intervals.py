@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from rsd.grading.formula.algebra import same_value, symbols
+from rsd.grading.formula.algebra import pair_off, same_value, symbols
 from rsd.grading.formula.evaluate import CannotEvaluate, Value, as_float, evaluate
 from rsd.grading.formula.tree import Call, Node, Num, Rel, Seq, Sym
 
@@ -130,16 +130,8 @@ def _linear_root(left: Node, right: Node) -> tuple[Node, bool] | None:
 
 
 def same_intervals(a: list[Interval], b: list[Interval]) -> bool:
-    """Equality of two unions, whose parts may come in any order."""
-    if len(a) != len(b):
-        return False
-    left = list(b)
-    for interval in a:
-        match = next((other for other in left if _same(interval, other)), None)
-        if match is None:
-            return False
-        left.remove(match)
-    return True
+    """Whether two unions have equal parts, in any order."""
+    return pair_off(a, b, _same) is True
 
 
 def _same(a: Interval, b: Interval) -> bool:

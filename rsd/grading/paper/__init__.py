@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 from rsd.grading.paper.text import choice_letter, last_letter, normalise, stated_answer
 
@@ -19,24 +20,33 @@ _RELATIVE = 1e-4
 _MAX_PARTS = 400
 
 
+SameFormula = Callable[[str, str], bool]
+
+
 class _NeedsAlgebra(Exception):
     """Strings and numbers do not decide."""
 
 
 def quick_paper_verdict(response: str, gold: str, task: str) -> bool | None:
     """The verdict where strings or plain numbers decide it; None where it needs a worker."""
+
+    def needs_algebra(answer: str, gold: str) -> bool:
+        raise _NeedsAlgebra
+
     try:
-        return _verdict(response, gold, task, algebra=False)
+        return _verdict(response, gold, task, needs_algebra)
     except _NeedsAlgebra:
         return None
 
 
 def paper_verdict(response: str, gold: str, task: str) -> bool:
     """Whether that evaluation accepts `response`. To be called in a worker process."""
-    return _verdict(response, gold, task, algebra=True)
+    from rsd.grading.paper.algebra import same_formula
+
+    return _verdict(response, gold, task, same_formula)
 
 
-def _verdict(response: str, gold: str, task: str, algebra: bool) -> bool:
+def _verdict(response: str, gold: str, task: str, same_formula: SameFormula) -> bool:
     keep = task in _KEEPS_UNITS
     stated = choice_letter(response) if task in _CHOICE_TASKS else stated_answer(response)
     answer = normalise(normalise(stated, keep), task == "carp_en")
@@ -45,10 +55,10 @@ def _verdict(response: str, gold: str, task: str, algebra: bool) -> bool:
         answer = choice_letter(response)
     elif len(gold) > 1 and set(gold) <= set(_CHOICES) and not set(answer) <= set(_CHOICES):
         answer = "".join(c for c in answer if c in _CHOICES)
-    return _equal(answer, gold, algebra, depth=0)
+    return _equal(answer, gold, same_formula, depth=0)
 
 
-def _equal(answer: str, gold: str, algebra: bool, depth: int) -> bool:
+def _equal(answer: str, gold: str, same_formula: SameFormula, depth: int) -> bool:
     answer, gold = answer.strip(), gold.strip()
     if answer.lower() == gold.lower():
         return True
@@ -64,32 +74,24 @@ def _equal(answer: str, gold: str, algebra: bool, depth: int) -> bool:
     if _without_brackets(answer, gold):
         return True
     pairs = _parts(answer, gold)
-    if pairs and depth < 8 and all(_equal(a, g, algebra, depth + 1) for a, g in pairs):
+    if pairs and depth < 8 and all(_equal(a, g, same_formula, depth + 1) for a, g in pairs):
         return True
     if not gold:
         # That evaluation accepts any number where the gold answer has been deleted altogether.
         return x is not None
-    return _equations(answer, gold, algebra, depth)
+    return _equations(answer, gold, same_formula, depth)
 
 
-def _equations(answer: str, gold: str, algebra: bool, depth: int) -> bool:
+def _equations(answer: str, gold: str, same_formula: SameFormula, depth: int) -> bool:
     if answer.count("=") == 1 and gold.count("=") == 1:
         left, right = (_difference(side) for side in (answer, gold))
-        return _symbolic(left, right, algebra) or _symbolic(f"-({left})", right, algebra)
+        return same_formula(left, right) or same_formula(f"-({left})", right)
     for one, other in ((answer, gold), (gold, answer)):
         name, equals, value = one.partition("=")
         if equals and "=" not in value and len(name.strip()) <= 2 and "=" not in other:
             swapped = (value, other) if one is answer else (other, value)
-            return depth < 8 and _equal(*swapped, algebra, depth + 1)
-    return _symbolic(answer, gold, algebra)
-
-
-def _symbolic(a: str, b: str, algebra: bool) -> bool:
-    if not algebra:
-        raise _NeedsAlgebra
-    from rsd.grading.paper.algebra import same_formula
-
-    return same_formula(a, b)
+            return depth < 8 and _equal(*swapped, same_formula, depth + 1)
+    return same_formula(answer, gold)
 
 
 def _difference(equation: str) -> str:

@@ -1,1 +1,1 @@
-"""Reading a reply: which part of it is the answer section, and which candidate in it is meant."""
+"""Reading a reply: finding its answer section, and the answer in it."""

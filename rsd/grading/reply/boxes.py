@@ -6,8 +6,9 @@ import re
 
 from rsd.grading.normalize import brace_pairs
 from rsd.grading.reply.statements import Extraction
-from rsd.grading.units import is_unit
 from rsd.grading.values.numerals import MULTIPLIER
+from rsd.grading.values.phrases import in_order
+from rsd.grading.values.units import is_unit
 
 _BOX = re.compile(r"\\f?boxed(?![A-Za-z])\s*")
 _MAX_BOXES = 24
@@ -85,9 +86,7 @@ def _parts(text: str, matches: list[re.Match[str]], pairs: dict[int, int]) -> st
     """The boxes of a reply that labels its parts, one box a part, as (a) ... (b) ...; or None."""
     labels = list(_PART.finditer(text))[-_MAX_BOXES:]
     names = [(m["label"] or m["w"]).lower() for m in labels]
-    if not 2 <= len(labels) == len(matches) or "".join(names) not in (
-        "12345"[: len(names)], "abcde"[: len(names)], "iiiiii"[: {2: 3, 3: 6}.get(len(names), 0)],
-    ):  # fmt: skip
+    if not 2 <= len(labels) == len(matches) or not in_order(names):
         return None
     contents = []
     ends = [m.start() for m in labels[1:]] + [len(text)]

@@ -1,8 +1,10 @@
-"""What a reply denies or withdraws, so that it is no answer: "not 3", "A is wrong", "wait, no"."""
+"""Values that a reply denies or withdraws: "not 3", "A is wrong", "wait, no"."""
 
 from __future__ import annotations
 
 import re
+
+from rsd.grading.normalize import last_match
 
 # A number or an option, with the signs around it.
 _OPTION = r"(?:\(?[A-HJ]\)?|\([a-j]\))(?![A-Za-z'’])"
@@ -75,7 +77,7 @@ _HINT = re.compile(
 
 
 def without_denied(text: str) -> str:
-    """`text` with blanks where it denies a value or an option; every position stays."""
+    """`text` with denied values and options blanked out; positions stay the same."""
     if not _HINT.search(text):
         return text
     return _DENIED.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text)
@@ -100,13 +102,11 @@ _WITHDRAWN = re.compile(
 
 
 def correction(text: str, start: int) -> str | None:
-    """What a reply says after its last change of mind behind `start`, or None if there is none."""
-    last = None
-    for match in _TURN.finditer(text, start):
-        last = match
+    """What a reply says after its last change of mind past `start`, or None without one."""
+    last = last_match(_TURN, text, start)
     return None if last is None else text[last.end() :] or " "
 
 
 def withdraws(text: str, start: int) -> bool:
-    """Whether the reply says behind `start` that what it said before is wrong."""
+    """Whether the reply, past `start`, calls what it said before wrong."""
     return bool(_WITHDRAWN.search(text, start))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from rsd.grading.choices import LETTERS, last_letter, letter_of, option_of
-from rsd.grading.normalize import fold_unicode
+from rsd.grading.normalize import fold_unicode, last_match
 from rsd.grading.reply.denied import correction, without_denied
 from rsd.grading.reply.section import without_talk
 from rsd.grading.reply.statements import Extraction, stated
+from rsd.grading.values.choices import LETTERS, last_letter, option_of
 
 _LOOKALIKES = str.maketrans("АВСЕНав", "ABCEHab")  # Cyrillic
 _OPEN = r"[\s*_$`\"'“<\[{]{0,6}(?:\\(?:text|textbf|mathrm|mathbf|boxed|bf)\s?\{\s?){0,3}"
@@ -66,9 +67,9 @@ _BOLD = re.compile(r"\*\*(?=\S)([^*\n]{1,300}?)(?<=\S)\*\*")
 
 
 def chosen(text: str, box: Extraction | None, choices: tuple[str, ...]) -> Extraction | None:
-    """The option that `text`, whose last box is `box`, settles on; None where it leaves it open.
+    """The option that `text`, whose last box is `box`, settles on, or None.
 
-    The letter where one is named; else the text of the box, which may give an option's value.
+    It is the letter if one is named, else the text of the box, which may be an option's value.
     """
     if box is not None and box.text.strip():
         letter = _in_box(box.text, choices)
@@ -100,39 +101,35 @@ def _in_box(text: str, choices: tuple[str, ...]) -> str | None:
 
 
 def _stated(text: str, choices: tuple[str, ...]) -> Extraction | None:
-    """The last option that `text` gives as its answer; with an empty text where it gives two."""
+    """The last option that `text` states as its answer; its text is empty if it states two."""
     found: Extraction | None = None
     said = stated(text.translate(_LOOKALIKES))
     if said is not None:
-        found = _read(said, choices)
+        letter = _read(said.text, choices)
+        found = None if letter is None else replace(said, text=letter)
     for match in _ANSWER_IS.finditer(text.translate(_LOOKALIKES)):
         if found is None or match.end() > found.end:
             found = _named(text, match)
     return found
 
 
-def _read(said: Extraction, choices: tuple[str, ...]) -> Extraction | None:
-    """The option in the value of a statement; None where it names none."""
-    value = said.text
+def _read(value: str, choices: tuple[str, ...]) -> str | None:
+    """The option that the value of a statement names, "" where it names two, None for none.
+
+    With known options, a value that names none may be the text of one.
+    """
     option = option_of(value, choices)
     if option:
-        return Extraction(option, said.source, said.end)
+        return option
     if _is_open(value):
-        return Extraction("", said.source, said.end)
+        return ""
     match = _AT.match(value) or _SMALL_AT.match(value) or _LABELLED_SMALL.match(value)
     if match:
-        letter = next(g for g in match.groups() if g).upper()
-        return Extraction(letter, said.source, said.end)
-    letter = letter_of(value) if len(value) < 200 else None
-    if letter is None and len(value) < 200:
-        letter = last_letter(value, standing=not choices)
-    if letter:
-        return Extraction(letter, said.source, said.end)
-    return (
-        Extraction(value, said.source, said.end)
-        if choices and re.search(r"\w", value) and len(value) < 200
-        else None
-    )
+        return next(g for g in match.groups() if g).upper()
+    if len(value) >= 200:
+        return None
+    letter = last_letter(value, standing=not choices)
+    return letter or (value if choices and re.search(r"\w", value) else None)
 
 
 def _named(text: str, match: re.Match[str]) -> Extraction:
@@ -174,19 +171,14 @@ def _unstated(text: str, choices: tuple[str, ...], firm: bool = False) -> Extrac
         return None
     value = option_of(without_talk(text).strip(" ."), choices)
     letter = value or last_letter(fold_unicode(text)) or _option_at_end(text, choices)
-    return Extraction(letter, "letter") if letter else _short(text, choices)
-
-
-def _short(text: str, choices: tuple[str, ...]) -> Extraction | None:
-    """A short reply may be the value of an option."""
-    whole = text.strip()
+    if letter:
+        return Extraction(letter, "letter")
+    whole = text.strip()  # a short reply may be the value of an option
     return Extraction(whole, "whole") if choices and 0 < len(whole) <= 120 else None
 
 
 def _last_named(pattern: re.Pattern[str], text: str) -> Extraction | None:
-    found = None
-    for match in pattern.finditer(text):
-        found = match
+    found = last_match(pattern, text)
     return _named(text, found) if found else None
 
 
@@ -203,15 +195,10 @@ def _own_line(text: str, choices: tuple[str, ...]) -> Extraction | None:
         rest = match["rest"].strip(" .*")
         if not rest:
             return Extraction(letter, "letter")
-        listed = len(
-            [
-                other
-                for other in lines
-                if (m := _LINE.match(other)) and m["l"].upper() != letter and m["rest"]
-            ]
-        )
+        others = filter(None, map(_LINE.match, lines))
+        listed = any(m["l"].upper() != letter and m["rest"] for m in others)
         labelled = re.match(rf"[\s>#*_-]*\(?{letter}[).:]", line)
-        if choices and labelled and listed == 0 and _labelled(line, choices) == letter:
+        if choices and labelled and not listed and _labelled(line, choices) == letter:
             return Extraction(letter, "letter")
     return None
 
@@ -233,14 +220,11 @@ def _option_at_end(text: str, choices: tuple[str, ...]) -> str | None:
     if not sentences:
         return None
     last = sentences[-1].strip(" .*!").casefold()
+    folded = [choice.casefold() for choice in choices]
     hits = [
         i
-        for i, choice in enumerate(choices)
-        if len(choice) > 2 and re.search(rf"(?<!\w){re.escape(choice.casefold())}$", last)
+        for i, choice in enumerate(folded)
+        if len(choices[i]) > 2 and re.search(rf"(?<!\w){re.escape(choice)}$", last)
     ]
-    hits = [
-        i
-        for i in hits
-        if not any(j != i and choices[j].casefold().endswith(choices[i].casefold()) for j in hits)
-    ]
+    hits = [i for i in hits if not any(j != i and folded[j].endswith(folded[i]) for j in hits)]
     return LETTERS[hits[0]] if len(hits) == 1 else None

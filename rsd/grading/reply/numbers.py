@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rsd.grading.units import is_unit
 from rsd.grading.values.numerals import MULTIPLIER
+from rsd.grading.values.units import is_unit
 
 _MONEY = r"(?:(?:US|C|A)?\\?\$|[€£¥₹])"
 _PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
@@ -52,9 +52,8 @@ _NO_UNIT = ("a", "in", "t", "unit", "people")
 
 
 def last_number(text: str) -> re.Match[str] | None:
-    """The number that `text` ends on, unless it stands in brackets or in a circumstance behind
-    another one of its sentence: 84 of "84 apples (7 bags of 12)", 120 of "120 pages after 6 days".
-    """
+    """The last number of `text`, or an earlier one of its sentence where the last is only a detail:
+    84 of "84 apples (7 bags of 12)", 120 of "120 pages after 6 days"."""
     numbers = list(NUMBER.finditer(text))
     if len(numbers) < 2:
         return numbers[-1] if numbers else None

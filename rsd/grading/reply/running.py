@@ -45,7 +45,7 @@ _NUMBER_WORDS = re.compile(
 
 
 def running(text: str, kind: AnswerKind) -> Extraction | None:
-    """The answer of a text that states none in so many words, or None."""
+    """The answer of a text that does not introduce one, or None."""
     fence = _FENCE.fullmatch(text)
     text = fence[1] if fence else text
     if kind is AnswerKind.NUMBER:
@@ -115,7 +115,7 @@ def _predicate(paragraph: str, kind: AnswerKind) -> str | None:
 
 
 def _marked(text: str, kind: AnswerKind) -> str | None:
-    """The last bold or code span that gives a value which nothing later replaces."""
+    """The last bold or code span with a value, unless a conclusion follows it."""
     last = None
     for pattern in (_CODE, _BOLD):
         for match in pattern.finditer(text):
@@ -177,7 +177,7 @@ _FOR_ALL = re.compile(
 
 
 def _last(text: str, kind: AnswerKind) -> str | None:
-    """The last number with what belongs to it; or the formula that holds it or follows it."""
+    """The last number with its unit, or the formula that contains or follows it."""
     tail = fold_unicode(text)
     number = last_number(tail)
     if kind is not AnswerKind.NUMBER or number is None:

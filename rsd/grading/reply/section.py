@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from rsd.grading.normalize import last_match
+
 MAX_SCANNED = 50_000  # characters at the end of a reply
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The part of a reply that answers.
-
-    unfinished: it is thinking that nothing follows, of which only a box counts.
-    """
+    """The part of a reply that answers. If it is `unfinished` thinking, only a box counts."""
 
     text: str
     unfinished: bool = False
@@ -41,34 +40,26 @@ _TAG = re.compile(
 def answer_section(reply: str) -> Section:
     """The part of `reply` that answers, in time linear in its length."""
     text = _HTML.sub(r"\2", _own_turn(reply[-MAX_SCANNED:]))
-    after = _last_end(_CLOSED, text)
-    opened = [m.start() for m in _OPENED.finditer(text) if m.start() >= after]
-    rest = text[after:] if after >= 0 else text
-    if opened:
-        rest = text[max(after, 0) : opened[0]]
+    closed = last_match(_CLOSED, text)
+    after = closed.end() if closed else 0
+    opened = _OPENED.search(text, after)
+    rest = text[after : opened.start()] if opened else text[after:]
     if not rest.strip():
-        return Section(text, unfinished=after >= 0 or bool(opened))
+        return Section(text, unfinished=bool(closed or opened))
     return _tagged(rest)
 
 
 def _own_turn(text: str) -> str:
     """`text` up to the chat marker that ends the reply; the last channel named final."""
-    channel = _last_end(_CHANNEL, text)
-    if channel >= 0:
-        text = text[channel:]
+    channel = last_match(_CHANNEL, text)
+    if channel:
+        text = text[channel.end() :]
     if text.startswith(("<|im_start|>assistant", "<|im_start|>system")):
         text = text.split("\n", 1)[-1]
     marker = _TURN_END.search(text)
     if marker and text[: marker.start()].strip():
         text = text[: marker.start()]
     return text
-
-
-def _last_end(pattern: re.Pattern[str], text: str) -> int:
-    end = -1
-    for match in pattern.finditer(text):
-        end = match.end()
-    return end
 
 
 def _tagged(text: str) -> Section:
@@ -113,13 +104,8 @@ _SMALL_TALK = re.compile(
 
 def without_talk(text: str) -> str:
     """`text` without checks, notes, and the small talk that ends a reply."""
-    talk = None
-    for match in _SMALL_TALK.finditer(text):
-        if text[: match.start()].strip():
-            talk = match
-            break
-    if talk:
-        text = text[: talk.start()]
+    starts = (match.start() for match in _SMALL_TALK.finditer(text))
+    text = text[: next((start for start in starts if text[:start].strip()), None)]
     text = _BRACKETED.sub("", text)
     paragraphs = _PARAGRAPHS.split(text)
     kept = [p for p in paragraphs if p.strip() and not _ASIDE.match(p)]

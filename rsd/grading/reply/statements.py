@@ -1,4 +1,4 @@
-"""Where a reply states its answer in so many words: "the answer is", `####`, a heading, JSON."""
+"""Answers that a reply introduces: "the answer is", `####`, a heading, JSON."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MATH_SPAN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """An answer as it stands in the response, and where: box, answer-is, hash, last, whole."""
+    """An answer as written in the response; `source` says where: box, answer-is, hash, last ..."""
 
     text: str
     source: str
-    end: int = field(default=0, compare=False)  # the place in the section behind it
+    end: int = field(default=0, compare=False)  # its end in the section
 
 
 _VERB = (
@@ -62,7 +62,7 @@ _MAX_CUES = 60
 
 
 def stated(text: str) -> Extraction | None:
-    """The last answer that `text` states behind a cue or after `####`; no question is one."""
+    """The last answer after a cue or `####` in `text`; a question is no answer."""
     best: Extraction | None = None
     cues = [m for m in _CUE.finditer(text) if not _NOT_AN_ANSWER.match(text, m.end(), m.end() + 60)]
     for match in reversed(cues[-_MAX_CUES:]):
@@ -78,7 +78,7 @@ def stated(text: str) -> Extraction | None:
 
 
 def _behind(text: str, start: int) -> tuple[str, int]:
-    """What follows a cue, to the end of its sentence and formulas kept whole; and its end."""
+    """What follows a cue up to the end of the sentence, with whole formulas; and where it ends."""
     rest = text[start : start + 2_000]
     lead = re.match(r"[\s*_:：>]*\n\s{0,3}[-•]\s|[\s*_:：>]*", rest)
     skipped = lead.end() if lead else 0

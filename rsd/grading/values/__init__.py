@@ -1,7 +1,6 @@
-"""What an answer says: the words and signs of an answer, spelled as mathematics.
+"""Translates the wording of an answer into mathematics that the formula parser reads.
 
-`spellings` is all that other modules need. Each of its steps turns one kind of wording into
-LaTeX that the formula parser reads, and leaves everything else as it is.
+Each step of `spellings` translates one kind of wording and leaves everything else as it is.
 """
 
 from __future__ import annotations

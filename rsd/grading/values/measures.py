@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from rsd.grading.units import conversion, is_unit, spelled_out
+from rsd.grading.normalize import unstyled
+from rsd.grading.values.units import conversion, is_unit, spelled_out
 
-_WRAPPED = re.compile(
-    r"\\(?:text|textrm|mathrm|textbf|mbox|operatorname)\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
-)
 _SPACING = re.compile(r"\\[,;: ]|~|\\q?quad(?![a-zA-Z])")
 _PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
 _POWER_OF_TEN = r"(?:\s*(?:\\times|\\cdot|\*|x)\s*10\s*(?:\^|\*\*)\s*\{?-?\d+\}?)?"
 _NUMBER = rf"[-+]?\s?(?:{_PLAIN}(?:\s*/\s*\d+)?|\.\d+|\\frac\s?\{{\d+\}}\{{\d+\}}){_POWER_OF_TEN}"
 
-# Currencies. A name is what `rsd.grading.units` knows; "$" stays a sign of the formula parser.
+# Currencies, by the names that `units` knows; "$" stays a sign of the formula parser.
 _SIGNS = {"€": "euro", "£": "gbp", "¥": "yen", "₹": "rupee", "￥": "yen", "元": "yuan"}
 _COMMANDS = {r"\pounds": "£", r"\euro": "€", r"\texteuro": "€", r"\yen": "¥", r"\cent": "¢",
              r"\textcent": "¢", r"\textsterling": "£", r"\textdollar": r"\$"}  # fmt: skip
@@ -56,8 +54,8 @@ _COUNTED = re.compile(
 
 
 def _flat(text: str) -> str:
-    """`text` with its words out of `\\text{...}` and the like, and with plain spaces."""
-    return _SPACING.sub(" ", _WRAPPED.sub(lambda m: f" {m[1]} ", text)).strip(" .")
+    """`text` without styles, with plain spaces."""
+    return _SPACING.sub(" ", unstyled(text)).strip(" .")
 
 
 def counted(text: str) -> str:

@@ -6,6 +6,8 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 
+from rsd.grading.normalize import unstyled
+
 _ONES = {
     word: value
     for value, word in enumerate(
@@ -93,7 +95,7 @@ def number_in_words(text: str) -> str | None:
         return None
     if _EAST_RUN.fullmatch(text.strip()):
         return _eastern(text.strip())
-    flat = re.sub(r"\\(?:text|mathrm|textbf)\s*\{([^{}]*)\}", r"\1", text)
+    flat = unstyled(text)
     words = re.findall(r"[a-z]+", flat.lower())
     rest = re.sub(r"[A-Za-z\s\-,.]", "", flat)
     if rest or not words or words in (["a"], ["an"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rsd.grading.normalize import MAX_ANSWER
+from rsd.grading.normalize import MAX_ANSWER, unstyled
 
 _COLOURED = re.compile(
     r"\\(?:textcolor|colorbox|color)\s*(?:\[\w*\])?\{[\w!#.]*\}|\\(?:tiny|small|normalsize|large|Large"
@@ -87,11 +87,10 @@ _IN_WORDS = (
     ),
 )
 _NAMES = [(re.compile(pattern), meaning) for pattern, meaning in _IN_WORDS]
-_TEXT_MACRO = re.compile(r"\\(?:text|textbf|textit|mathrm|mbox|operatorname)\s*\{([^{}]*)\}")
 
 
 def _plain(text: str) -> str:
-    text = _TEXT_MACRO.sub(r" \1 ", text).replace("$", " ").replace("~", " ")
+    text = unstyled(text).replace("$", " ").replace("~", " ")
     return " ".join(text.split()).strip(" .。*").casefold()
 
 
@@ -150,10 +149,8 @@ _SAID_OF = re.compile(
 
 
 def said_of(text: str) -> str | None:
-    """The value of a number of which something is said: `5 is the answer`, `5 squared`.
-
-    Whatever else is said of it leaves no value: `5 is impossible`.
-    """
+    """The number in a remark about it: `5 is the answer`, `5 squared`. Any other remark, such as
+    `5 is impossible`, leaves no value."""
     match = _SAID_OF.fullmatch(_plain(text)) if len(text) < 200 else None
     if match is None:
         return None
@@ -182,10 +179,7 @@ _REMARK = re.compile(
 
 
 def without_condition(text: str) -> str:
-    """`2^n - 1` of `2^n - 1 for all n >= 1`, `x + 1` of `x + 1 where x != 2`.
-
-    Only a condition on a symbol goes, and only where a value stands before it.
-    """
+    """`2^n - 1` of `2^n - 1 for all n >= 1`: drops a condition on a symbol after a value."""
     match = _CONDITION.search(text)
     if not match or not re.search(r"[\d\w]", text[: match.start()]):
         return text
@@ -197,19 +191,27 @@ def without_condition(text: str) -> str:
     return before
 
 
-_TITLE = re.compile(
-    r"(?i)^\s*\\text\s*\{\s*(?:the )?(?:final )?(?:answer|solution|result|total)"
-    r"(?: is)?\s*[:=]?\s*\}"
+_LEAD = re.compile(
+    r"(?i)^\s*(?:"
+    r"\\text\s*\{\s*(?:the )?(?:final )?(?:answer|solution|result|total)(?: is)?\s*[:=]?\s*\}"
+    r"|(?:solutions?|answers?|result)\s*(?:is|are)?\s*[:=]"
+    r"|=|\\approx(?![a-z])|≈|~(?=\s*[-+$€£\\\d])|\\therefore|\\Rightarrow"
+    r"|(?:\\text\s*\{\s*)?(?:(?:approximately|approx\.?|about|roughly|exactly|only)(?:\s*\}|\s)"
+    r"|(?:around|nearly|almost|just|probably|likely|precisely|simply)"
+    r"(?:\s*\}\s*|\s+)(?=[-+$€£\\\d])))\s*"
 )
-_ABOUT = re.compile(
-    r"(?i)^\s*(?:(?:\\text\s*\{\s*)?(?:approximately|approx\.?|about|roughly|around|nearly|almost|exactly|"
-    r"just|only|probably|likely|precisely|simply)(?:\s*\}\s*|\s+)|[~≈]\s*)(?=[-+$€£\\\d])"
-)
+
+
+def without_lead(text: str) -> str:
+    """`18` of `about 18`, of `= 18`, of `Answer: approximately 18`."""
+    for _ in range(3):
+        text = _LEAD.sub("", text, count=1)
+    return text
 
 
 def unflagged(text: str) -> str:
     """`18` of `about 18`, of `18 (dollars)`: a number without a remark in words."""
-    text = _ABOUT.sub("", _TITLE.sub("", text, count=1), count=1)
+    text = without_lead(text)
     match = _REMARK.search(text)
     if match and re.search(r"\d\s*$", text[: match.start()]):
         return text[: match.start()]
@@ -222,7 +224,12 @@ _LABEL = re.compile(
     r"(?:(?<=\s)|^|(?<=[,;]))(?:\\text\s*\{\s*|\*\*)?(?:[Pp]art\s+)?(?:\((?P<p>[a-e]|i{1,3}|iv|v|[1-5])\)"
     r"|(?P<b>[a-e])\)|[Pp]art\s+(?P<w>[a-eA-E1-5])\s*[:.])\s*:?(?:\*\*)?\s*\}?"
 )
-_SERIES = ("abcde", "12345")
+
+
+def in_order(names: list[str]) -> bool:
+    """Whether labels of parts are the first letters, digits or Roman numerals, in order."""
+    series = ("abcde", "12345", ("i", "ii", "iii", "iv", "v"))
+    return names in [list(labels[: len(names)]) for labels in series]
 
 
 def parts(text: str) -> list[str]:
@@ -230,9 +237,7 @@ def parts(text: str) -> list[str]:
     labels = list(_LABEL.finditer(text))
     if len(labels) < 2 or text[: labels[0].start()].strip(" $\\"):
         return []
-    names = [next(g for g in m.groups() if g).lower() for m in labels]
-    roman = ["i", "ii", "iii", "iv", "v"][: len(names)]
-    if names != roman and "".join(names) not in [s[: len(names)] for s in _SERIES]:
+    if not in_order([next(g for g in m.groups() if g).lower() for m in labels]):
         return []
     ends = [m.start() for m in labels[1:]] + [len(text)]
     values = [text[m.end() : end].strip(" ,;.$\n") for m, end in zip(labels, ends, strict=True)]

@@ -1,0 +1,1 @@
+"""The decoding strategies. `rsd.config.STRATEGIES` names each class."""

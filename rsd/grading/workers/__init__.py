@@ -1,0 +1,1 @@
+"""Worker processes: pool, client and the process itself."""
