@@ -6,7 +6,8 @@ All are frozen: a trajectory is written once and read many times. Times are seco
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -48,7 +49,8 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a strategy decodes: the rendered `prompt` for the generators, the bare `question`
-    for the reward model, and the seed of this sample (None: unseeded). `kind`, and the texts of
+    for the reward model, and the seed of this sample (None: unseeded). A model whose prompt is
+    another, as of another chat template, has it in `prompts`. `kind`, and the texts of
     the options A, B, C ..., `choices`, tell how answers are read and compared."""
 
     prompt: str
@@ -56,6 +58,11 @@ class Query:
     seed: int | None = None
     kind: AnswerKind = AnswerKind.MATH
     choices: tuple[str, ...] = ()
+    prompts: Mapping[Source, Prefix] = field(default_factory=dict)
+
+    def prefix(self, source: Source) -> Prefix:
+        """The prompt of the model `source`."""
+        return self.prompts.get(source) or Prefix(self.prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +101,13 @@ class Prefix:
 
     def extend(self, completion: Completion, separator: str) -> Prefix:
         """The prefix after `completion`: by its token ids if the generator gave them (they hold
-        the separator as the model wrote it), by its text and `separator` otherwise."""
+        the separator as the model wrote it), by its text and `separator` otherwise. The completion
+        may be of a model with another prompt."""
         text = self.text + completion.text + separator
-        if completion.prompt_token_ids is None or completion.token_ids is None:
+        before = completion.prompt_token_ids if self.token_ids is None else self.token_ids
+        if before is None or completion.token_ids is None:
             return Prefix(text)
-        return Prefix(text, completion.prompt_token_ids + completion.token_ids)
+        return Prefix(text, before + completion.token_ids)
 
 
 @dataclass(frozen=True, slots=True)

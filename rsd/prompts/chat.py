@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rsd.prompts.named import user_text
@@ -34,16 +34,22 @@ class Conversation:
 @dataclass(frozen=True)
 class ChatTemplate:
     """The chat template of `tokenizer` (transformers). `kwargs` are passed to it, such as
-    `enable_thinking`; `beginning` is the beginning of every response."""
+    `enable_thinking`; `beginning` is the beginning of every response. `template` replaces the
+    tokenizer's own."""
 
     tokenizer: Any
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     beginning: str = ""
+    template: str | None = None
 
     @property
     def exists(self) -> bool:
         """Whether the model has a chat template; models without instruction tuning have none."""
-        return bool(self.tokenizer.chat_template)
+        return bool(self.template or self.tokenizer.chat_template)
+
+    def spoken_by(self, tokenizer: Any) -> ChatTemplate:
+        """This template for a model with another tokenizer and no template of its own."""
+        return replace(self, tokenizer=tokenizer, template=self.tokenizer.chat_template)
 
     def render(self, turns: Sequence[Turn]) -> str:
         """The text before the response. Raises `ValueError`, in one line, for turns that the
@@ -52,7 +58,11 @@ class ChatTemplate:
             raise ValueError("the model has no chat template")
         try:
             text = self.tokenizer.apply_chat_template(
-                list(turns), tokenize=False, add_generation_prompt=True, **self.kwargs
+                list(turns),
+                chat_template=self.template,
+                tokenize=False,
+                add_generation_prompt=True,
+                **self.kwargs,
             )
         except Exception as error:  # a template raises what it likes
             reason = " ".join(str(error).split())[:200]
