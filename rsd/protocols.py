@@ -17,13 +17,14 @@ from rsd.types import Chunk, Completion, Likelihood, Prefix, Query, Score, Step
 class Sampling:
     """How a generator samples: `temperature` >= 0 (0 is greedy), `top_p` in (0, 1], `stop`
     the strings that end a completion, `seed` per request or None. `logprobs` asks for
-    `Completion.logprob`."""
+    `Completion.logprob`; with `ignore_eos` the model writes on where it would end."""
 
     temperature: float = 0.0
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
     logprobs: bool = False
+    ignore_eos: bool = False
 
 
 class Generator(Protocol):

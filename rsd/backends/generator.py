@@ -60,6 +60,8 @@ class CompletionsGenerator:
         }
         if self._use_token_ids:
             body["return_token_ids"] = True
+        if sampling.ignore_eos:
+            body["ignore_eos"] = True
         started_at, clock = unix_time(), time.perf_counter()
         answer = await self._server.post(_ROUTE, body)
         seconds = time.perf_counter() - clock

@@ -6,9 +6,8 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Collection
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -24,9 +23,6 @@ from rsd.runs.preflight import preflight
 from rsd.runs.settings import settings
 from rsd.runs.strategies import connected_strategy
 
-if TYPE_CHECKING:
-    from rsd.gateway.catalog import Served
-
 
 def gateway(
     config: ConfigFile,
@@ -41,15 +37,16 @@ def gateway(
         int | None, typer.Option("--port", min=0, max=65535, help="by default gateway.port")
     ] = None,
 ) -> None:
-    """Serve RSD, and each strategy beside it as a model of its own, at /v1/chat/completions and
-    /v1/completions; a page to watch it is at /.
+    """Serve RSD, and each other strategy as a model of its own, at /v1/chat/completions,
+    /v1/completions and /v1/responses; a page to watch it is at /.
 
     The servers of CONFIG must answer, or are started by --serve. Ctrl-C or SIGTERM lets it finish
-    what is in work.
+    the requests in work.
     """
     try:
         import fastapi  # noqa: F401
         import httptools  # noqa: F401
+        import openai  # noqa: F401
         import prometheus_client  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
@@ -58,15 +55,17 @@ def gateway(
         ) from None
     logging.getLogger("rsd.gateway").setLevel(logging.INFO)
     resolved = load(config, override or ())
+    from rsd.gateway.catalog import catalog, connection_config
+
     listen = host or resolved.gateway.host
     keys = _keys(resolved, listen)
     chosen = resolved.gateway.port if port is None else port
-    served = _served(resolved)
+    served = catalog(resolved).values()
     for each in served:
         if fatal := fatal_doubt(each.config, config):
             raise fatal
     without_torch(each.strategy for each in served)
-    connecting = _connecting(served)
+    connecting = connection_config(served)
     with servers(serve, log_dir, timeout) as prepare:
         prepare(connecting)
         signalled = asyncio.run(_answer(resolved, connecting, listen, chosen, keys))
@@ -74,34 +73,14 @@ def gateway(
         raise typer.Exit(130)
 
 
-def _served(config: Config) -> Collection[Served]:
-    """The models that are served."""
-    from rsd.gateway.catalog import catalog
-
-    return catalog(config).values()
-
-
-def _connecting(served: Collection[Served]) -> Config:
-    """A configuration that needs the servers of all models that are served."""
-    from rsd.gateway.catalog import connection_config
-
-    return connection_config(served)
-
-
 async def _answer(
     config: Config, connecting: Config, host: str, port: int, keys: tuple[str, ...]
 ) -> int:
     """Serve until a signal comes; gives it."""
     from rsd.gateway import Gateway, serve
-    from rsd.gateway.catalog import catalog, with_decoding
 
     tokenizer = load_tokenizer(config.models.target.model, key="models.target.model")
-    any_top_p = {"top_p": 1.0}  # it has its effect where a request sets a temperature
-    found = [settings(with_decoding(it.config, any_top_p)) for it in catalog(config).values()]
-    for check in dict.fromkeys([*chain(*found), *await preflight(connecting)]):
-        if check.status == "warning":
-            mend = check.mend and f"; {check.mend}"
-            typer.echo(f"rsd: {check.name}: {printable(check.detail + mend)}", err=True)
+    await _warn(config, connecting)
     async with (
         GraderPool(workers=config.run.grading_workers) as grader,
         connect(connecting) as backends,
@@ -115,6 +94,18 @@ async def _answer(
         return await serve(
             served, host, port, lambda url: typer.echo(f"rsd gateway: {url}/v1  ({about})")
         )
+
+
+async def _warn(config: Config, connecting: Config) -> None:
+    """Print what is doubtful about the settings of the models and about their servers."""
+    from rsd.gateway.catalog import catalog, with_decoding
+
+    any_top_p = {"top_p": 1.0}  # it has its effect where a request sets a temperature
+    found = [settings(with_decoding(it.config, any_top_p)) for it in catalog(config).values()]
+    for check in dict.fromkeys([*chain(*found), *await preflight(connecting)]):
+        if check.status == "warning":
+            mend = check.mend and f"; {check.mend}"
+            typer.echo(f"rsd: {check.name}: {printable(check.detail + mend)}", err=True)
 
 
 def _keys(config: Config, host: str) -> tuple[str, ...]:

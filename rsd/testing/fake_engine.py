@@ -181,6 +181,8 @@ class FakeEngine:
         if max_tokens < 1:
             raise _max_tokens_error(f"max_tokens must be at least 1, got {max_tokens}.", max_tokens)
         written = self.behavior.write(self.tokenizer.decode(ids), sampling)
+        if sampling.ignore_eos:
+            written += " ..." * max_tokens
         stops = () if self.faults.ignore_stop else sampling.stop
         continuation = cut(written, self.tokenizer, stops, max_tokens)
         cached = self._read(ids, salt, anew=anew)

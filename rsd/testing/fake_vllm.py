@@ -148,6 +148,7 @@ def _add_completions(app: FastAPI, engine: FakeEngine, details: bool) -> None:
                 top_p=1.0 if body.top_p is None else body.top_p,
                 stop=body.stops(),
                 seed=body.seed,
+                ignore_eos=body.ignore_eos,
             )
             limit = engine.max_model_len if body.max_tokens is None else body.max_tokens
             anew = body.prompt_logprobs is not None  # for which vLLM leaves its cache unread

@@ -21,7 +21,6 @@ _UNSUPPORTED = {
     "use_beam_search": False,
     "include_stop_str_in_output": False,
     "stop_token_ids": None,
-    "ignore_eos": False,
     "min_tokens": 0,
 }
 """Parameters of `/v1/completions` that change the answer, each with the one value it may have."""
@@ -56,6 +55,7 @@ class CompletionBody(ServedBody):
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
+    ignore_eos: bool = False
     stream: bool = False
     stream_options: StreamOptions | None = None
     stream_interval: int | None = None

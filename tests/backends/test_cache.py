@@ -92,6 +92,7 @@ DIFFERENT: list[dict[str, Any]] = [
     {"max_tokens": 51},
     {"sampling": replace(GREEDY, logprobs=True)},
     {"sampling": replace(GREEDY, top_p=0.9)},
+    {"sampling": replace(GREEDY, ignore_eos=True)},
     {"sampling": replace(GREEDY, stop=("\n",))},
     {"sampling": replace(GREEDY, stop=())},
     {"sampling": replace(GREEDY, seed=1)},

@@ -19,7 +19,7 @@ from rsd.protocols import Strategy
 from rsd.types import Completion, Query, Step, StopReason, Usage
 
 _ROOT = Path(__file__).parents[2]
-_PATHS = ("/v1/chat/completions", "/v1/completions")
+_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 _WITHIN_REASON = {200, 400, 401, 403, 404, 405, 408, 413, 422}
 
 
@@ -79,7 +79,7 @@ class _Tokenizer:
 def gateway_body(data: bytes) -> None:
     """Any body is answered or refused in OpenAI's shape, and none is a defect (500). Its first
     byte chooses the route."""
-    path, body = _PATHS[(data[0] if data else 0) % 2], data[1:]
+    path, body = _PATHS[(data[0] if data else 0) % len(_PATHS)], data[1:]
     status, answer = asyncio.run(_asked(path, body))
     assert status in _WITHIN_REASON, (status, answer[:500])
     if status != 200:

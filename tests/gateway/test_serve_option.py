@@ -37,7 +37,7 @@ def build_fakes(config: Config, roles: Sequence[Role]) -> list[ServerCommand]:
 
 
 def client(port: int, got: list[Any], over: threading.Event) -> None:
-    """Ask when the gateway answers, and then end it, unless it is `over`."""
+    """AnswerRequest when the gateway answers, and then end it, unless it is `over`."""
     url = f"http://127.0.0.1:{port}/v1"
     body = {"model": "target", "prompt": "Ann has 10 pens, gets 20 and loses 5."}
     while not over.is_set():

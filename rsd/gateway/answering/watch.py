@@ -1,5 +1,5 @@
-"""The servers as one request uses them: timed, told the client's stop strings, and with failures
-that name the server that is lost."""
+"""The servers for one request: timed, given the client's stop strings, and with failures that name
+the lost server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from rsd.backends import Backends
 from rsd.errors import ContextError, RsdError
 from rsd.gateway.errors import LostServer
-from rsd.gateway.metrics import Metrics
+from rsd.gateway.metrics import GatewayMetrics
 from rsd.protocols import Generator, Sampling, Scorer, StreamingGenerator
 from rsd.types import Chunk, Completion, Likelihood, Prefix, Role, Score
 
@@ -20,22 +20,29 @@ from rsd.types import Chunk, Completion, Likelihood, Prefix, Role, Score
 class WatchedBackends(Backends):
     """`Backends` for one request."""
 
-    metrics: Metrics
+    metrics: GatewayMetrics
     stops: tuple[str, ...]
+    ignore_eos: bool = False
 
     @classmethod
     def of(
-        cls, backends: Backends, scored_by: Role | None, metrics: Metrics, stops: Sequence[str]
+        cls,
+        backends: Backends,
+        scored_by: Role | None,
+        metrics: GatewayMetrics,
+        stops: Sequence[str],
+        ignore_eos: bool,
     ) -> WatchedBackends:
         """`backends` watched; `scored_by` is the role of the server behind their scorer."""
         values = {field.name: getattr(backends, field.name) for field in fields(Backends)}
         if backends.scorer is not None and scored_by is not None:
             values["scorer"] = _WatchedScorer(backends.scorer, scored_by, metrics)
-        return cls(**values, metrics=metrics, stops=tuple(stops))
+        return cls(**values, metrics=metrics, stops=tuple(stops), ignore_eos=ignore_eos)
 
     def generator(self, role: Role) -> Generator:
         """See `Backends.generator`."""
-        return _WatchedGenerator(Backends.generator(self, role), role, self.metrics, self.stops)
+        generator = Backends.generator(self, role)
+        return _WatchedGenerator(generator, role, self.metrics, self.stops, self.ignore_eos)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +55,24 @@ class _WatchedGenerator:
     is `StoppedByClient`."""
 
     def __init__(
-        self, generator: Generator, role: Role, metrics: Metrics, stops: tuple[str, ...]
+        self,
+        generator: Generator,
+        role: Role,
+        metrics: GatewayMetrics,
+        stops: tuple[str, ...],
+        ignore_eos: bool,
     ) -> None:
         self._generator = generator
         self._role = role
         self._metrics = metrics
         self._stops = stops
+        self._ignore_eos = ignore_eos
 
     async def generate(self, prefix: Prefix, *, max_tokens: int, sampling: Sampling) -> Completion:
         """See `rsd.protocols.Generator.generate`."""
-        sampling = replace(sampling, stop=(*self._stops, *sampling.stop))
+        sampling = replace(
+            sampling, stop=(*self._stops, *sampling.stop), ignore_eos=self._ignore_eos
+        )
         with _watched(self._role, self._metrics):
             completion = await self._generator.generate(
                 prefix, max_tokens=max_tokens, sampling=sampling
@@ -71,8 +86,9 @@ class _WatchedGenerator:
         self, prefix: Prefix, *, max_tokens: int, unless_busy: bool = False
     ) -> AsyncGenerator[Chunk, None]:
         """See `rsd.protocols.StreamingGenerator.stream`. It brings nothing where there are stop
-        strings: only the server knows which token completes one."""
-        if self._stops or not isinstance(self._generator, StreamingGenerator):
+        strings, since only the server knows which token completes one, or where the end of
+        sequence is ignored."""
+        if self._stops or self._ignore_eos or not isinstance(self._generator, StreamingGenerator):
             return
         with _watched(self._role, self._metrics):
             async with aclosing(
@@ -88,7 +104,7 @@ class _WatchedGenerator:
 
 
 class _WatchedScorer:
-    def __init__(self, scorer: Scorer, role: Role, metrics: Metrics) -> None:
+    def __init__(self, scorer: Scorer, role: Role, metrics: GatewayMetrics) -> None:
         self._scorer = scorer
         self._role = role
         self._metrics = metrics
@@ -100,7 +116,7 @@ class _WatchedScorer:
 
 
 @contextmanager
-def _watched(role: Role, metrics: Metrics) -> Iterator[None]:
+def _watched(role: Role, metrics: GatewayMetrics) -> Iterator[None]:
     clock = time.perf_counter()
     try:
         yield

@@ -1,7 +1,5 @@
-"""A client's connection: HTTP/1.1 by uvicorn and httptools, within limits of time, size and number.
-
-uvicorn bounds neither a request's head, nor the time that it takes, nor the connections, nor how
-long a client may leave an answer unread.
+"""A client's connection: HTTP/1.1 by uvicorn and httptools, with limits that uvicorn lacks: on a
+request's head and its time, on the number of connections, and on how long an answer stays unread.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ DEADLINE = "deadline"
 """Key of the request's `scope["state"]`: the time, by the event loop's clock, when the last byte of
 its answer must be sent."""
 
-_LOOK_S = 0.5  # how often the limits of time are looked at
+_CHECK_S = 0.5  # how often the time limits are checked
 _LAST_WORDS_S = 1.0  # after the deadline, to tell the client of it
 _REFUSED_BODIES = 16  # of a refused body so many times the largest allowed are read
 _PIECE = 4096  # bytes given to the parser at a time
@@ -30,9 +28,8 @@ _MOST_PIECES = 10_000  # of a body: chunks, or what arrived at once
 class LimitedConnection(HttpToolsProtocol):
     """A connection that is closed when it exceeds a limit of `policy`.
 
-    It is *waiting for its client* until a request has wholly arrived. When `max_connections` are
-    open, a new one takes the place of one that waits: first of those that never had an answer, and
-    of these the one that has waited longest.
+    When `max_connections` are open, a new one replaces one whose request has not wholly arrived:
+    first those that never had an answer, and of these the one that has waited longest.
     """
 
     def __init__(self, *, policy: GatewayConfig, **options: Any) -> None:
@@ -43,26 +40,26 @@ class LimitedConnection(HttpToolsProtocol):
         self._in_body = False
         self._deaf = False
         self._pieces = 0  # of the body that is arriving
-        self._undecided = 0  # bytes since the last whole head or piece of a body
+        self._unparsed = 0  # bytes since the last whole head or piece of a body
         self._head_due: float | None = None
-        self._unsent = 0  # bytes in the transport's buffer when it was last looked at
+        self._unsent = 0  # bytes in the transport's buffer at the last check
         self._waiting_since = self._last_moved = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._head_due = self.loop.time() + self._policy.header_timeout_s
-        self._watch = self.loop.call_later(_LOOK_S, self._look)
+        self._timer = self.loop.call_later(_CHECK_S, self._check_times)
         if len(self.connections) > self._policy.max_connections and not self._make_room():
             self._refuse(503, "Service Unavailable", "too many connections; try again later")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._watch.cancel()
+        self._timer.cancel()
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
-        """A client that closes its side before it has its answer is gone: its work stops at once,
-        also where bytes that it does not read would keep the connection open."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        """A client that closes its side before it has its answer has left. Its work stops at once,
+        even if unread bytes would keep the connection open."""
+        if self._in_work():
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -70,31 +67,30 @@ class LimitedConnection(HttpToolsProtocol):
             if self._deaf or self.transport.is_closing():
                 return
             piece = data[start : start + _PIECE]
-            self._undecided += len(piece)
+            self._unparsed += len(piece)
             super().data_received(piece)
-            if self._undecided > self._most_undecided():
+            if self._unparsed > self._most_unparsed():
                 self._refuse(431, "Request Header Fields Too Large", "the headers are too large")
         if self._head_due is None and not self._in_work() and not self._in_body:
             self._head_due = self.loop.time() + self._policy.header_timeout_s
 
     def on_headers_complete(self) -> None:
-        """Called by the parser; an exception here comes to `send_400_response`."""
+        """Called by the parser, which passes an exception to `send_400_response`."""
         if self._in_work():
             raise ValueError("a request before the last one is answered")
-        self._undecided = 0
+        self._unparsed = self._pieces = 0
         self._head_due = None
-        self._pieces = 0
-        super().on_headers_complete()  # raises for an address that is none, which is then a 400
+        super().on_headers_complete()  # raises for an invalid address, which is then a 400
         self._in_body = True
 
     def send_400_response(self, msg: str) -> None:
-        """Called for what is not HTTP. What arrives before the last request is answered, such as a
-        pipelined request, is not read: the connection closes after that answer, and the client may
-        ask again. (uvicorn would keep all of them, and not notice when their client leaves.)"""
+        """Called for bytes that are not HTTP. A pipelined request, sent before the last one is
+        answered, is not read: the connection closes after that answer, and the client may ask
+        again. (uvicorn would keep all of them, and not notice when their client leaves.)"""
         if self._in_work() and self._arrived:
             self._deaf = True
             self.cycle.keep_alive = False
-        elif self._in_body and not self._in_work():  # of a body that was refused already
+        elif self._in_body and not self._in_work():  # the rest of a refused body
             self.transport.close()
         else:
             super().send_400_response(msg)
@@ -104,11 +100,11 @@ class LimitedConnection(HttpToolsProtocol):
         if self._pieces > _MOST_PIECES:
             raise ValueError("a body in too small chunks")
         if self._in_work():
-            self._undecided = 0
+            self._unparsed = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._undecided = 0
+        self._unparsed = 0
         self._in_body = False
         self._arrived = True
         super().on_message_complete()
@@ -117,7 +113,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._answered += 1
         self._arrived = False
         self._waiting_since = self.loop.time()
-        if self._in_body:  # what is left of a body that was refused
+        if self._in_body:  # the rest of a refused body
             self._head_due = self._waiting_since + self._policy.header_timeout_s
         super().on_response_complete()
 
@@ -125,10 +121,9 @@ class LimitedConnection(HttpToolsProtocol):
         self._last_moved = self.loop.time()
         super().resume_writing()
 
-    def _most_undecided(self) -> int:
-        """More of a body that was refused is read, so that its client gets to read why."""
-        refused = self._in_body and not self._in_work()
-        if refused:
+    def _most_unparsed(self) -> int:
+        """More of a refused body is read, so that its client gets to read the reason."""
+        if self._in_body and not self._in_work():
             return _REFUSED_BODIES * self._policy.max_body_bytes
         return self._policy.max_header_bytes
 
@@ -145,14 +140,13 @@ class LimitedConnection(HttpToolsProtocol):
             and not each._arrived
             and not each.transport.is_closing()
         ]
-        if not waiting:
-            return False
-        spared = min(waiting, key=lambda each: (each._answered > 0, each._waiting_since))
-        spared.transport.abort()
-        return True
+        if waiting:
+            spared = min(waiting, key=lambda each: (each._answered > 0, each._waiting_since))
+            spared.transport.abort()
+        return bool(waiting)
 
-    def _look(self) -> None:
-        """End the connection if one of its times is over."""
+    def _check_times(self) -> None:
+        """End the connection if one of its time limits has passed."""
         now = self.loop.time()
         unsent = self.transport.get_write_buffer_size()
         if unsent == 0 or unsent < self._unsent:
@@ -166,11 +160,12 @@ class LimitedConnection(HttpToolsProtocol):
             return
         if self._head_due is not None and now > self._head_due and not self._in_work():
             self._refuse(408, "Request Timeout", "no whole request in time")
-        self._watch = self.loop.call_later(_LOOK_S, self._look)
+        self._timer = self.loop.call_later(_CHECK_S, self._check_times)
 
     def _refuse(self, status: int, phrase: str, why: str) -> None:
-        """Close, and tell the client why unless it gets an answer or had one to this request."""
+        """Close. The client is told why unless it gets an answer or had one to this request."""
         if not (self._in_work() or self._in_body or self.transport.is_closing()):
+            log.info("refused a connection: %d, %s", status, why)
             head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: text/plain\r\n"
             rest = f"content-length: {len(why)}\r\nconnection: close\r\n\r\n{why}"
             self.transport.write((head + rest).encode())

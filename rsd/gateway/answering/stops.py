@@ -1,8 +1,7 @@
-"""Stop strings of a client, in a text that grows by steps.
+"""A client's stop strings, in a text that grows by steps.
 
-A model is told them too (`watch`), so that it stops in time. Here they are looked for across
-steps, and what may turn out to be the beginning of one is held back: nothing that was sent is
-ever taken back.
+The model servers get them too (`watch`), to stop in time. Here they are found across steps, and
+what may be the beginning of one is held back, because nothing that was sent can be taken back.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ from collections.abc import Sequence
 
 
 class GrowingText:
-    """The text of one answer. `stopped` tells that a stop string came; it and all after it are
-    left out."""
+    """The text of one answer, up to the first stop string. `stopped` tells whether one came."""
 
     def __init__(self, stops: Sequence[str] = ()) -> None:
         self.text = ""
@@ -21,7 +19,7 @@ class GrowingText:
         self._held = ""
 
     def add(self, piece: str) -> str:
-        """Append `piece`; what may be sent now."""
+        """Append `piece`; gives the text that may be sent now."""
         if self.stopped:
             return ""
         text = self._held + piece
@@ -34,7 +32,7 @@ class GrowingText:
         return self._release(text[: len(text) - held])
 
     def end(self) -> str:
-        """No more will come; what was held back."""
+        """End the text; gives what was held back."""
         held, self._held = self._held, ""
         return self._release(held)
 

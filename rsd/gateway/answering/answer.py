@@ -1,5 +1,5 @@
-"""One answer: a strategy decoded to its end, and when a server is lost on the way, to its end
-without that server."""
+"""One answer: a strategy decoded to its end. If a server is lost on the way, the rest is decoded
+without it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rsd.costs import CostTotals, cost_totals
 from rsd.decoding import recording
 from rsd.decoding.seeds import derive
 from rsd.errors import ContextError
+from rsd.gateway.answering.stops import GrowingText
+from rsd.gateway.answering.watch import StoppedByClient
 from rsd.gateway.catalog import with_decoding
 from rsd.gateway.errors import LostServer
-from rsd.gateway.stops import GrowingText
-from rsd.gateway.watch import StoppedByClient
 from rsd.records import StepRecord
 from rsd.types import Query, Role, Step, StopReason
 
@@ -25,9 +25,10 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What one answer is asked for: the rendered prompt, the bare question for the reward model,
-    the number of the answer, how it is decoded, and the client's stop strings."""
+class AnswerRequest:
+    """One wanted answer: its number, the rendered prompt, the bare question for the reward model,
+    how it is decoded, and the client's stop strings. With `ignore_eos` the models write on where
+    they would end."""
 
     number: int
     prompt: str
@@ -35,14 +36,15 @@ class Ask:
     config: Config
     stops: tuple[str, ...] = ()
     seed: int | None = None
+    ignore_eos: bool = False
 
 
 @dataclass(slots=True)
-class Sample:
-    """An answer while it grows. `steps` are all candidates, `records` what they cost. `degraded`
-    tells which servers it did without; `rest` is the text that was held back to its end."""
+class Answer:
+    """An answer while it grows. `steps` are all candidates and `records` their costs. `degraded`
+    lists the lost servers; `rest` is the text that was held back until the end."""
 
-    ask: Ask
+    request: AnswerRequest
     text: GrowingText
     steps: list[Step] = field(default_factory=list)
     records: list[StepRecord] = field(default_factory=list)
@@ -77,84 +79,78 @@ class Sample:
         return [step for step in self.steps if step.accepted]
 
 
-class Steps(Protocol):
-    """What a sample needs of the gateway."""
+class AnswerServers(Protocol):
+    """What an answer needs of `rsd.gateway.Gateway`."""
 
-    def decode(self, config: Config, ask: Ask, query: Query) -> AsyncIterator[Step]:
-        """The steps of the strategy of `config`, over watched servers."""
-        ...
+    def decode(
+        self, config: Config, request: AnswerRequest, query: Query
+    ) -> AsyncIterator[Step]: ...
 
-    def substitute(self, config: Config, lost: set[Role]) -> tuple[Config, Role | None]:
-        """See `rsd.gateway.health.without`."""
-        ...
+    def substitute(self, config: Config, lost: set[Role]) -> tuple[Config, Role | None]: ...
 
-    def suspect(self) -> None:
-        """A server has failed."""
-        ...
+    def suspect(self) -> None: ...
 
-    def count(self, step: Step) -> None:
-        """A candidate was written, whatever became of it."""
-        ...
+    def count(self, step: Step) -> None: ...
 
 
-OnStep = Callable[[Sample, Step, str], Awaitable[None]]
-"""Called with each candidate step, and the text that may be sent by it."""
+OnStep = Callable[[Answer, Step, str], Awaitable[None]]
+"""Called with each candidate step, and the text that may be sent now."""
 
 
-async def decode_sample(ask: Ask, steps: Steps, on_step: OnStep) -> Sample:
-    """Decode one answer. Raises `GatewayError` where a lost server has no substitute."""
-    sample = Sample(ask, GrowingText(ask.stops))
+async def decode_answer(request: AnswerRequest, servers: AnswerServers, on_step: OnStep) -> Answer:
+    """Decode one answer. Raises `GatewayError` if nothing may replace a lost server."""
+    answer = Answer(request, GrowingText(request.stops))
     lost: set[Role] = set()
     while True:
-        config, without = steps.substitute(ask.config, lost)
+        config, without = servers.substitute(request.config, lost)
         if without is not None:
-            _note(sample, without, config)
+            _note(answer, without, config)
         try:
-            await _go_on(sample, config, steps, on_step)
+            await _go_on(answer, config, servers, on_step)
         except LostServer as error:
             log.warning("lost the %s server: %s", error.role, error)
-            steps.suspect()
+            servers.suspect()
             lost.add(error.role)
             continue
         except ContextError:
-            if not sample.kept:
+            if not answer.kept:
                 raise
-            sample.ended = StopReason.CONTEXT  # it has outgrown a model
+            answer.ended = StopReason.CONTEXT  # it no longer fits a model
         break
-    sample.rest = sample.text.end()
-    return sample
+    answer.rest = answer.text.end()
+    return answer
 
 
-async def _go_on(sample: Sample, config: Config, steps: Steps, on_step: OnStep) -> None:
-    """Decode from where `sample` is."""
-    ask, kept = sample.ask, sample.kept
+async def _go_on(answer: Answer, config: Config, servers: AnswerServers, on_step: OnStep) -> None:
+    """Decode from where `answer` is."""
+    request, kept = answer.request, answer.kept
     separator = config.decoding.step_separator
-    prompt, offset = ask.prompt, len(kept)
+    prompt, offset = request.prompt, len(kept)
     if kept:
         prompt += "".join(step.text + separator for step in kept)
         config = _rest(config, kept)
-    seed = None if ask.seed is None else derive(ask.seed, ask.number)
-    query = Query(prompt, ask.question, seed)
+    seed = None if request.seed is None else derive(request.seed, request.number)
+    query = Query(prompt, request.question, seed)
     yielded: list[Step] = []
 
     def add(step: Step) -> Step:
         step = replace(step, index=step.index + offset)
-        sample.add(step)
-        steps.count(step)
+        answer.add(step)
+        servers.count(step)
         return step
 
     with recording() as candidates:
         try:
-            async with aclosing(steps.decode(config, ask, query)) as decoding:  # type: ignore[type-var]
+            async with aclosing(servers.decode(config, request, query)) as decoding:  # type: ignore[type-var]
                 async for step in decoding:
                     yielded.append(step)
-                    joint = separator if sample.kept else ""
+                    joint = separator if answer.kept else ""
                     step, text = add(step), ""
                     if step.accepted:
-                        sample.ended = step.ends
-                        text = sample.text.add(joint + step.text)
-                    await on_step(sample, step, text)
-                    if sample.text.stopped:
+                        answer.ended = step.ends
+                        text = answer.text.add(joint + step.text)
+                    await on_step(answer, step, text)
+                    if answer.text.stopped:
                         return
         finally:  # the client may have left
             for step in candidates.discarded(yielded):
@@ -173,7 +169,7 @@ def _rest(config: Config, kept: list[Step]) -> Config:
     )
 
 
-def _note(sample: Sample, lost: Role, config: Config) -> None:
+def _note(answer: Answer, lost: Role, config: Config) -> None:
     mode = config.decoding.strategy
-    if not any(entry["lost"] == lost for entry in sample.degraded):
-        sample.degraded.append({"lost": lost, "mode": mode, "from_step": len(sample.kept)})
+    if not any(entry["lost"] == lost for entry in answer.degraded):
+        answer.degraded.append({"lost": lost, "mode": mode, "from_step": len(answer.kept)})

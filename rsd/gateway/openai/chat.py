@@ -1,4 +1,4 @@
-"""From turns of a chat to the prompt of the models, by the target's own chat template."""
+"""From the turns of a chat to the models' prompt, by the target's own chat template."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rsd.gateway.errors import GatewayError
-from rsd.gateway.requests import Message
+from rsd.gateway.openai.requests import ChatTurn
 
 
 class ChatTemplate:
@@ -20,35 +20,42 @@ class ChatTemplate:
         begins = list(tokenizer("").input_ids)
         self._server_adds_bos = bool(begins) and begins[0] == tokenizer.bos_token_id
 
-    def render(self, messages: Sequence[Message]) -> tuple[str, str]:
+    def render(
+        self, turns: Sequence[ChatTurn], field: str, effort: str | None = None
+    ) -> tuple[str, str]:
         """The prompt, and the question that the reward model reads: the last user turn.
 
         Earlier turns are in the prompt only: reward models are trained on single questions.
-        Raises `GatewayError` (400) for turns that the template refuses.
+        `effort` is given to templates that read `reasoning_effort`. Raises `GatewayError` (400),
+        naming `field`, for turns that the template refuses.
         """
-        question = next((m.text for m in reversed(messages) if m.role == "user"), "")
+        question = next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
         if not question.strip():
-            raise GatewayError(400, "messages has no user turn with text", param="messages")
-        if not self._tokenizer.chat_template:
+            raise GatewayError(400, f"{field} has no user turn with text", param=field)
+        template = self._tokenizer.chat_template
+        if not template:
             raise GatewayError(
                 400,
                 "the target model has no chat template; use /v1/completions",
                 code="no_chat_template",
             )
-        turns = [
-            {"role": "system" if m.role == "developer" else m.role, "content": m.text}
-            for m in messages
+        messages = [
+            {"role": "system" if turn.role == "developer" else turn.role, "content": turn.text}
+            for turn in turns
         ]
-        if self._system is not None and all(turn["role"] != "system" for turn in turns):
-            turns.insert(0, {"role": "system", "content": self._system})
+        if self._system is not None and all(each["role"] != "system" for each in messages):
+            messages.insert(0, {"role": "system", "content": self._system})
+        reads_effort = effort is not None and "reasoning_effort" in str(template)
+        options = {"reasoning_effort": effort} if reads_effort else {}
         try:
             prompt = self._tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=True
+                messages, tokenize=False, add_generation_prompt=True, **options
             )
         except Exception as error:  # a template raises what it likes
+            refused = "the model's chat template refuses these turns"
             reason = " ".join(str(error).split())[:200]
             raise GatewayError(
-                400, f"the model's chat template refuses these turns: {reason}", param="messages"
+                400, f"{refused}: {reason}", param=field, logged=f"{field}: {refused}"
             ) from error
         return self._without_bos(str(prompt)), question
 

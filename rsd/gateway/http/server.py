@@ -16,8 +16,8 @@ import uvicorn
 
 from rsd.errors import LaunchError
 from rsd.gateway.app import create_app
-from rsd.gateway.connection import LimitedConnection
 from rsd.gateway.gateway import Gateway
+from rsd.gateway.http.connection import LimitedConnection
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _BACKLOG = 512
 
 
 async def serve(gateway: Gateway, host: str, port: int, announce: Callable[[str], None]) -> int:
-    """Answer at `host` and `port` (0: a free one) until SIGTERM or SIGINT; gives that signal.
+    """Answer at `host` and `port` (0: a free one) until SIGTERM or SIGINT; returns that signal.
 
     `announce` is called with the URL when it answers. Work in progress then has
     `gateway.drain_s` to finish; a second signal ends it at once. Raises `LaunchError` if the
@@ -59,7 +59,7 @@ async def answering(gateway: Gateway, host: str, port: int) -> AsyncIterator[Gat
 
 
 class GatewayServer(uvicorn.Server):
-    """Serves `gateway` from its making on; `serving` is done when it has stopped."""
+    """Serves `gateway` as soon as it is created; the task `serving` ends when it has stopped."""
 
     def __init__(self, gateway: Gateway, host: str, listening: socket.socket) -> None:
         super().__init__(
