@@ -6,8 +6,8 @@ All are frozen: a trajectory is written once and read many times. Times are seco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -63,6 +63,14 @@ class Query:
     def prefix(self, source: Source) -> Prefix:
         """The prompt of the model `source`."""
         return self.prompts.get(source) or Prefix(self.prompt)
+
+    def after(self, kept: Sequence[Completion], separator: str) -> Query:
+        """This query where the response begins with `kept`."""
+        prompts = dict(self.prompts)
+        for completion in kept:
+            prompts = {it: prefix.extend(completion, separator) for it, prefix in prompts.items()}
+        text = "".join(completion.text + separator for completion in kept)
+        return replace(self, prompt=self.prompt + text, prompts=prompts)
 
 
 @dataclass(frozen=True, slots=True)

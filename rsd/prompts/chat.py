@@ -47,6 +47,12 @@ class ChatTemplate:
         """Whether the model has a chat template; models without instruction tuning have none."""
         return bool(self.template or self.tokenizer.chat_template)
 
+    def with_kwargs(self, kwargs: Mapping[str, Any]) -> ChatTemplate:
+        """This template with those of `kwargs` that it reads."""
+        text = str(self.template or self.tokenizer.chat_template)
+        read = {name: value for name, value in kwargs.items() if name in text}
+        return replace(self, kwargs={**self.kwargs, **read}) if read else self
+
     def spoken_by(self, tokenizer: Any) -> ChatTemplate:
         """This template for a model with another tokenizer and no template of its own."""
         return replace(self, tokenizer=tokenizer, template=self.tokenizer.chat_template)
