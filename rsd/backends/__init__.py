@@ -15,6 +15,7 @@ from rsd.backends.connect import (
     Backends,
     connect,
     open_scorer,
+    open_servers,
     parameter_count,
     scoring_role,
     speculative_parameter_count,
@@ -26,7 +27,7 @@ from rsd.backends.math_shepherd import MathShepherdScorer
 from rsd.backends.metrics import ServerMetrics, parse_metrics, read_metrics
 from rsd.backends.prompting import Prompts
 from rsd.backends.qwen25_math import Qwen25MathScorer
-from rsd.backends.retries import Backoff, Setbacks, noting
+from rsd.backends.retries import Backoff, RetryStatistics, counting_retries
 from rsd.backends.rlhflow import RlhflowScorer
 from rsd.backends.server import Server, ServerInfo
 from rsd.backends.sessions import one_problem
@@ -51,20 +52,21 @@ __all__ = [
     "MathShepherdScorer",
     "Prompts",
     "Qwen25MathScorer",
+    "RetryStatistics",
     "RlhflowScorer",
     "Server",
     "ServerInfo",
     "ServerMetrics",
-    "Setbacks",
     "SkyworkScorer",
     "StepCache",
     "StepStore",
     "connect",
+    "counting_retries",
     "leave_torch_out",
     "load_tokenizer",
-    "noting",
     "one_problem",
     "open_scorer",
+    "open_servers",
     "parameter_count",
     "parse_metrics",
     "plain_encode",

@@ -7,11 +7,11 @@ import json
 from collections.abc import Awaitable, Callable
 
 import pytest
+from fault_proxy import FaultProxy, Schedule
 from faults.test_requests import disturbed_server, work
 
 from rsd.backends import Replicas, Server, ServerInfo
 from rsd.errors import ServerChangedError, ServerLostError, UnusableAnswerError
-from rsd.testing.proxy import FaultProxy, Schedule
 
 
 def test_a_replica_that_first_came_up_with_another_model_is_taken_when_it_has_the_right_one() -> (

@@ -8,9 +8,12 @@ from typing import Any
 import httpx
 import pytest
 from cluster import fake_cluster
+from examples import examples
 from gateway.running import running_in_thread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+pytestmark = pytest.mark.slow
 
 schemathesis = pytest.importorskip("schemathesis", reason="of the extra dev")
 
@@ -53,7 +56,7 @@ def test_no_request_is_answered_by_a_defect(url: str, path: str) -> None:
         "temperature",
     }
 
-    @settings(max_examples=40, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(40), suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(), st.sampled_from(["rsd", "draft"]), st.booleans())
     def attempt(case: Any, model: str, plain: bool) -> None:
         if isinstance(case.body, dict):  # else nearly every request asks for an unknown model
@@ -64,7 +67,7 @@ def test_no_request_is_answered_by_a_defect(url: str, path: str) -> None:
     attempt()
 
 
-@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), suppress_health_check=list(HealthCheck))
 @given(
     body=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 
 from rsd.records import GradeRecord, StepRecord, TrajectoryRecord
-from rsd.runs.concurrency import Places
+from rsd.runs.concurrency import ConcurrencyLimiter
 from rsd.runs.progress import Progress
 from rsd.types import Source, StopReason
 
-PLACES = cast(Places, SimpleNamespace(taken=0))
+LIMITER = cast(ConcurrencyLimiter, SimpleNamespace(in_flight=0))
 GRADE = GradeRecord(
     task="demo", problem_id="0", prediction="1", correct=True, correct_paper=True, how="box/string"
 )
@@ -46,7 +46,7 @@ def line(steps: tuple[StepRecord, ...], capsys: pytest.CaptureFixture[str]) -> s
         started_at=0.0,
         seconds=1.0,
     )
-    with Progress(1, (), PLACES, label="demo") as progress:
+    with Progress(1, (), LIMITER, label="demo") as progress:
         progress(trajectory, GRADE)
     return capsys.readouterr().err
 

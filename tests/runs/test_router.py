@@ -69,7 +69,9 @@ def routed(cluster: Cluster, role: Role, free_port: int) -> Iterator[Replicas]:
             found.exits[-1].enter_context(live_in_thread(app, free_port + STRIDE * number))
             found.apps.append(app)
         command = build(cluster.config(*override), role)
-        process = subprocess.Popen(command.argv, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)  # noqa: S603
+        process = subprocess.Popen(
+            command.argv, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+        )
         stack.callback(process.wait)
         stack.callback(process.kill)
         wait_until_ready(url)
@@ -191,9 +193,7 @@ def test_the_gateway_does_without_one_replica_but_not_without_both(
         return str(gateway.gateway.health.states["draft"])
 
     async def main(replicas: Replicas) -> None:
-        async with running(
-            cluster, *replicas.override, "gateway.health_interval_s=100"
-        ) as gateway:
+        async with running(cluster, *replicas.override, "gateway.health_interval_s=100") as gateway:
             client = gateway.client()
             whole = await client.chat.completions.create(model="rsd", messages=CHAT)
             await asyncio.to_thread(replicas.stop, 0)
