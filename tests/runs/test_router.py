@@ -19,7 +19,8 @@ from gateway.running import CHAT, running
 from rsd.config import Config
 from rsd.config.models import STRIDE
 from rsd.records import RunRecord, read_run
-from rsd.runs import Check, examine, execute
+from rsd.runs import examine, execute
+from rsd.runs.preflight.checks import PreflightCheck
 from rsd.serving import build
 from rsd.testing.fake_vllm import create_app
 from rsd.testing.server import live_in_thread
@@ -122,8 +123,8 @@ def steps(record: RunRecord) -> dict[object, list[tuple[object, ...]]]:
     }
 
 
-def checks(config: Config) -> dict[str, Check]:
-    async def collect() -> dict[str, Check]:
+def checks(config: Config) -> dict[str, PreflightCheck]:
+    async def collect() -> dict[str, PreflightCheck]:
         return {check.name: check async for check in examine(config)}
 
     return asyncio.run(collect())
