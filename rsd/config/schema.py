@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from rsd.config.gateway import GatewayConfig
 from rsd.config.models import ModelsConfig
@@ -127,8 +128,10 @@ class DecodingConfig(Strict):
             raise ValueError("the profile paper has a fixed step_separator; remove the key")
         if self.profile == "paper" and self.prompt == CHAT:
             raise ValueError("the profile paper has one prompt for all models; name a template")
-        if self.prompt != CHAT and (given := self.model_fields_set & CHAT_KEYS):
-            raise ValueError(f"{min(given)} is only read with prompt: chat; add that or remove it")
+        neutral = type(self).model_fields
+        given = [it for it in sorted(CHAT_KEYS) if getattr(self, it) != _default(neutral[it])]
+        if self.prompt != CHAT and given:
+            raise ValueError(f"{given[0]} is only read with prompt: chat; add that or remove it")
         facts = strategy_facts(self.strategy)
         counts = [getattr(self, key) for key in ("candidates", "beams") if key in facts.keys]
         if max(self.samples, *counts, 1) > 1 and self.temperature == 0:
@@ -154,6 +157,12 @@ class DecodingConfig(Strict):
 
 CHAT_KEYS = frozenset(("system", "user", "examples", "chat_template_kwargs", "response_prefix"))
 """The keys that `prompt: chat` reads."""
+
+
+def _default(field: FieldInfo) -> object:
+    return field.get_default(call_default_factory=True)
+
+
 _WEIGHTING_SPECIFIC = frozenset().union(*WEIGHTING_KEYS.values())
 
 
