@@ -5,7 +5,8 @@ All are frozen. Durations are in seconds; `started_at` is Unix time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -47,14 +48,28 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a strategy decodes: the rendered `prompt` for the generators, the bare `question`
-    for the reward model, and the seed of this sample (None: unseeded). `kind` and `choices`, the
-    texts of the options A, B, C ..., determine how answers are read and compared."""
+    for the reward model, and the seed of this sample (None: unseeded). A model whose prompt is
+    another, as of another chat template, has it in `prompts`. `kind` and `choices`, the texts of
+    the options A, B, C ..., determine how answers are read and compared."""
 
     prompt: str
     question: str
     seed: int | None = None
     kind: AnswerKind = AnswerKind.MATH
     choices: tuple[str, ...] = ()
+    prompts: Mapping[Source, Prefix] = field(default_factory=dict)
+
+    def prefix(self, source: Source) -> Prefix:
+        """The prompt of the model `source`."""
+        return self.prompts.get(source) or Prefix(self.prompt)
+
+    def after(self, kept: Sequence[Completion], separator: str) -> Query:
+        """This query where the response begins with `kept`."""
+        prompts = dict(self.prompts)
+        for completion in kept:
+            prompts = {it: prefix.extend(completion, separator) for it, prefix in prompts.items()}
+        text = "".join(completion.text + separator for completion in kept)
+        return replace(self, prompt=self.prompt + text, prompts=prompts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +105,14 @@ class Prefix:
     token_ids: tuple[int, ...] | None = None
 
     def extend(self, completion: Completion, separator: str) -> Prefix:
-        """The prefix after `completion`: by its token ids if there are any, which include the
-        separator as the model wrote it, otherwise by its text and `separator`."""
+        """The prefix after `completion`: by its token ids if the generator gave them (they hold
+        the separator as the model wrote it), by its text and `separator` otherwise. The completion
+        may be of a model with another prompt."""
         text = self.text + completion.text + separator
-        if completion.prompt_token_ids is None or completion.token_ids is None:
+        before = completion.prompt_token_ids if self.token_ids is None else self.token_ids
+        if before is None or completion.token_ids is None:
             return Prefix(text)
-        return Prefix(text, completion.prompt_token_ids + completion.token_ids)
+        return Prefix(text, before + completion.token_ids)
 
 
 @dataclass(frozen=True, slots=True)

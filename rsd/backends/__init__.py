@@ -25,6 +25,7 @@ from rsd.backends.generator import CompletionsGenerator
 from rsd.backends.judge import JudgeScorer
 from rsd.backends.math_shepherd import MathShepherdScorer
 from rsd.backends.metrics import ServerMetrics, parse_metrics, read_metrics
+from rsd.backends.prompting import Prompts
 from rsd.backends.qwen25_math import Qwen25MathScorer
 from rsd.backends.retries import Backoff, RetryStatistics, counting_retries
 from rsd.backends.rlhflow import RlhflowScorer
@@ -49,6 +50,7 @@ __all__ = [
     "GuardedScorer",
     "JudgeScorer",
     "MathShepherdScorer",
+    "Prompts",
     "Qwen25MathScorer",
     "RetryStatistics",
     "RlhflowScorer",

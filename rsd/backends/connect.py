@@ -23,6 +23,7 @@ from rsd.backends.checkpoint import count_parameters
 from rsd.backends.generator import CompletionsGenerator
 from rsd.backends.judge import JudgeScorer
 from rsd.backends.math_shepherd import MathShepherdScorer
+from rsd.backends.prompting import Prompts
 from rsd.backends.qwen25_math import Qwen25MathScorer
 from rsd.backends.rlhflow import RlhflowScorer
 from rsd.backends.server import Server, ServerInfo
@@ -162,7 +163,7 @@ def open_scorer(config: Config, server: Server) -> Scorer:
     """
     prm, decoding = config.models.prm, config.decoding
     if prm.kind == "judge":
-        return JudgeScorer(server, template=decoding.prompt, separator=decoding.step_separator)
+        return JudgeScorer(server, prompts=Prompts(config), separator=decoding.step_separator)
     return REWARD_MODELS[prm.kind](server, load_tokenizer(prm.tokenizer or prm.model), config)
 
 

@@ -19,6 +19,7 @@ from rsd.cli.commands.doctor import doctor
 from rsd.cli.commands.gateway import gateway
 from rsd.cli.commands.grade import grade
 from rsd.cli.commands.mock import mock
+from rsd.cli.commands.prompt import prompt
 from rsd.cli.commands.report import report
 from rsd.cli.commands.run import run
 from rsd.cli.commands.serve import serve
@@ -36,7 +37,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for command in (serve, doctor, run, sweep, grade, report, calibrate, gateway, mock):
+for command in (serve, doctor, prompt, run, sweep, grade, report, calibrate, gateway, mock):
     app.command()(command)
 app.add_typer(tasks, name="tasks")
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from rsd.config.gateway import GatewayConfig
 from rsd.config.models import ModelsConfig
@@ -21,10 +22,17 @@ from rsd.config.strategies import (
 )
 from rsd.config.strict import PositiveFloat, PositiveInt, Share, Strict, UserPath
 from rsd.config.tasks import TasksConfig
-from rsd.prompts import TEMPLATES
+from rsd.prompts import CHAT, SLOT, TEMPLATES, USER_TEXTS, user_text
 from rsd.types import ROLES, Role, Source
 
 STEP_CACHE = "steps.sqlite"
+
+
+class Example(Strict):
+    """An earlier question with its answer, for `prompt: chat`."""
+
+    question: str
+    answer: str
 
 
 class DecodingConfig(Strict):
@@ -48,7 +56,20 @@ class DecodingConfig(Strict):
         None, description="SHA-256 of the file of your own strategy; written by rsd"
     )
     samples: PositiveInt = Field(1, description="independent solutions of every problem")
-    prompt: str = "qwen25-math-cot"
+    prompt: Annotated[str, Field(min_length=1)] = Field(
+        "qwen25-math-cot",
+        description=f"{', '.join(TEMPLATES)}, a text with {{question}}, or chat: each model's own "
+        "chat template",
+    )
+    system: str | None = Field(None, description="chat: the system text")
+    user: str = Field(
+        "question", description=f"chat: {', '.join(USER_TEXTS)}, or a text with {{question}}"
+    )
+    examples: tuple[Example, ...] = Field((), description="chat: earlier questions with answers")
+    chat_template_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="chat: passed to the template, as enable_thinking"
+    )
+    response_prefix: str = Field("", description="chat: the beginning of every response")
     step_separator: Annotated[str, Field(min_length=1)] = "\n\n"
     prefix: Literal["auto", "tokens", "text"] = Field(
         "auto", description="form of the prefixes sent; auto: tokens if the tokenizers agree"
@@ -81,9 +102,16 @@ class DecodingConfig(Strict):
     @field_validator("prompt")
     @classmethod
     def _is_template(cls, name: str) -> str:
-        if name not in TEMPLATES:
-            raise ValueError(f"unknown template {name!r}; use {', '.join(sorted(TEMPLATES))}")
+        if name != CHAT and name not in TEMPLATES and SLOT not in name:
+            known = ", ".join((CHAT, *sorted(TEMPLATES)))
+            raise ValueError(f"unknown template {name!r}; use {known} or a text with {SLOT}")
         return name
+
+    @field_validator("user")
+    @classmethod
+    def _is_user_text(cls, text: str) -> str:
+        user_text(text, "")
+        return text
 
     @field_validator("threshold")
     @classmethod
@@ -98,6 +126,12 @@ class DecodingConfig(Strict):
             raise ValueError("the profile paper sends text; remove prefix, or set it to text")
         if self.profile == "paper" and self.step_separator != "\n\n":
             raise ValueError("the profile paper has a fixed step_separator; remove the key")
+        if self.profile == "paper" and self.prompt == CHAT:
+            raise ValueError("the profile paper has one prompt for all models; name a template")
+        neutral = type(self).model_fields
+        given = [it for it in sorted(CHAT_KEYS) if getattr(self, it) != _default(neutral[it])]
+        if self.prompt != CHAT and given:
+            raise ValueError(f"{given[0]} is only read with prompt: chat; add that or remove it")
         facts = strategy_facts(self.strategy)
         counts = [getattr(self, key) for key in ("candidates", "beams") if key in facts.keys]
         if max(self.samples, *counts, 1) > 1 and self.temperature == 0:
@@ -116,7 +150,17 @@ class DecodingConfig(Strict):
             unread |= {"source"}
         if self.profile == "paper":
             unread |= {"max_repeats"}
+        if self.prompt != CHAT:
+            unread |= CHAT_KEYS
         return self.model_dump(mode="json", exclude=unread)
+
+
+CHAT_KEYS = frozenset(("system", "user", "examples", "chat_template_kwargs", "response_prefix"))
+"""The keys that `prompt: chat` reads."""
+
+
+def _default(field: FieldInfo) -> object:
+    return field.get_default(call_default_factory=True)
 
 
 _WEIGHTING_SPECIFIC = frozenset().union(*WEIGHTING_KEYS.values())

@@ -9,7 +9,7 @@ from typing import Any
 
 from openai.types import Model
 
-from rsd.backends import Backends, parameter_count
+from rsd.backends import Backends, Prompts, parameter_count
 from rsd.config import Config
 from rsd.gateway.admission import Admission
 from rsd.gateway.answering.answer import AnswerRequest
@@ -18,9 +18,10 @@ from rsd.gateway.catalog import Served, catalog
 from rsd.gateway.errors import GatewayError
 from rsd.gateway.health import Health, without
 from rsd.gateway.metrics import GatewayMetrics
-from rsd.gateway.openai.chat import ChatTemplate
+from rsd.gateway.openai.chat import ChatRenderer
 from rsd.gateway.openai.report import Parameters
 from rsd.gateway.openai.writers import dumped
+from rsd.prompts import ChatTemplate
 from rsd.protocols import Strategy
 from rsd.types import ROLES, Query, Role, Step
 
@@ -51,7 +52,9 @@ class Gateway:
         self.admission = Admission(self.policy.concurrency, self.policy.queue, self.metrics)
         self.draining = False
         self.parameters: Parameters = {role: parameter_count(config, role) for role in ROLES}
-        self.chat = ChatTemplate(tokenizer, self.policy.system)
+        prompts = Prompts(config, {"target": tokenizer})
+        system = config.decoding.system if self.policy.system is None else self.policy.system
+        self.chat = ChatRenderer(prompts, ChatTemplate(tokenizer), system)
         self._started = int(time.time())
         self._backends = backends
         self._build = build

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rsd.backends import Backends, Server, connect, open_servers
+from rsd.backends import Backends, Prompts, Server, connect, open_servers
 from rsd.config import Config
 from rsd.grading import GraderPool
 from rsd.records import Key, Manifest, TrajectoryRecord, read_current
@@ -208,7 +208,7 @@ async def _decode(
                         connected_strategy(config, backends, grader),
                         store,
                         grader,
-                        template=config.decoding.prompt,
+                        prompts=Prompts(config),
                         join=response_text(config.decoding),
                         seed=config.decoding.seed,
                         limiter=limiter,

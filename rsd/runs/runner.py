@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from typing import ParamSpec
 
-from rsd.backends import RetryStatistics, counting_retries, one_problem
+from rsd.backends import Prompts, RetryStatistics, counting_retries, one_problem
 from rsd.clock import unix_time
 from rsd.decoding import recording
 from rsd.decoding.seeds import derive
@@ -27,7 +27,6 @@ from rsd.errors import (
     one_line,
 )
 from rsd.grading import GraderPool
-from rsd.prompts import render
 from rsd.protocols import Strategy
 from rsd.records import GradeRecord, TrajectoryRecord
 from rsd.runs.concurrency import ConcurrencyLimiter
@@ -56,7 +55,7 @@ async def decode_all(
     store: RunStore,
     grader: GraderPool,
     *,
-    template: str,
+    prompts: Prompts,
     join: Join,
     seed: int,
     limiter: ConcurrencyLimiter,
@@ -65,7 +64,8 @@ async def decode_all(
 ) -> None:
     """Decode `rollouts`, as many at a time as `limiter` allows; store and grade each.
 
-    `join` makes the response from the texts of the kept steps. An `interruption` ends it early.
+    `prompts` render the questions, `join` makes the response from the texts of the kept steps. An
+    `interruption` ends it early.
 
     Cancelling it cancels the requests in flight and keeps all that is stored. An error of one
     problem is stored with it. Without a grading worker a problem stays ungraded. Errors in
@@ -74,9 +74,8 @@ async def decode_all(
 
     async def solve(problem: Problem, sample: int) -> None:
         try:
-            query = Query(
-                prompt=render(template, problem.question),
-                question=problem.question,
+            query = prompts.query(
+                problem.question,
                 seed=derive(seed, problem.task, problem.problem_id, sample),
                 kind=problem.kind,
                 choices=problem.choices,

@@ -26,13 +26,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequest:
-    """One wanted answer: its number, the rendered prompt, the bare question for the reward model,
-    how it is decoded, and the client's stop strings. With `ignore_eos` the models write on where
-    they would end."""
+    """One wanted answer: its number, what is decoded and how, and the client's stop strings. With
+    `ignore_eos` the models write on where they would end."""
 
     number: int
-    prompt: str
-    question: str
+    query: Query
     config: Config
     stops: tuple[str, ...] = ()
     seed: int | None = None
@@ -125,12 +123,12 @@ async def _go_on(answer: Answer, config: Config, servers: AnswerServers, on_step
     """Decode from where `answer` is."""
     request, kept = answer.request, answer.kept
     separator = config.decoding.step_separator
-    prompt, offset = request.prompt, len(kept)
+    query, offset = request.query, len(kept)
     if kept:
-        prompt += "".join(step.text + separator for step in kept)
+        query = query.after([step.completion for step in kept], separator)
         config = _rest(config, kept)
     seed = None if request.seed is None else derive(request.seed, request.number)
-    query = Query(prompt, request.question, seed)
+    query = replace(query, seed=seed)
     yielded: list[Step] = []
 
     def add(step: Step) -> Step:

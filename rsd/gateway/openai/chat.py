@@ -1,29 +1,28 @@
-"""From the turns of a chat to the models' prompt, by the target's own chat template."""
+"""From the turns of a chat to what each model continues."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from rsd.backends import Prompts
 from rsd.gateway.errors import GatewayError
 from rsd.gateway.openai.requests import ChatTurn
+from rsd.prompts import ChatTemplate, Turn
+from rsd.types import Query
 
 
-class ChatTemplate:
-    """`tokenizer` is the target's (transformers); `system` is put before chats without a system
-    turn."""
+class ChatRenderer:
+    """Renders chats as `rsd run` renders questions: with `decoding.prompt: chat` by each model's
+    own chat template, else by that of the `target` for both. `system` is put before chats without
+    a system turn."""
 
-    def __init__(self, tokenizer: Any, system: str | None) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, prompts: Prompts, target: ChatTemplate, system: str | None) -> None:
+        self._prompts = prompts
+        self._target = target
         self._system = system
-        self._bos = tokenizer.bos_token or ""
-        begins = list(tokenizer("").input_ids)
-        self._server_adds_bos = bool(begins) and begins[0] == tokenizer.bos_token_id
 
-    def render(
-        self, turns: Sequence[ChatTurn], field: str, effort: str | None = None
-    ) -> tuple[str, str]:
-        """The prompt, and the question that the reward model reads: the last user turn.
+    def render(self, turns: Sequence[ChatTurn], field: str, effort: str | None = None) -> Query:
+        """What is decoded. Its question, which the reward model reads, is the last user turn.
 
         Earlier turns are in the prompt only: reward models are trained on single questions.
         `effort` is given to templates that read `reasoning_effort`. Raises `GatewayError` (400),
@@ -32,39 +31,39 @@ class ChatTemplate:
         question = next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
         if not question.strip():
             raise GatewayError(400, f"{field} has no user turn with text", param=field)
-        template = self._tokenizer.chat_template
-        if not template:
+        chats = self._prompts.chats or {"target": self._target}
+        if not any(chat.exists for chat in chats.values()):
             raise GatewayError(
                 400,
                 "the target model has no chat template; use /v1/completions",
                 code="no_chat_template",
             )
+        messages = self._messages(turns)
+        options = {} if effort is None else {"reasoning_effort": effort}
+        try:
+            prompts = {
+                source: chat.with_kwargs(options).prefix(messages) for source, chat in chats.items()
+            }
+        except ValueError as error:
+            refused = "the model's chat template refuses these turns"
+            raise GatewayError(
+                400, str(error), param=field, logged=f"{field}: {refused}"
+            ) from error
+        text = next(iter(prompts.values())).text
+        return Query(text, question, prompts=prompts if self._prompts.chats else {})
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of a prompt given as token ids. Raises `GatewayError` for unknown ids."""
+        try:
+            return self._target.text(ids)
+        except ValueError as error:
+            raise GatewayError(400, str(error), param="prompt") from error
+
+    def _messages(self, turns: Sequence[ChatTurn]) -> list[Turn]:
         messages = [
             {"role": "system" if turn.role == "developer" else turn.role, "content": turn.text}
             for turn in turns
         ]
         if self._system is not None and all(each["role"] != "system" for each in messages):
             messages.insert(0, {"role": "system", "content": self._system})
-        reads_effort = effort is not None and "reasoning_effort" in str(template)
-        options = {"reasoning_effort": effort} if reads_effort else {}
-        try:
-            prompt = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, **options
-            )
-        except Exception as error:  # a template raises what it likes
-            refused = "the model's chat template refuses these turns"
-            reason = " ".join(str(error).split())[:200]
-            raise GatewayError(
-                400, f"{refused}: {reason}", param=field, logged=f"{field}: {refused}"
-            ) from error
-        return self._without_bos(str(prompt)), question
-
-    def text(self, ids: Sequence[int]) -> str:
-        """The text of a prompt given as token ids. Raises `GatewayError` for unknown ids."""
-        if max(ids) >= len(self._tokenizer):
-            raise GatewayError(400, f"token id {max(ids)} is out of vocabulary", param="prompt")
-        return self._without_bos(str(self._tokenizer.decode(list(ids))))
-
-    def _without_bos(self, prompt: str) -> str:
-        """A server that itself begins every prompt with this token must not get it twice."""
-        return prompt.removeprefix(self._bos) if self._server_adds_bos else prompt
+        return messages

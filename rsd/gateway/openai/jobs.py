@@ -20,6 +20,7 @@ from rsd.gateway.openai.requests import (
 )
 from rsd.gateway.openai.responses import ResponsesWriter
 from rsd.gateway.openai.writers import AnswerWriter, ChatWriter, CompletionWriter
+from rsd.types import Query
 
 log = logging.getLogger(__name__)
 
@@ -39,30 +40,29 @@ def make_job(gateway: Gateway, body: GatewayRequest) -> Job:
     """Raises `GatewayError` for what these models cannot do or the operator does not allow."""
     served = gateway.served(body.model)
     body.refuse_unsupported()
-    prompts = _prompts(gateway, body)
+    queries = _queries(gateway, body)
     config = requested(served, _changes(gateway, body, served))
     if gateway.policy.log_prompts:
-        log.info("prompts: %r", [prompt for prompt, _ in prompts])
+        log.info("prompts: %r", [query.prompt for query in queries])
     n = body.answers_per_prompt
     requests = tuple(
         AnswerRequest(
             place * n + number,
-            prompt,
-            question,
+            query,
             config,
             stops=tuple(body.stop or ()),
             seed=body.seed,
             ignore_eos=bool(body.ignore_eos),
         )
-        for place, (prompt, question) in enumerate(prompts)
+        for place, query in enumerate(queries)
         for number in range(n)
     )
     return Job(requests, _writer(gateway, body, served, config), bool(body.stream))
 
 
-def _prompts(gateway: Gateway, body: GatewayRequest) -> list[tuple[str, str]]:
-    """Each prompt, and the question that the reward model reads. Their number is checked before
-    one is rendered or decoded, which takes time."""
+def _queries(gateway: Gateway, body: GatewayRequest) -> list[Query]:
+    """What is asked for each prompt. Their number is checked before one is rendered or decoded,
+    which takes time."""
     count = len(body.prompts) if isinstance(body, CompletionRequest) else 1
     most = gateway.policy.max_choices
     if body.answers_per_prompt * count > most:
@@ -71,7 +71,7 @@ def _prompts(gateway: Gateway, body: GatewayRequest) -> list[tuple[str, str]]:
         texts = [p if isinstance(p, str) else gateway.chat.text(p) for p in body.prompts]
         if not texts or not all(texts):
             raise GatewayError(400, "prompt is empty", param="prompt")
-        return [(text, text) for text in texts]
+        return [Query(text, text) for text in texts]
     assert isinstance(body, ChatRequest | ResponsesRequest)
     return [gateway.chat.render(body.turns, body.turns_field, body.reasoning_effort)]
 

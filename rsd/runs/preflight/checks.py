@@ -12,6 +12,7 @@ from typing import Literal
 
 from rsd.backends import (
     CompletionsGenerator,
+    Prompts,
     Server,
     ServerInfo,
     read_speculation,
@@ -19,9 +20,8 @@ from rsd.backends import (
 )
 from rsd.config import Config
 from rsd.errors import RsdError
-from rsd.prompts import render
 from rsd.protocols import Sampling
-from rsd.types import Completion, Prefix
+from rsd.types import Completion, Source
 
 QUESTION = "Tom has 3 boxes with 14 pens each. He gives 5 pens away. How many pens are left?"
 STEPS = ("He has 3 * 14 = 42 pens.", "He has 42 - 5 = 37 pens left.", "The answer is \\boxed{37}.")
@@ -121,7 +121,8 @@ async def stop_strings(config: Config, each: Reached) -> PreflightCheck:
     generator = CompletionsGenerator(
         each.server, context=each.info.context, use_token_ids=config.decoding.prefix != "text"
     )
-    prefix = Prefix(render(config.decoding.prompt, QUESTION))
+    source: Source = "draft" if each.server.role == "draft" else "target"
+    prefix = Prompts(config).prefixes(QUESTION)[source]
 
     async def write(*stop: str) -> Completion:
         return await generator.generate(

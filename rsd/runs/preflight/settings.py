@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from rsd.backends import Server
+from rsd.backends import Prompts, load_tokenizer
 from rsd.config import Config, config_issues
 from rsd.errors import RsdError
-from rsd.prompts import TEMPLATES
-from rsd.runs.preflight.checks import PreflightCheck, Reached
+from rsd.prompts import CHAT, TEMPLATES, ChatTemplate, Conversation
+from rsd.runs.preflight.checks import QUESTION, PreflightCheck, Reached
+from rsd.types import Source
 
 SETTINGS = "settings"
 """The name of the checks that concern the configuration alone."""
 
+_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 _MARKER = re.compile(r"<\|[^|<>]+\|>")
 
 
@@ -27,27 +30,53 @@ def settings(config: Config) -> list[PreflightCheck]:
 
 
 async def prompt_format(config: Config, each: Reached) -> PreflightCheck | None:
-    """Whether each marker of `decoding.prompt`, such as `<|im_start|>`, is a token of the model,
-    which would otherwise read it as text. None if all are."""
+    """Whether the model reads `decoding.prompt` as its own chat format. None if nothing speaks
+    against it."""
     name, server = config.decoding.prompt, each.server
+    if name == CHAT:
+        prefix = Prompts(config).prefixes(QUESTION)[_source(each)]
+        detail = f"its own chat template, {len(prefix.token_ids or ())} tokens for a question"
+        return PreflightCheck(f"{each.name} prompt", "ok", detail)
     try:
-        strange = await _strange(server, name)
-        if not strange:
-            return None
-        fitting = [it for it in TEMPLATES if it != name and not await _strange(server, it)]
+        markers = dict.fromkeys(_MARKER.findall(TEMPLATES.get(name, name)))
+        strange = [marker for marker in markers if len(await server.tokenize(marker)) != 1]
     except RsdError:  # the server cannot tokenize
+        return None
+    if strange:
+        what = f"uses {', '.join(strange)}, which are not tokens of {server.config.model}"
+    elif difference := _unlike_own_template(config, each):
+        what = difference
+    else:
         return None
     return PreflightCheck(
         f"{each.name} prompt",
         "warning",
-        f"decoding.prompt {name} uses {', '.join(strange)}, which are not tokens of "
-        f"{server.config.model}",
-        f"set decoding.prompt to the model's chat format (formats whose markers it knows: "
-        f"{', '.join(fitting)})",
+        f"decoding.prompt {name[:40]!r} {what}",
+        "set decoding.prompt: chat (rsd prompt shows what the models read), unless this is meant",
     )
 
 
-async def _strange(server: Server, template: str) -> list[str]:
-    """The markers of a template that are not a single token of the server's model."""
-    markers = dict.fromkeys(_MARKER.findall(TEMPLATES[template]))
-    return [marker for marker in markers if len(await server.tokenize(marker)) != 1]
+def _unlike_own_template(config: Config, each: Reached) -> str | None:
+    """Where the prompt differs from what the chat template of a local model renders."""
+    model = each.server.config.model
+    if not Path(model).is_dir():
+        return None
+    chat = ChatTemplate(load_tokenizer(model, key=f"models.{each.server.role}.model"))
+    if not chat.exists:
+        return None
+    text = Prompts(config).prefixes(QUESTION)[_source(each)].text
+    system = _SYSTEM if _SYSTEM in text else None
+    try:
+        own = chat.prefix(Conversation(system=system).turns(QUESTION)).text
+    except ValueError:  # a template without system turns, for one
+        return None
+    if own == text:
+        return None
+    at = next((i for i, (a, b) in enumerate(zip(own, text, strict=False)) if a != b), len(own))
+    return (
+        f"has {text[at : at + 30]!r} where the chat template of {model} has {own[at : at + 30]!r}"
+    )
+
+
+def _source(each: Reached) -> Source:
+    return "draft" if each.server.role == "draft" else "target"
