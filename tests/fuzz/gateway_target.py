@@ -50,6 +50,7 @@ def _app() -> FastAPI:
 
 class _NoBackends:
     servers: dict[str, Any] = {}  # noqa: RUF012 - none
+    breakers: dict[str, Any] = {}  # noqa: RUF012 - none
     scorer = None
 
     def __getattr__(self, name: str) -> None:
@@ -68,6 +69,9 @@ class _Tokenizer:
 
     def __len__(self) -> int:
         return 300
+
+    def encode(self, text: str, **_: object) -> list[int]:
+        return list(map(ord, text))
 
     def decode(self, ids: list[int]) -> str:
         return "".join(map(chr, ids))
