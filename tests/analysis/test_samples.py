@@ -172,9 +172,22 @@ def test_the_block_by_hand(tmp_path):
 def test_figures_for_one_sample_are_the_accuracy_with_its_interval(tmp_path):
     overall = analyze(read_run(run_of(tmp_path / "r", BY_HAND))).metrics.overall
     it = overall.samples
+    assert it.avg_at_k == it.pass_at_k[0].model_copy(update={"k": 3})
     for figures in (it.pass_at_k, it.maj_at_k, *it.best_of_k.values()):
         assert figures[0].value == pytest.approx(overall.accuracy)
         assert figures[0].ci95 == pytest.approx(overall.ci95)
+
+
+def test_problems_count_alike_however_many_of_their_samples_are_there(tmp_path):
+    """A run that is not finished: 2 of 2 right and 0 of 1 are a half, not two thirds."""
+    samples = {"1": [(True, 0, ()), (True, 0, ())], "2": [(False, 0, ())]}
+    overall = analyze(read_run(run_of(tmp_path / "r", samples, n=4))).metrics.overall
+    assert overall.accuracy == overall.accuracy_paper == overall.accuracy_without_errors == 0.5
+    assert overall.ci95[0] < 0.5 < overall.ci95[1]
+    assert (overall.n, overall.problems) == (3, 2)
+    single = {"1": [(True, 0, ())], "2": [(False, 0, ())]}
+    one = analyze(read_run(run_of(tmp_path / "one", single))).metrics.overall
+    assert (one.accuracy, one.n, one.problems) == (0.5, 2, 2)
 
 
 def test_samples_in_another_order_give_the_same_block(tmp_path):
