@@ -2,8 +2,10 @@
 
 Accuracy counts every problem whose gold answer can be graded; failed and undecided ones are not
 right. With k samples of each problem it is avg@k, the mean over problems of the share of their
-samples that is right. Shares of steps, FLOPs and latency describe finished solutions; latency excludes those with
-retried requests or waiting for a lost server. Token totals and busy shares count all recorded work,
+samples that is right.
+
+Shares of steps, FLOPs and latency describe finished solutions; latency excludes those with retried
+requests or waiting for a lost server. Token totals and busy shares count all recorded work,
 including that of failed problems. If the step cache gave answers, the figures of speed are null;
 tokens and FLOPs are what they would be without the cache.
 """

@@ -202,7 +202,13 @@ async def _decode(
         ) as taken:
             try:
                 with (
-                    Progress(asked.total(), done, taken, label=config.name) as progress,
+                    Progress(
+                        asked.total(),
+                        done,
+                        taken,
+                        label=config.name,
+                        samples=config.decoding.samples,
+                    ) as progress,
                     interruption.by_signal(),
                 ):
                     await decode_all(
