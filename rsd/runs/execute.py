@@ -200,7 +200,13 @@ async def _decode(
         ) as limiter:
             try:
                 with (
-                    Progress(asked.total(), done, limiter, label=config.name) as progress,
+                    Progress(
+                        asked.total(),
+                        done,
+                        limiter,
+                        label=config.name,
+                        samples=config.decoding.samples,
+                    ) as progress,
                     interruption.by_signal(),
                 ):
                     await decode_all(

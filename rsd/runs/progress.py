@@ -23,6 +23,8 @@ class Progress:
     """Counts finished problems; shows accuracy, the target's share of the steps, response tokens
     per second, and how many problems are in flight.
 
+    With several `samples` of each problem it counts samples, not problems.
+
     `done` are the results of earlier sessions; they count for all but the speed. No speed is shown
     if the step cache answered.
     """
@@ -34,12 +36,14 @@ class Progress:
         limiter: ConcurrencyLimiter,
         *,
         label: str,
+        samples: int = 1,
     ) -> None:
         self._graded = self._right = self._errors = 0
         self._steps = self._by_target = self._tokens = 0
         self._from_cache = False
         self._start = self._last_line = time.monotonic()
         self._label = label
+        self._unit = "sample" if samples > 1 else "problem"
         self._limiter = limiter
         self._terminal = sys.stderr.isatty()
         self._redirected = ExitStack()
@@ -53,7 +57,7 @@ class Progress:
             total=total,
             initial=self._graded,
             desc=label,
-            unit="problem",
+            unit=self._unit,
             disable=not self._terminal,
             dynamic_ncols=True,
         )
@@ -67,7 +71,7 @@ class Progress:
         if not self._terminal and (finished or self._line_is_due()):
             self._last_line = time.monotonic()
             print(
-                f"{self._label}: {self._graded}/{self._total} problems, {self._summary()}",
+                f"{self._label}: {self._graded}/{self._total} {self._unit}s, {self._summary()}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -108,8 +108,9 @@ def _in_short(directory: Path) -> str:
     overall = Metrics.model_validate_json((directory / METRICS).read_bytes()).overall
     without = percent(overall.accuracy_without_errors, 1)
     lost = f"  {overall.errors} failed, {without} right without them" if overall.errors else ""
+    name = f"avg@{overall.samples.n}" if overall.samples else "accuracy"
     return (
-        f"accuracy {accuracy(overall.accuracy, overall.ci95):<19}  "
+        f"{name} {accuracy(overall.accuracy, overall.ci95):<19}  "
         f"{percent(overall.target_step_share):>4} of steps by target  "
         f"{fixed(overall.flops_ratio_vs_target_only.prm_once):>5} x the target's FLOPs{lost}"
     )
