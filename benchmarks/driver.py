@@ -49,7 +49,7 @@ from harness.common import (
     write_result,
 )
 
-from rsd.backends import CompletionsGenerator, Server, SkyworkScorer, load_tokenizer
+from rsd.backends import CompletionsGenerator, Prompts, Server, SkyworkScorer, load_tokenizer
 from rsd.backends.http import HttpClient
 from rsd.cli.process import prepare_process
 from rsd.config import load
@@ -325,7 +325,7 @@ async def _measure(line: str, in_flight: int, fake: FakeServer, url: str) -> dic
                 strategy,
                 store,
                 cast(GraderPool, NoGrader()),
-                template=config.decoding.prompt,
+                prompts=Prompts(config),
                 join="\n\n".join,
                 seed=0,
                 limiter=limiter,

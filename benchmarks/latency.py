@@ -133,7 +133,7 @@ async def floor_seconds(backends: Backends, steps: Iterable[Step]) -> float:
     accepted = [step for step in steps if step.accepted]
     for source, stretch in groupby(accepted, key=lambda step: step.source):
         written = [step.completion for step in stretch]
-        server = backends.servers[source].servers[0]
+        server = backends.servers[source]
         body = {
             "model": server.config.served_name,
             "prompt": written[0].prompt_token_ids,

@@ -14,6 +14,7 @@ from statistics import mean
 from types import SimpleNamespace
 from typing import Any
 
+from harness.common import DEMO
 from harness.simulated_models import (
     Device,
     Model,
@@ -21,6 +22,8 @@ from harness.simulated_models import (
     SimulatedGenerator,
     SimulatedScorer,
 )
+from rsd.backends import Prompts
+from rsd.config import load
 from rsd.decoding import Limits, RewardGuidedSpeculativeDecoding, Rules
 from rsd.decoding.acceptance import step as threshold
 from rsd.prompts import render
@@ -261,7 +264,7 @@ async def by_rsd(
         strategy,
         store,  # type: ignore[arg-type]
         Ungraded(),  # type: ignore[arg-type]
-        template="qwen25-math-cot",
+        prompts=Prompts(load(DEMO)),
         join="\n\n".join,
         seed=0,
         limiter=ConcurrencyLimiter(in_flight),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cluster import PROBLEMS, Cluster
 
+from rsd.backends import Prompts
 from rsd.errors import GradingError
 from rsd.grading import GraderPool
 from rsd.records import GRADES, RunRecord, TrajectoryRecord, read_run
@@ -64,12 +65,14 @@ def test_what_steers_the_concurrency_costs_nothing(
     assert right(finished(cluster, "run.concurrency=auto")) == 4
 
 
-@pytest.mark.parametrize("name", ["render", "derive", "decode_one"])
+@pytest.mark.parametrize(
+    ("owner", "name"), [(Prompts, "query"), (runner, "derive"), (runner, "decode_one")]
+)
 def test_what_makes_a_problem_costs_it(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, name: str
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     """The third call fails: the others are as they would be."""
-    real, calls = getattr(runner, name), 0
+    real, calls = getattr(owner, name), 0
 
     def third(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
@@ -78,7 +81,7 @@ def test_what_makes_a_problem_costs_it(
             raise OverflowError("int too large")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(runner, name, third)
+    monkeypatch.setattr(owner, name, third)
     run = finished(cluster)
     (failed,) = [t for t in run.trajectories.values() if t.error]
     assert failed.error is not None
