@@ -208,8 +208,9 @@ def _workers(server: Server, stack: AsyncExitStack) -> tuple[Server, ...]:
 
 
 async def checked_info(server: Server) -> ServerInfo:
-    """The server's description. Raises if it serves another model than the configuration says."""
-    info = await server.info()
+    """The server's description, asked for if it is not known yet. Raises if it serves another model
+    than the configuration says."""
+    info = server.first_info or await server.info()
     wanted = server.config
     if wanted.served_name not in info.served_names:
         raise server.error(

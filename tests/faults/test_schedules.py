@@ -16,7 +16,7 @@ from examples import only_thorough
 from fault_proxy import Schedule
 from faults.conftest import Disturbed, disturbed_cluster
 
-from rsd.backends import Backends, connect
+from rsd.backends import Backends, Prompts, connect
 from rsd.grading import GraderPool
 from rsd.records import RunRecord, read_run
 from rsd.runs.concurrency import ConcurrencyLimiter
@@ -83,7 +83,7 @@ class Runs:
                 connected_strategy(self.config, self._backends, self._grader),
                 store,
                 self._grader,
-                template=self.config.decoding.prompt,
+                prompts=Prompts(self.config),
                 join=response_text(self.config.decoding),
                 seed=0,
                 limiter=ConcurrencyLimiter(at_once),

@@ -126,7 +126,7 @@ def test_the_log_repeats_no_part_of_a_prompt(
         def refuse(turns: Any, **options: Any) -> str:
             raise ValueError(f"cannot render {turns}")
 
-        gateway.gateway.chat._tokenizer.apply_chat_template = refuse
+        gateway.gateway.chat._target.tokenizer.apply_chat_template = refuse
         answer = await post(gateway, CHAT_PATH, ROUTES[CHAT_PATH])
         assert QUESTION in answer.json()["error"]["message"]
         assert "chat template refuses these turns" in caplog.text
@@ -201,7 +201,7 @@ def test_a_load_generator_gets_as_many_tokens_as_it_asks_for(
 
 def test_a_template_that_reads_the_reasoning_effort_gets_it(cluster: Cluster) -> None:
     async def test(gateway: Running) -> None:
-        tokenizer = gateway.gateway.chat._tokenizer
+        tokenizer = gateway.gateway.chat._target.tokenizer
         tokenizer.chat_template += "{% if reasoning_effort %}[{{ reasoning_effort }}]{% endif %}"
         client = gateway.client()
         await client.chat.completions.create(

@@ -27,7 +27,7 @@ def strictly(text: str) -> Any:
 
 def test_a_judge_needs_no_third_server(cluster: Cluster) -> None:
     async def test(gateway: Running) -> None:
-        assert set(gateway.gateway.health.up) == {"draft", "target"}
+        assert set(gateway.gateway.health.states) == {"draft", "target"}
 
     with_gateway(cluster, test, "models.prm={kind: judge}")
 
@@ -95,7 +95,7 @@ def test_the_operators_system_turn_is_for_chats_without_one(cluster: Cluster) ->
     async def test(gateway: Running) -> None:
         def prompt(*turns: dict[str, str]) -> str:
             body = ChatRequest.model_validate({"model": "target", "messages": list(turns)})
-            return make_job(gateway.gateway, body).requests[0].prompt
+            return make_job(gateway.gateway, body).requests[0].query.prompt
 
         system = {"role": "system", "content": "Be brief."}
         assert prompt(CHAT[0]).startswith("<|im_start|>system\nThink.")
