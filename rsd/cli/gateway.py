@@ -93,11 +93,10 @@ async def _answer(
 ) -> int:
     """Serve until a signal comes; gives it."""
     from rsd.gateway import Gateway, serve
-    from rsd.gateway.catalog import catalog, with_decoding
+    from rsd.gateway.catalog import NO_TRUNCATION, catalog, with_decoding
 
     tokenizer = load_tokenizer(config.models.target.model, key="models.target.model")
-    any_top_p = {"top_p": 1.0}  # it has its effect where a request sets a temperature
-    found = [settings(with_decoding(it.config, any_top_p)) for it in catalog(config).values()]
+    found = [settings(with_decoding(it.config, NO_TRUNCATION)) for it in catalog(config).values()]
     for check in dict.fromkeys([*chain(*found), *await preflight(connecting)]):
         if check.status == "warning":
             mend = check.mend and f"; {check.mend}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,7 @@ def run(
     Problems that are already done are kept; failed ones are tried again. The table, metrics.json
     and report.html are made at the end.
     """
+    logging.getLogger("rsd.runs.execute").setLevel(logging.INFO)
     resolved = identified(load(config, [*([NOBODY_RESTARTS] if serve else []), *(override or ())]))
     where = directory or resolved.directory
     refuse_other_run(where, resolved)  # before servers load

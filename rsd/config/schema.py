@@ -12,6 +12,15 @@ from pydantic import Field, field_validator, model_validator
 
 from rsd.config.gateway import GatewayConfig
 from rsd.config.models import ModelsConfig
+from rsd.config.sampling import (
+    SAMPLING_KEYS,
+    ModelSampling,
+    PresencePenalty,
+    RepetitionPenalty,
+    SamplingByModel,
+    Temperature,
+    TopP,
+)
 from rsd.config.strategies import (
     STRATEGIES,
     WEIGHTING_KEYS,
@@ -22,6 +31,7 @@ from rsd.config.strategies import (
 from rsd.config.strict import PositiveFloat, PositiveInt, Share, Strict, UserPath
 from rsd.config.tasks import TasksConfig
 from rsd.prompts import TEMPLATES
+from rsd.protocols import NEUTRAL_SAMPLING, Sampling
 from rsd.types import ROLES, Role, Source
 
 STEP_CACHE = "steps.sqlite"
@@ -58,8 +68,17 @@ class DecodingConfig(Strict):
     max_repeats: Annotated[int, Field(ge=2)] = Field(
         5, description="repetitions of a step or cycle of steps that end a solution"
     )
-    temperature: Annotated[float, Field(ge=0)] = 0.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    temperature: Temperature = 0.0
+    top_p: TopP = 1.0
+    top_k: PositiveInt | None = Field(None, description="most probable tokens to draw from")
+    min_p: Share = Field(0.0, description="least probability, relative to the most probable token")
+    presence_penalty: PresencePenalty = Field(0.0, description="on tokens that the step has")
+    repetition_penalty: RepetitionPenalty = Field(
+        1.0, description="on tokens that prompt and solution have; 1 is none"
+    )
+    sampling: Literal["model"] | SamplingByModel | None = Field(
+        None, description="values for draft and target; model: each checkpoint's own"
+    )
     seed: int = 0
     lookahead: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
         "auto", description="steps that the draft may write ahead of the one being scored"
@@ -98,16 +117,56 @@ class DecodingConfig(Strict):
             raise ValueError("the profile paper sends text; remove prefix, or set it to text")
         if self.profile == "paper" and self.step_separator != "\n\n":
             raise ValueError("the profile paper has a fixed step_separator; remove the key")
-        facts = strategy_facts(self.strategy)
-        counts = [getattr(self, key) for key in ("candidates", "beams") if key in facts.keys]
-        if max(self.samples, *counts, 1) > 1 and self.temperature == 0:
-            raise ValueError("several samples or candidates need a temperature above 0")
-        facts.check(self)
+        if self.profile == "paper":
+            for key, neutral in {**NEUTRAL_SAMPLING, "sampling": None}.items():
+                if getattr(self, key) != neutral:
+                    raise ValueError(f"the profile paper does not send {key}; remove the key")
+        self._check_temperature()
+        strategy_facts(self.strategy).check(self)
         return self
+
+    def _check_temperature(self) -> None:
+        """Several solutions need a model that writes with a temperature, several candidates that
+        the model which writes them does."""
+        if self.sampling == "model":  # its numbers are not read yet
+            return
+        keys = strategy_facts(self.strategy).keys
+        counts = [getattr(self, key) for key in ("candidates", "beams") if key in keys]
+        choosing = self.writers if ":" in self.strategy else self.writers[:1]
+        ways = [
+            choosing if max(counts, default=1) > 1 else (),
+            self.writers if self.samples > 1 else (),
+        ]
+        if any(way and all(self.sampled(it).temperature == 0 for it in way) for way in ways):
+            raise ValueError("several samples or candidates need a temperature above 0")
+
+    @property
+    def writers(self) -> tuple[Source, ...]:
+        """The models that write, first the one that writes candidates. A strategy of one's own is
+        not imported, and counts as using both."""
+        if ":" in self.strategy:
+            return ("draft", "target")
+        facts = strategy_facts(self.strategy)
+        chosen: tuple[Source, ...] = (self.writer,) if "writer" in facts.keys else ()
+        return (*chosen, *(role for role in facts.roles if role != "prm"))
+
+    def sampling_of(self, source: Source) -> ModelSampling:
+        """The values that differ from those in this section for the model `source`."""
+        own = self.sampling
+        return own.of(source) if isinstance(own, SamplingByModel) else ModelSampling()
+
+    def sampled(self, source: Source) -> Sampling:
+        """How the model `source` samples, once `sampling: model` is replaced by its numbers."""
+        own = self.sampling_of(source)
+        values = {key: getattr(own, key) for key in SAMPLING_KEYS}
+        return Sampling(
+            **{key: getattr(self, key) if it is None else it for key, it in values.items()}
+        )
 
     def determinants(self) -> dict[str, Any]:
         """The keys that decide the answers: all but those that the strategy, its weighting or the
-        profile does not read, and `lookahead`, which changes only when a step is written."""
+        profile does not read, sampling that changes nothing, and `lookahead`, which changes only
+        when a step is written."""
         read = set(strategy_facts(self.strategy).keys)
         if "weighting" in read and ":" not in self.strategy:
             read -= _WEIGHTING_SPECIFIC - WEIGHTING_KEYS[self.weighting]
@@ -116,7 +175,12 @@ class DecodingConfig(Strict):
             unread |= {"source"}
         if self.profile == "paper":
             unread |= {"max_repeats"}
-        return self.model_dump(mode="json", exclude=unread)
+        unread |= {key for key, it in NEUTRAL_SAMPLING.items() if getattr(self, key) == it}
+        decides = self.model_dump(mode="json", exclude={*unread, "sampling"})
+        own = {source: self.sampling_of(source).model_dump() for source in self.writers}
+        read_by = {source: values for source, values in own.items() if values}
+        sampling = self.sampling if self.sampling == "model" else read_by
+        return {**decides, "sampling": sampling} if sampling else decides
 
 
 _WEIGHTING_SPECIFIC = frozenset().union(*WEIGHTING_KEYS.values())

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+from rsd.backends import with_model_sampling
 from rsd.config import Config, differing_keys, load
 from rsd.errors import ConfigError
 from rsd.records import CONFIG, GradeRecord, Key, TrajectoryRecord
@@ -46,11 +47,13 @@ def load_local(config: Config) -> Problems:
 
 
 def identified(config: Config, problems: Problems | None = None) -> Config:
-    """`config` with the checksums of what it asks and, for a strategy of one's own, of its file:
-    only then does its digest name one run.
+    """`config` with the checksums of what it asks and, for a strategy of one's own, of its file,
+    and with the numbers of `decoding.sampling: model`: only then does its digest name one run.
 
-    `problems` saves loading them. Raises `ConfigError` where a benchmark cannot be read.
+    `problems` saves loading them. Raises `ConfigError` where a benchmark, or a checkpoint's
+    sampling, cannot be read.
     """
+    config = with_model_sampling(config)
     asked = {name: _checksum(its) for name, its in (problems or load_all(config)).items()}
     strategy = config.decoding.strategy
     source = _source_checksum(strategy.partition(":")[0]) if ":" in strategy else None

@@ -37,6 +37,7 @@ from rsd.runs.interruption import Interruption
 from rsd.runs.preflight import preflight
 from rsd.runs.progress import Progress
 from rsd.runs.runner import Rollout, decode_all, grade_record
+from rsd.runs.settings import sampling_text
 from rsd.runs.store import RunStore, refuse_other_run, served_otherwise
 from rsd.runs.strategies import connected_strategy, response_text
 
@@ -188,6 +189,8 @@ async def _decode(
     """Decode, store and grade what remains; tells whether Ctrl-C cut it short."""
     wait = config.run.on_server_loss == "wait"
     async with connect(config, cache=config.step_cache, wait=wait) as backends:
+        if config.decoding.sampling:
+            log.info("sampling: %s", sampling_text(config))
         previous = store.read_manifest()
         session = manifest.begin(config, backends, previous, asked)
         if previous and any(t.error is None for t in store.trajectories.values()):

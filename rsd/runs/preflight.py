@@ -10,7 +10,7 @@ from rsd.config import Config
 from rsd.errors import BackendError, ConfigError
 from rsd.runs import checks
 from rsd.runs.checks import Check, Reached, guarded
-from rsd.runs.settings import SETTINGS, prompt_format, settings
+from rsd.runs.settings import SETTINGS, prompt_format, sampling_text, settings
 from rsd.types import Role
 
 
@@ -34,6 +34,8 @@ async def examine(config: Config) -> AsyncGenerator[Check, None]:
     """Yield each check as it is made. A server that is down ends its own checks only."""
     for check in settings(config):
         yield check
+    if config.decoding.sampling:
+        yield Check("sampling", "ok", sampling_text(config))
     servers = [Server(role, config.models.role(role)) for role in config.roles]
     try:
         reached: dict[Role, Reached] = {}

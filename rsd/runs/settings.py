@@ -24,6 +24,16 @@ def settings(config: Config) -> list[Check]:
     ]
 
 
+def sampling_text(config: Config) -> str:
+    """How the models that write sample, such as `draft temperature 0.6, top_k 20`."""
+    told = []
+    for source in dict.fromkeys(config.decoding.writers):
+        it = config.decoding.sampled(source)
+        values = {"temperature": it.temperature, "top_p": it.top_p, **it.optional}
+        told.append(f"{source} " + ", ".join(f"{key} {value:g}" for key, value in values.items()))
+    return "; ".join(told)
+
+
 async def prompt_format(config: Config, each: Reached) -> Check | None:
     """A model that does not know the markers of a chat format as tokens, such as `<|im_start|>`,
     reads them as text. None where it knows those of `decoding.prompt`."""

@@ -146,6 +146,10 @@ def _add_completions(app: FastAPI, engine: FakeEngine, details: bool) -> None:
             sampling = Sampling(
                 temperature=1.0 if body.temperature is None else body.temperature,
                 top_p=1.0 if body.top_p is None else body.top_p,
+                top_k=body.top_k if (body.top_k or 0) > 0 else None,
+                min_p=body.min_p or 0.0,
+                presence_penalty=body.presence_penalty or 0.0,
+                repetition_penalty=body.repetition_penalty or 1.0,
                 stop=body.stops(),
                 seed=body.seed,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -25,6 +25,14 @@ _UNSUPPORTED = {
     "min_tokens": 0,
 }
 """Parameters of `/v1/completions` that change the answer, each with the one value it may have."""
+
+_RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "top_k": (lambda it: it >= -1, "0 (disable), or at least 1"),
+    "min_p": (lambda it: 0 <= it <= 1, "in [0, 1]"),
+    "presence_penalty": (lambda it: -2 <= it <= 2, "in [-2, 2]"),
+    "repetition_penalty": (lambda it: it > 0, "greater than zero"),
+}
+"""Which values vLLM takes of what the fake's models do not read, and what it says of others."""
 
 
 class ServedBody(BaseModel):
@@ -55,6 +63,10 @@ class CompletionBody(ServedBody):
     stop: str | list[str] | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
     seed: int | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
@@ -90,6 +102,9 @@ class CompletionBody(ServedBody):
         for name, usual in _UNSUPPORTED.items():
             if extra.get(name) not in (usual, None, []):
                 raise _bad(f"the fake server cannot do {name}={extra[name]}", name)
+        for name, (fits, rule) in _RANGES.items():
+            if (value := getattr(self, name)) is not None and not fits(value):
+                raise _bad(f"{name} must be {rule}, got {value}.", None)
         if self.logprob_token_ids and self.logprobs is None:
             message = "when using `logprob_token_ids`, `logprobs` must be set."
             raise _bad(f"{message} (parameter=logprob_token_ids)", "logprob_token_ids")
