@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rsd.config.strict import PositiveFloat, PositiveInt, Share, Strict
+from rsd.protocols import Sampling
 from rsd.types import Source
 
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -39,6 +40,35 @@ class SamplingByModel(Strict):
     def of(self, source: Source) -> ModelSampling:
         """The values for one model."""
         return self.draft if source == "draft" else self.target
+
+
+class SamplingKeys(Strict):
+    """The keys of the section `decoding` that say how models sample."""
+
+    temperature: Temperature = 0.0
+    top_p: TopP = 1.0
+    top_k: PositiveInt | None = Field(None, description="most probable tokens to draw from")
+    min_p: Share = Field(0.0, description="least probability, relative to the most probable token")
+    presence_penalty: PresencePenalty = Field(0.0, description="on tokens that the step has")
+    repetition_penalty: RepetitionPenalty = Field(
+        1.0, description="on tokens that prompt and solution have; 1 is none"
+    )
+    sampling: Literal["model"] | SamplingByModel | None = Field(
+        None, description="values for draft and target; model: each checkpoint's own"
+    )
+
+    def sampling_of(self, source: Source) -> ModelSampling:
+        """The values that differ from those in this section for the model `source`."""
+        own = self.sampling
+        return own.of(source) if isinstance(own, SamplingByModel) else ModelSampling()
+
+    def sampled(self, source: Source) -> Sampling:
+        """How the model `source` samples, once `sampling: model` is replaced by its numbers."""
+        own = self.sampling_of(source)
+        values = {key: getattr(own, key) for key in SAMPLING_KEYS}
+        return Sampling(
+            **{key: getattr(self, key) if it is None else it for key, it in values.items()}
+        )
 
 
 SAMPLING_KEYS = tuple(ModelSampling.model_fields)

@@ -12,15 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from rsd.config.gateway import GatewayConfig
 from rsd.config.models import ModelsConfig
-from rsd.config.sampling import (
-    SAMPLING_KEYS,
-    ModelSampling,
-    PresencePenalty,
-    RepetitionPenalty,
-    SamplingByModel,
-    Temperature,
-    TopP,
-)
+from rsd.config.sampling import SamplingKeys
 from rsd.config.strategies import (
     STRATEGIES,
     WEIGHTING_KEYS,
@@ -31,13 +23,13 @@ from rsd.config.strategies import (
 from rsd.config.strict import PositiveFloat, PositiveInt, Share, Strict, UserPath
 from rsd.config.tasks import TasksConfig
 from rsd.prompts import TEMPLATES
-from rsd.protocols import NEUTRAL_SAMPLING, Sampling
+from rsd.protocols import NEUTRAL_SAMPLING
 from rsd.types import ROLES, Role, Source
 
 STEP_CACHE = "steps.sqlite"
 
 
-class DecodingConfig(Strict):
+class DecodingConfig(SamplingKeys):
     """How a solution is written (`rsd.decoding`). The class of each strategy lists its keys."""
 
     strategy: str = Field(
@@ -67,17 +59,6 @@ class DecodingConfig(Strict):
     max_tokens: PositiveInt = 4096
     max_repeats: Annotated[int, Field(ge=2)] = Field(
         5, description="repetitions of a step or cycle of steps that end a solution"
-    )
-    temperature: Temperature = 0.0
-    top_p: TopP = 1.0
-    top_k: PositiveInt | None = Field(None, description="most probable tokens to draw from")
-    min_p: Share = Field(0.0, description="least probability, relative to the most probable token")
-    presence_penalty: PresencePenalty = Field(0.0, description="on tokens that the step has")
-    repetition_penalty: RepetitionPenalty = Field(
-        1.0, description="on tokens that prompt and solution have; 1 is none"
-    )
-    sampling: Literal["model"] | SamplingByModel | None = Field(
-        None, description="values for draft and target; model: each checkpoint's own"
     )
     seed: int = 0
     lookahead: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
@@ -149,19 +130,6 @@ class DecodingConfig(Strict):
         facts = strategy_facts(self.strategy)
         chosen: tuple[Source, ...] = (self.writer,) if "writer" in facts.keys else ()
         return (*chosen, *(role for role in facts.roles if role != "prm"))
-
-    def sampling_of(self, source: Source) -> ModelSampling:
-        """The values that differ from those in this section for the model `source`."""
-        own = self.sampling
-        return own.of(source) if isinstance(own, SamplingByModel) else ModelSampling()
-
-    def sampled(self, source: Source) -> Sampling:
-        """How the model `source` samples, once `sampling: model` is replaced by its numbers."""
-        own = self.sampling_of(source)
-        values = {key: getattr(own, key) for key in SAMPLING_KEYS}
-        return Sampling(
-            **{key: getattr(self, key) if it is None else it for key, it in values.items()}
-        )
 
     def determinants(self) -> dict[str, Any]:
         """The keys that decide the answers: all but those that the strategy, its weighting or the
