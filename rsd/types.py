@@ -110,7 +110,7 @@ class Completion:
     what was generated, the stop string's tokens included; they and `prompt_token_ids` are None
     where the generator works in text. `logprob`, if `Sampling.logprobs` asked for it, is the sum
     of the natural log-probabilities of everything generated, the tokens of the stop string or
-    the end of sequence included, by the model as it is, before temperature and top_p.
+    the end of sequence included, by the model as it is, before any sampling setting.
     `from_cache`: the step cache gave the answer; `usage` is then what the server counted when it
     was asked, times are those of the look-up.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,7 @@ def sweep(
     then 1.
     """
     overrides = [*([NOBODY_RESTARTS] if serve else []), *(override or ())]
+    logging.getLogger("rsd.runs.execute").setLevel(logging.INFO)
     loaded = load_sweep(file, overrides, identified)
     for point in loaded.points:
         tell_of_earlier(point.config, point.directory)
