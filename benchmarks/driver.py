@@ -19,7 +19,6 @@ in flight.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import itertools
@@ -37,7 +36,18 @@ from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from common import BLUE, DEMO, GREEN, GREY, ORANGE, new_figure, save_plot, say, write_result
+from harness.common import (
+    BLUE,
+    DEMO,
+    GREEN,
+    GREY,
+    ORANGE,
+    argument_parser,
+    new_figure,
+    save_plot,
+    say,
+    write_result,
+)
 
 from rsd.backends import CompletionsGenerator, Server, SkyworkScorer, load_tokenizer
 from rsd.backends.http import HttpClient
@@ -47,7 +57,7 @@ from rsd.decoding import Limits, RewardGuidedSpeculativeDecoding, Rules
 from rsd.decoding.acceptance import step as threshold
 from rsd.grading import GraderPool
 from rsd.protocols import Generator, Sampling, Scorer
-from rsd.runs.concurrency import Places
+from rsd.runs.concurrency import ConcurrencyLimiter
 from rsd.runs.runner import decode_all
 from rsd.runs.store import RunStore
 from rsd.testing.server import live
@@ -80,8 +90,8 @@ def reward(steps: int) -> float:
     return 0.0 if steps % REJECTED == 0 else 1.0
 
 
-class MeasuredPlaces(Places):
-    """Places that note the process's memory when half of the steps of `problems` are decided."""
+class MeasuringLimiter(ConcurrencyLimiter):
+    """Notes the process's memory when half of the steps of `problems` are decided."""
 
     def __init__(self, limit: int, problems: int) -> None:
         super().__init__(limit)
@@ -304,7 +314,7 @@ async def _measure(line: str, in_flight: int, fake: FakeServer, url: str) -> dic
         rules=Rules(Limits(max_tokens=4096, max_steps=100, max_repeats=5, context=4096)),
     )
 
-    async def solve(problems: int, places: MeasuredPlaces) -> None:
+    async def solve(problems: int, limiter: MeasuringLimiter) -> None:
         rollouts = [
             (Problem("demo", f"p{number}", f"{QUESTION} ({number})", "1"), 0)
             for number in range(problems)
@@ -318,30 +328,30 @@ async def _measure(line: str, in_flight: int, fake: FakeServer, url: str) -> dic
                 template=config.decoding.prompt,
                 join="\n\n".join,
                 seed=0,
-                places=places,
+                limiter=limiter,
                 on_graded=lambda *_: None,
             )
             errors = {t.error for t in store.trajectories.values()} - {None}
             if errors:
                 raise SystemExit(f"{len(errors)} kinds of errors, such as {errors.pop()}")
 
-    await solve(10, MeasuredPlaces(1, 10))  # what is loaded and connected once
+    await solve(10, MeasuringLimiter(1, 10))  # what is loaded and connected once
     gc.collect()
     problems = max(AT_LEAST, in_flight)
-    places = MeasuredPlaces(in_flight, problems)
+    limiter = MeasuringLimiter(in_flight, problems)
     before, cpu, clock, faked = resident(), time.process_time(), time.perf_counter(), fake.seconds
-    await solve(problems, places)
+    await solve(problems, limiter)
     own = time.process_time() - cpu - (fake.seconds - faked)
     for server in servers.values():
         await server.aclose()
     return {
         "problems": problems,
-        "steps": places.steps,
+        "steps": limiter.steps,
         "cpu_s": round(own, 3),
         "wall_s": round(time.perf_counter() - clock, 3),
-        "steps_per_cpu_s": round(places.steps / own, 1),
-        "grown_mib": round((places.memory - before) / 2**20, 1),
-        "kib_per_problem": round((places.memory - before) / 2**10 / in_flight, 1),
+        "steps_per_cpu_s": round(limiter.steps / own, 1),
+        "grown_mib": round((limiter.memory - before) / 2**20, 1),
+        "kib_per_problem": round((limiter.memory - before) / 2**10 / in_flight, 1),
     }
 
 
@@ -378,7 +388,7 @@ def plot(points: dict[str, dict[int, dict[str, float]]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--point", nargs=2, metavar=("LINE", "IN_FLIGHT"), help="only this one")
     parser.add_argument("--lines", nargs="+", choices=LINES, default=LINES)
     asked = parser.parse_args()

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import write_result
+from harness.common import write_result
 from math_verify import (
     ExprExtractionConfig,
     LatexExtractionConfig,

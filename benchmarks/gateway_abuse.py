@@ -27,13 +27,12 @@ from typing import Any
 
 import httpx
 import numpy as np
-from abuse_clients import KINDS
-from common import DEMO, ROOT, Demo, free_ports, say, write_result
-from gateway_client import Endpoint, ask, gateway
+from harness.abuse_clients import KINDS
+from harness.common import DEMO, ROOT, Demo, argument_parser, endpoints, say, write_result
+from harness.gateway_client import Endpoint, ask, gateway
 
 from rsd.cli.process import prepare_process
 from rsd.tasks import load_problems
-from rsd.types import ROLES
 
 PAUSE_S = 0.25  # an ordinary client's between two questions
 PROBE_S = 0.2
@@ -81,18 +80,14 @@ def _quantiles(seconds: list[float]) -> dict[str, float]:
 @contextmanager
 def fake_servers() -> Iterator[Demo]:
     """`rsd mock` on free ports, until the block ends."""
-    overrides = tuple(
-        f"models.{role}.endpoint=http://127.0.0.1:{port}/v1"
-        for role, port in zip(ROLES, free_ports(len(ROLES)), strict=True)
-    )
-    options = [part for override in overrides for part in ("-o", override)]
-    command = [sys.executable, "-m", "rsd", "mock", str(DEMO), *options]
+    demo = Demo(tuple(endpoints()))
+    command = [sys.executable, "-m", "rsd", "mock", str(DEMO), *demo.arguments()]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             if not any(line.startswith("ready") for line in process.stdout):
                 raise RuntimeError("rsd mock did not start")
-            yield Demo(overrides)
+            yield demo
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
@@ -186,7 +181,7 @@ async def under_abuse(
     endpoint: Endpoint, questions: list[str], clients: int, seconds: float
 ) -> tuple[Phase, dict[str, dict[str, int]]]:
     """What is seen while the abusers are at work, and how their connections ended."""
-    script = Path(__file__).with_name("abuse_clients.py")
+    script = Path(__file__).with_name("harness") / "abuse_clients.py"
     abusers = await asyncio.create_subprocess_exec(
         *("nice", "-n", "10", sys.executable, str(script), endpoint.url, str(seconds)),
         stdout=asyncio.subprocess.PIPE,
@@ -255,7 +250,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--clients", type=int, default=4, help="ordinary ones")
     parser.add_argument("--quiet-s", type=float, default=30.0, help="before and after, each")

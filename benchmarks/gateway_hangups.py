@@ -12,7 +12,6 @@ work. Leaves `results/gateway_hangups.json`; exit code 1 if something is left or
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import sys
@@ -23,8 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from common import Demo, add_server_options, demo_servers, say, write_result
-from gateway_client import Endpoint, ask, ask_all, gateway, upstream
+from harness.common import Demo, argument_parser, demo_servers, say, write_result
+from harness.gateway_client import Endpoint, ask, ask_all, gateway, upstream
 
 from rsd.cli.process import prepare_process
 from rsd.tasks import load_problems
@@ -153,11 +152,10 @@ def look(demo: Demo, endpoint: Endpoint, tasks: float, requests: int) -> dict[st
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argument_parser(__doc__, servers=True)
     parser.add_argument("--requests", type=int, default=1000, help=f"a multiple of {PARTS}")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
-    add_server_options(parser)
     options = parser.parse_args()
     prepare_process()
     with (

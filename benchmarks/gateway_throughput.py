@@ -15,33 +15,42 @@ servers counted meanwhile.
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from common import (
+from harness.common import (
     BLUE,
     GREEN,
     GREY,
     ORANGE,
     Demo,
     Ratio,
-    add_server_options,
+    argument_parser,
+    benchmark_file,
     cpu_seconds,
     demo_servers,
+    double_each_time,
     forget_prefixes,
     new_figure,
+    plot_aim,
+    plot_ratio,
     repeated_ratio,
     save_plot,
     say,
     write_result,
 )
-from gateway_client import SYSTEM, Answer, Endpoint, ask_all, by_vllm_bench, gateway, upstream
+from harness.gateway_client import (
+    SYSTEM,
+    Answer,
+    Endpoint,
+    ask_all,
+    by_vllm_bench,
+    gateway,
+    upstream,
+)
 from throughput import by_rsd
 
 from rsd.backends import load_tokenizer
@@ -105,19 +114,16 @@ class Bench:
 
     def repeat(self, size: Size, rows: Sequence[str], number: int) -> None:
         """Repetition `number`: each side on the problems in `rows`, lines of the benchmark."""
-        with tempfile.TemporaryDirectory(prefix="rsd-benchmark-") as folder:
-            data = Path(folder) / "demo" / "test.jsonl"
-            data.parent.mkdir()
-            data.write_text("\n".join(rows) + "\n", encoding="utf-8")
+        with benchmark_file(rows) as folder:
             config = self.demo.config(f"tasks.data_dir={folder}", f"run.concurrency={size.clients}")
-            questions = [problem.question for problem in load_problems("demo", Path(folder), None)]
+            questions = [problem.question for problem in load_problems("demo", folder, None)]
             sides: dict[str, Callable[[], tuple[float, list[Answer]]]] = {
                 RUN: lambda: _by_run(config),
                 OURS: lambda: ask_all(self.endpoint, questions, size.clients),
             }
             if self.vllm_bench:
                 sides[VLLM] = lambda: by_vllm_bench(
-                    self.endpoint, config, questions, size.clients, Path(folder)
+                    self.endpoint, config, questions, size.clients, folder
                 )
             names = list(sides)
             first = number % len(names)
@@ -243,30 +249,24 @@ def plot(sizes: Sequence[Size]) -> None:
         values = [size.throughput(name) for size in sizes]
         left.plot(numbers, values, "o-", color=COLOURS[name], label=name)
         if name != RUN:
-            ratios = [size.ratio(name) for size in sizes]
-            spread = [[it.value - it.low for it in ratios], [it.high - it.value for it in ratios]]
-            middle = [ratio.value for ratio in ratios]
-            right.errorbar(numbers, middle, spread, fmt="o-", color=COLOURS[name], capsize=3)
+            plot_ratio(right, numbers, [size.ratio(name) for size in sizes], COLOURS[name])
     left.set(xlabel="clients", ylabel="problems per second", ylim=(0, None))
     left.legend()
-    right.axhline(TARGET, color=GREEN, linestyle="--", linewidth=1)
-    right.annotate("target", (numbers[0], TARGET), (0, 3), textcoords="offset points", color=GREEN)
+    plot_aim(right, numbers[0], TARGET, GREEN)
     right.set(xlabel="clients", ylabel="throughput over that of rsd run", ylim=(0, None))
     for axes in (left, right):
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(numbers, labels=[str(number) for number in numbers])
+        double_each_time(axes, numbers)
     figure.suptitle("Demo models on the CPU: the gateway against rsd run")
     save_plot("gateway_throughput", figure)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argument_parser(__doc__, servers=True)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--problems", type=int, nargs="+", default=[12, 48, 192], help="for each")
     parser.add_argument("--repetitions", type=int, default=5, help="at least 2")
     parser.add_argument("--counted", type=int, default=40, help="problems for each model's usage")
     parser.add_argument("--vllm-bench", action="store_true", help="also by vLLM's load generator")
-    add_server_options(parser)
     options = parser.parse_args()
     prepare_process()  # as `rsd run` does
     models = ", ".join(f"{name}: {what}" for name, what in COUNTED.items())

@@ -10,7 +10,6 @@ paper's verdict), as a user would call them: worker processes and their start ar
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -20,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common import write_result
+from harness.common import argument_parser, write_result
 
 from rsd.grading import grade, is_correct
 
@@ -95,7 +94,7 @@ def table_row(name: str, figures: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argument_parser(__doc__)
     parser.add_argument("--files", nargs="+", default=[*LABELLED, *OTHERS])
     names = parser.parse_args().files
     folder = Path(os.environ.get("RSD_TEST_DATA", "")) / "grader_corpus"

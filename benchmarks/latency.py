@@ -22,13 +22,13 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from common import (
+from harness.common import (
     BLUE,
     GREY,
     ORANGE,
     Demo,
     Ratio,
-    add_server_options,
+    argument_parser,
     bootstrap_ratio,
     demo_servers,
     new_figure,
@@ -234,11 +234,10 @@ def plot(timings: Timings) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argument_parser(__doc__, servers=True)
     parser.add_argument("--problems", type=int, default=100, help="timed (100)")
     parser.add_argument("--loads", type=int, nargs="*", default=[], help="problems in flight")
     parser.add_argument("--repetitions", type=int, default=3, help="of each load")
-    add_server_options(parser)
     arguments = parser.parse_args()
     with demo_servers(arguments.ports, start=not arguments.running) as demo:
         asyncio.run(measure(demo, arguments))

@@ -13,17 +13,16 @@ The solutions are the benchmark's own steps, joined to solutions of the wanted l
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import uuid
 from itertools import chain, islice
 from statistics import fmean
 
-from common import (
+from harness.common import (
     BLUE,
     GREY,
     ORANGE,
-    add_server_options,
+    argument_parser,
     bootstrap_ratio,
     demo_servers,
     new_figure,
@@ -102,8 +101,7 @@ def plot(curves: dict[str, list[list[int]]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_server_options(parser)
+    parser = argument_parser(__doc__, servers=True)
     asked = parser.parse_args()
     with demo_servers(asked.ports, start=not asked.running) as demo:
         config = demo.config()

@@ -11,7 +11,6 @@ problems is measured first: the ratio of the two says how the cost grows.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import shutil
@@ -23,7 +22,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from common import DEMO, say, write_result
+from harness.common import DEMO, argument_parser, say, write_result
 
 from rsd.config import Config, load
 from rsd.records import GradeRecord, Manifest, ServedModel, Session, TrajectoryRecord
@@ -181,7 +180,7 @@ def in_browser(page: Path) -> dict[str, float] | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--problems", type=int, default=5000)
     parser.add_argument("--steps", type=int, default=30)
     asked = parser.parse_args()

@@ -11,25 +11,24 @@ problems. No GPU is needed. Where nothing else is said, `rsd` does not look ahea
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from common import (
+from harness.common import (
     BLUE,
     GREEN,
     GREY,
     ORANGE,
+    argument_parser,
     new_figure,
     repeated_ratio,
     save_plot,
     say,
     write_result,
 )
-from devices import A100, H100, Draws, Setting, Side, World, by_rsd, lock_step, servers
-
-from rsd.testing.virtual_time import run
+from harness.devices import A100, H100, Draws, Setting, Side, World, by_rsd, lock_step, servers
+from harness.virtual_time import run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -197,7 +196,7 @@ def plot(slow: Side, sides: dict[int, Side], alone: float) -> Figure:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argument_parser(__doc__)
     parser.add_argument("--problems", type=int, default=500)
     parser.add_argument("--in-flight", type=int, nargs="+", default=[32, 64, 128, 256, 500])
     parser.add_argument("--draws", type=int, default=5, help="sets of problems, at least 2")

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import DEMO, ROOT, free_ports, say, write_result
+from harness.common import DEMO, ROOT, argument_parser, endpoints, say, write_result
 
 from rsd.analysis import summarize
 from rsd.config import Config, load
@@ -38,12 +38,8 @@ RUN_S = 3600.0
 
 def main() -> int:
     options = _options()
-    ports = options.ports or free_ports(len(ROLES))
     with tempfile.TemporaryDirectory(prefix="rsd-soak-") as folder:
-        base = [
-            f"models.{role}.endpoint=http://127.0.0.1:{port}/v1"
-            for role, port in zip(ROLES, ports, strict=True)
-        ]
+        base = [*endpoints(options.ports)]
         base += [f"run.output_dir={folder}/runs", f"tasks.limit={options.problems}"]
         config = load(DEMO, base)
         commands = [build(config, role) for role in ROLES]
@@ -166,7 +162,7 @@ def _compared(alone: RunRecord, among: RunRecord, problems: int) -> dict[str, An
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--problems", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)

@@ -16,7 +16,6 @@ too, and how much is told beside how much the cached one differs.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Sequence
@@ -26,16 +25,16 @@ from statistics import fmean
 from typing import Any
 
 import yaml
-from common import (
+from harness.common import (
     BLUE,
     DEMO,
-    GREY,
     ORANGE,
     Demo,
-    add_server_options,
+    argument_parser,
     demo_servers,
     forget_prefixes,
     new_figure,
+    plot_aim,
     save_plot,
     say,
     write_result,
@@ -256,8 +255,7 @@ def plot(measured: dict[str, list[Point]]) -> None:
             costs = [point.cost(it) / one for point in measured[name]]
             sums = [sum(costs[: n + 1]) for n in range(len(costs))]
             axes.plot(range(1, len(sums) + 1), sums, "o-", color=colour, label=label)
-        axes.axhline(TARGET, color=GREY, linestyle="--", linewidth=1)
-        axes.annotate("target", (1, TARGET), (0, 3), textcoords="offset points", color=GREY)
+        plot_aim(axes, 1, TARGET)
         axes.set(title=labels[it], xlabel="thresholds done", ylim=(0, None))
         axes.set_xticks(range(1, len(measured["alone"]) + 1))
     panels[0].set_ylabel("cost, in runs of one threshold")
@@ -266,9 +264,8 @@ def plot(measured: dict[str, list[Point]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argument_parser(__doc__, servers=True)
     parser.add_argument("--problems", type=int, default=100)
-    add_server_options(parser)
     options = parser.parse_args()
     with demo_servers(options.ports, start=not options.running) as demo:
         measured, size = measure(demo, options.problems)

@@ -4,7 +4,7 @@
 
 Both sides decode the same problems on the same draft and target servers, one after the other, with
 the prefix caches emptied before each; which of them goes first alternates. The lock-step side is
-`rsd.testing.lock_step`: one request with the whole batch a phase, and a reward model asked for the
+`harness.lock_step`: one request with the whole batch a phase, and a reward model asked for the
 reward of every token of every solution, which needs a server of its own, started with token-wise
 pooling (vLLM then has no prefix cache). `rsd` is a whole `rsd run` with as many problems in flight
 as there are, timed from its first problem's start to its last one's end.
@@ -12,7 +12,6 @@ as there are, timed from its first problem's start to its last one's end.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 import time
@@ -22,23 +21,28 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import (
+from harness.common import (
     BLUE,
     GREY,
     ORANGE,
     Demo,
     Ratio,
-    add_server_options,
+    argument_parser,
+    benchmark_file,
     cpu_seconds,
     demo_servers,
+    double_each_time,
     forget_prefixes,
     free_ports,
     new_figure,
+    plot_aim,
+    plot_ratio,
     repeated_ratio,
     save_plot,
     say,
     write_result,
 )
+from harness.lock_step import LockStep, Solution
 
 from rsd.cli.process import prepare_process
 from rsd.config import Config
@@ -46,7 +50,6 @@ from rsd.records import TrajectoryRecord, read_run
 from rsd.runs import execute
 from rsd.serving import build, running
 from rsd.tasks import load_problems
-from rsd.testing.lock_step import LockStep, Solution
 
 TARGET = 2.0
 TOKEN_WISE = """models.prm.serve.flags=["--pooler-config", '{"task": "token_classify"}']"""
@@ -159,13 +162,10 @@ class Bench:
     def repeat(self, size: Size, rows: Sequence[str], *more: str) -> None:
         """One repetition: both sides on the problems in `rows`, lines of the demo benchmark;
         `more` are overrides of the configuration."""
-        with tempfile.TemporaryDirectory(prefix="rsd-benchmark-") as folder:
-            data = Path(folder) / "demo" / "test.jsonl"
-            data.parent.mkdir()
-            data.write_text("\n".join(rows) + "\n", encoding="utf-8")
+        with benchmark_file(rows) as folder:
             here = (f"tasks.data_dir={folder}", f"run.concurrency={size.problems}")
             config = self.demo.config(*here, *more)
-            questions = [problem.question for problem in load_problems("demo", Path(folder), None)]
+            questions = [problem.question for problem in load_problems("demo", folder, None)]
             sides: list[tuple[str, Callable[[], tuple[float, Sequence[Any]]]]] = [
                 ("lock_step", lambda: by_lock_step(self.loop, questions)),
                 ("rsd", lambda: by_rsd(config)),
@@ -248,30 +248,23 @@ def plot(measured: Sequence[Size]) -> None:
         left.plot(numbers, values, "o-", color=colour, label=label)
     left.set(xlabel="problems in flight", ylabel="problems per second", ylim=(0, None))
     left.legend()
-    ratios = [size.ratio for size in measured]
-    below = [ratio.value - ratio.low for ratio in ratios]
-    above = [ratio.high - ratio.value for ratio in ratios]
-    values = [ratio.value for ratio in ratios]
-    right.errorbar(numbers, values, yerr=[below, above], fmt="o-", color=BLUE, capsize=3)
-    right.axhline(TARGET, color=GREY, linestyle="--", linewidth=1)
+    plot_ratio(right, numbers, [size.ratio for size in measured], BLUE)
+    plot_aim(right, numbers[0], TARGET)
     right.axhline(1, color=GREY, linewidth=1)
-    right.annotate("target", (numbers[0], TARGET), (0, 3), textcoords="offset points", color=GREY)
     right.set(xlabel="problems in flight", ylabel="times as fast as lock-step", ylim=(0, None))
     for axes in (left, right):
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(numbers, labels=[str(number) for number in numbers])
+        double_each_time(axes, numbers)
     figure.suptitle("Demo models on the CPU: rsd against the published loop")
     save_plot("throughput", figure)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argument_parser(__doc__, servers=True)
     parser.add_argument("--problems", type=int, nargs="+", default=[1, 8, 32, 64])
     parser.add_argument("--repetitions", type=int, default=6, help="at least 2")
     parser.add_argument(
         "-o", dest="overrides", action="append", default=[], help="of rsd's configuration"
     )
-    add_server_options(parser)
     options = parser.parse_args()
     prepare_process()  # as `rsd run` does
     with (

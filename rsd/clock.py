@@ -1,4 +1,4 @@
-"""Unix time that no step of the system clock bends while a process lives."""
+"""Unix timestamps unaffected by clock changes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ _OFFSET = time.time() - time.perf_counter()
 
 
 def unix_time() -> float:
-    """Seconds since 1970, as the system clock had them when the process began: it goes on evenly
-    when that clock is set, so that starts and durations fit each other."""
+    """Seconds since 1970 by the system clock at the start of the process, monotonic from then on,
+    so that start times and durations stay consistent when the clock is set."""
     return _OFFSET + time.perf_counter()

@@ -6,14 +6,14 @@
     ├── BackendError    a generator's server did not give a usable answer
     ├── ScorerError     the reward model's server did not give a usable reward
     ├── ContextError    an input no longer fits a model's context
-    ├── UnusableAnswerError a server, of either kind, answered what cannot be used
-    ├── ServerLostError     a server, of either kind, is down, overloaded or stuck
+    ├── UnusableAnswerError a server's answer cannot be used
+    ├── ServerLostError     a server is down, overloaded or stuck
     ├── ServerChangedError  a server serves another model than before; ends a run
-    ├── GradingError    the grading workers cannot run (never: an answer is hard to grade)
+    ├── GradingError    the grading workers cannot run
     └── StoreError      a run directory cannot be read or written, or is in use
 
-Every message names the thing, the place and the mend, in one line. It may repeat what a server
-or a file says: control characters in it are shown as escapes, so that a terminal obeys none.
+Every message says in one line what failed, where, and how to fix it. It may quote a server or a
+file: control characters are escaped, so that a terminal obeys none.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))  # control, format, surrogat
 
 
 def printable(text: str, keep: str = "") -> str:
-    """`text` with escapes in the place of characters that steer a terminal, reverse the direction
-    of writing or cannot be encoded; line breaks and tabs become spaces, unless `keep` has them."""
+    """`text` with escapes for characters that control a terminal, reverse the direction of writing
+    or cannot be encoded. Line breaks and tabs become spaces, except those in `keep`."""
     if text.isprintable():
         return text
     return "".join(char if char in keep else _shown(char) for char in text)
 
 
-def told(error: Exception) -> str:
-    """A defect in one printable line, such as `ValueError: no bar, in my_strategy.py:33`. The place
-    is the last of the traceback outside of rsd and of installed packages, if there is one."""
+def one_line(error: Exception) -> str:
+    """An unexpected error in one printable line, such as `ValueError: no bar, in
+    my_strategy.py:33`. The place is the last in the traceback outside rsd and installed packages,
+    if there is one."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not Path(frame.filename).is_relative_to(_RSD)]
     own = [frame for frame in own if not frame.filename.startswith(_INSTALLED)]
@@ -86,15 +87,15 @@ class ContextError(BackendError, ScorerError):
 
 
 class UnusableAnswerError(BackendError, ScorerError):
-    """An answer that no result can be read from, such as a torn body or a reward that is no
-    number. Asked again, the server may do better."""
+    """An answer without a usable result, such as an incomplete body or a reward that is not a
+    number. Worth a retry."""
 
 
 class ServerLostError(BackendError, ScorerError):
-    """A server cannot be reached, refuses all work or does not answer in time: what was asked may
-    be asked again, of another replica or when the server is back.
+    """A server cannot be reached, refuses all work or does not answer in time. The request may be
+    retried, at another replica or when the server is back.
 
-    `reached` tells whether it may have begun the work, which may be what brought it down.
+    `reached`: the server may have begun the work, and may have failed because of it.
     """
 
     def __init__(self, message: str, *, reached: bool = False) -> None:
@@ -103,7 +104,7 @@ class ServerLostError(BackendError, ScorerError):
 
 
 class ServerChangedError(RsdError):
-    """A server serves another model than it did: no answer of it may join the others."""
+    """A server serves another model than before, so its answers must not join the run."""
 
 
 class GradingError(RsdError):
@@ -112,3 +113,15 @@ class GradingError(RsdError):
 
 class StoreError(RsdError):
     """A run directory is unreadable, not writable, or in use."""
+
+
+def first_error(group: ExceptionGroup[Exception]) -> RsdError:
+    """The first error that a TaskGroup collected. Raises `group` if it holds any unexpected one."""
+    ours, unexpected = group.split(RsdError)
+    if ours is None or unexpected is not None:
+        raise group
+    first: Exception = ours
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    assert isinstance(first, RsdError)
+    return first

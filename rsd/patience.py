@@ -1,8 +1,8 @@
-"""The published program's patience, replayed from a finished run (profile `paper`).
+"""The patience of the published program, applied to a finished run (profile `paper`).
 
-That program decodes all problems of a set in lock-step. When five numbered steps in a row pass in
-which no problem finishes, it gives up and cuts every unfinished solution there. When it does so
-depends on the lengths of the solutions alone, so independent solutions can be cut afterwards.
+That program decodes all problems of a set in lock-step. After five steps in a row in which no
+problem finishes, it stops and cuts every unfinished solution there. This depends only on the
+lengths of the solutions, so independently decoded solutions can be cut afterwards.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from rsd.decoding.paper import published_text
 from rsd.records import Key, TrajectoryRecord
 
 PATIENCE = 5
-"""Steps in a row without a finished problem, of the published program."""
+"""Steps in a row without a finished problem after which the published program stops."""
 
 
 def last_step(finish_steps: Iterable[int], patience: int = PATIENCE) -> int:
-    """The step after which no solution goes on, of solutions with these numbers of steps (>= 1).
+    """The step at which all solutions are cut, given their numbers of steps (>= 1).
 
-    It is F + `patience` for the first finish step F (0 is one) that none of the `patience` (>= 1)
-    steps after it is. Longer solutions are cut to it.
+    It is F + `patience` for the first finish step F (or 0) that is not followed by another finish
+    step within `patience` (>= 1) steps.
     """
     finished = 0
     for step in sorted(set(finish_steps)):
@@ -31,11 +31,11 @@ def last_step(finish_steps: Iterable[int], patience: int = PATIENCE) -> int:
 
 
 def cuts(trajectories: Iterable[TrajectoryRecord], patience: int = PATIENCE) -> dict[Key, int]:
-    """The solutions that patience cuts, each with the steps that it keeps.
+    """The solutions that patience cuts, with the number of steps that each keeps.
 
-    The problems of one task are in lock-step, all samples together. Failed ones have no finish
-    step and take no part. Nothing is cut in a task with solutions that were chosen from several
-    whole ones: what the published program would do with them is not known.
+    All samples of all problems of a task are in lock-step; failed ones are left out. Nothing is
+    cut in a task with solutions that were chosen from several whole ones, since the published
+    program has no such case.
     """
     tasks: dict[str, dict[Key, int | None]] = {}
     for trajectory in trajectories:
@@ -51,15 +51,15 @@ def cuts(trajectories: Iterable[TrajectoryRecord], patience: int = PATIENCE) -> 
 
 
 def cut(trajectory: TrajectoryRecord, steps: int) -> TrajectoryRecord:
-    """`trajectory` as far as its first `steps` kept steps. Its usage, stop reason and seconds
-    remain those of the whole."""
+    """`trajectory` up to its first `steps` kept steps. Usage, stop reason and seconds remain those
+    of the whole."""
     left = tuple(step for step in trajectory.steps if step.index < steps)
     response = published_text(step.text for step in left if step.accepted)
     return trajectory.model_copy(update={"steps": left, "response": response})
 
 
 def _chain_length(trajectory: TrajectoryRecord) -> int | None:
-    """The number of kept steps; None if other solutions of the same problem grew beside them."""
+    """The number of kept steps; None if the strategy also wrote other solutions."""
     if any(step.continues is not None for step in trajectory.steps):
         return None
     return sum(step.accepted for step in trajectory.steps)

@@ -1,4 +1,4 @@
-"""The three interfaces that strategies, backends and runs meet at.
+"""The three interfaces between strategies, backends and runs.
 
 A new model server is a new `Generator`, a new reward model is a new `Scorer`, a new decoding
 method is a new `Strategy`; none needs to know the others.
@@ -18,7 +18,8 @@ class Sampling:
     """How a generator samples: `temperature` >= 0 (0 is greedy), `top_p` in (0, 1], `top_k` >= 1
     or None for all tokens, `min_p` in [0, 1], `presence_penalty` in [-2, 2], `repetition_penalty`
     > 0 (1 is none), `stop` the strings that end a completion, `seed` per request or None.
-    `logprobs` asks for `Completion.logprob`."""
+    `logprobs` asks for `Completion.logprob`; with `ignore_eos` the model writes on where it would
+    end."""
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -29,6 +30,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     logprobs: bool = False
+    ignore_eos: bool = False
 
     @property
     def is_plain_greedy(self) -> bool:
@@ -61,26 +63,26 @@ class Generator(Protocol):
         ...
 
     async def log_likelihood(self, prefix: Prefix, completion: Completion) -> Likelihood:
-        """How probable this model finds `completion`, which another model wrote after `prefix`.
+        """The log-probability of `completion`, which another model wrote after `prefix`.
 
-        It reads prefix and completion and needs room for one token more. Raises as `generate`
-        does, and `BackendError` where the two models exchange no token ids.
+        It needs context for prefix, completion and one more token. Raises as `generate` does, and
+        `BackendError` if the two models exchange no token ids.
         """
         ...
 
 
 @runtime_checkable
 class StreamingGenerator(Generator, Protocol):
-    """A generator that can show what it writes while it writes."""
+    """A generator that can also stream."""
 
     def stream(
         self, prefix: Prefix, *, max_tokens: int, unless_busy: bool = False
     ) -> AsyncGenerator[Chunk, None]:
         """Continue `prefix` greedily by at most `max_tokens` (>= 1) tokens, past any separator.
 
-        It may end before its last chunk, or bring nothing at all, as it should with `unless_busy`
-        where others wait for the model: `generate` then tells the rest. Closing it cancels the
-        request at the server. Raises as `generate` does.
+        The stream may end early or be empty, as it should with `unless_busy` while others wait for
+        the model; call `generate` for the rest. Closing it cancels the request at the server.
+        Raises as `generate` does.
         """
         ...
 
@@ -102,10 +104,10 @@ class Strategy(Protocol):
     """A decoding method. It decodes one problem and knows of no other."""
 
     def decode(self, query: Query) -> AsyncIterator[Step]:
-        """Yield every candidate step in the order it was decided, rejected ones included. Those
-        that an error leaves undecided need no care: `rsd.decoding.recording` holds them.
+        """Yield every candidate step, rejected ones included, in the order of the decisions.
+        `rsd.decoding.recording` collects those that an error leaves undecided.
 
-        The last accepted step has `ends` set. Errors of generators and scorers pass through:
-        a strategy neither retries nor catches.
+        The last accepted step has `ends` set. A strategy neither retries nor catches errors of
+        generators and scorers.
         """
         ...

@@ -1,12 +1,12 @@
-"""The values that pass between strategies, backends, runs and analysis.
+"""The values that strategies, backends, runs and analysis exchange.
 
-All are frozen: a trajectory is written once and read many times. Times are seconds;
-`started_at` is Unix time, so that intervals of different problems can be overlaid.
+All are frozen. Durations are in seconds; `started_at` is Unix time.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -48,24 +48,37 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a strategy decodes: the rendered `prompt` for the generators, the bare `question`
-    for the reward model, and the seed of this sample (None: unseeded). `kind`, and the texts of
-    the options A, B, C ..., `choices`, tell how answers are read and compared."""
+    for the reward model, and the seed of this sample (None: unseeded). A model whose prompt is
+    another, as of another chat template, has it in `prompts`. `kind` and `choices`, the texts of
+    the options A, B, C ..., determine how answers are read and compared."""
 
     prompt: str
     question: str
     seed: int | None = None
     kind: AnswerKind = AnswerKind.MATH
     choices: tuple[str, ...] = ()
+    prompts: Mapping[Source, Prefix] = field(default_factory=dict)
+
+    def prefix(self, source: Source) -> Prefix:
+        """The prompt of the model `source`."""
+        return self.prompts.get(source) or Prefix(self.prompt)
+
+    def after(self, kept: Sequence[Completion], separator: str) -> Query:
+        """This query where the response begins with `kept`."""
+        prompts = dict(self.prompts)
+        for completion in kept:
+            prompts = {it: prefix.extend(completion, separator) for it, prefix in prompts.items()}
+        text = "".join(completion.text + separator for completion in kept)
+        return replace(self, prompt=self.prompt + text, prompts=prompts)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one or more requests to one model, as its server counted them.
 
-    `prompt_tokens` counts the whole prompt of each request, and again for each further step that
-    one request brings (lookahead); `cached_tokens` of these came from the server's prefix cache,
-    or were just written; `completion_tokens` were generated; `wasted_tokens` came beside them,
-    drafted ahead and discarded.
+    `prompt_tokens` counts the whole prompt of each request, once more for each further step of one
+    request (lookahead); `cached_tokens` of these came from the server's prefix cache or were just
+    written; `completion_tokens` were generated; `wasted_tokens` were drafted ahead and discarded.
     """
 
     requests: int = 0
@@ -86,19 +99,20 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """What a generator continues. `token_ids`, where known, are the prefix; `text` is then only
-    their reading, and no server tokenizes it again."""
+    """What a generator continues: the `token_ids`, or the `text` where they are unknown."""
 
     text: str
     token_ids: tuple[int, ...] | None = None
 
     def extend(self, completion: Completion, separator: str) -> Prefix:
         """The prefix after `completion`: by its token ids if the generator gave them (they hold
-        the separator as the model wrote it), by its text and `separator` otherwise."""
+        the separator as the model wrote it), by its text and `separator` otherwise. The completion
+        may be of a model with another prompt."""
         text = self.text + completion.text + separator
-        if completion.prompt_token_ids is None or completion.token_ids is None:
+        before = completion.prompt_token_ids if self.token_ids is None else self.token_ids
+        if before is None or completion.token_ids is None:
             return Prefix(text)
-        return Prefix(text, completion.prompt_token_ids + completion.token_ids)
+        return Prefix(text, before + completion.token_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +125,8 @@ class Completion:
     where the generator works in text. `logprob`, if `Sampling.logprobs` asked for it, is the sum
     of the natural log-probabilities of everything generated, the tokens of the stop string or
     the end of sequence included, by the model as it is, before any sampling setting.
-    `from_cache`: the step cache gave the answer; `usage` is then what the server counted when it
-    was asked, times are those of the look-up.
+    `from_cache`: from the step cache; `usage` is then that of the original request, times are
+    those of the look-up.
     """
 
     text: str
@@ -129,9 +143,9 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The next tokens of a stream that continues `prompt_token_ids`: one token as a rule, several
-    where they came too fast to be told apart. `text` is what they add to the text; it excludes
-    the end of sequence. `finish_reason` is set on the last."""
+    """The next tokens of a stream that continues `prompt_token_ids`: usually one, several if they
+    arrived together. `text` is what they add, without the end of sequence. `finish_reason` is set
+    on the last chunk."""
 
     text: str
     token_ids: tuple[int, ...]
@@ -141,8 +155,8 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """How probable a model finds what another one wrote: `logprob` and `from_cache` as in
-    `Completion`, and what it cost to read."""
+    """The log-probability that one model gives what another wrote, and its cost. `logprob` and
+    `from_cache` are as in `Completion`."""
 
     logprob: float
     usage: Usage
@@ -153,11 +167,11 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The reward of the newest step, and what it cost `role`, the model that gave it.
+    """The reward of the newest step by the model `role`, and its cost.
 
-    `step_tokens` is the share of the scored input that belongs to the newest step alone; the
-    rest is its prefix. `extra_tokens` of `usage.prompt_tokens` were read by further requests,
-    those for earlier steps that an aggregated reward needs. `from_cache` is as in `Completion`.
+    `step_tokens` of the scored input belong to the newest step; the rest is its prefix.
+    `extra_tokens` of `usage.prompt_tokens` were read to score earlier steps, for aggregated
+    rewards. `from_cache` is as in `Completion`.
     """
 
     reward: float
@@ -174,12 +188,11 @@ class Score:
 class Step:
     """A candidate step, kept or not. A rejected candidate has the `index` of its replacement.
 
-    `ends` is set on the last accepted step. `score` is None for a step that was not scored;
-    `likelihood` is the target's, of a draft step, where a strategy asked for it. `candidate`
-    tells apart what one model writes for the same index. A step continues the accepted step
-    before it, or else the one there whose `candidate` is `continues`: so samples and beams that
-    lost can be followed. `paper_tokens` are the tokens of text and separator encoded again, the
-    paper's count (profile `paper` only).
+    `ends` is set on the last accepted step. `score` is None if the step was not scored;
+    `likelihood` is the target's, of a draft step, if the strategy asked for it. `candidate`
+    numbers what one model writes for the same index. A step continues the accepted step before
+    it, or the one whose `candidate` is `continues` (discarded samples and beams). `paper_tokens`
+    counts text and separator encoded again, as in the paper (profile `paper` only).
     """
 
     index: int
@@ -206,11 +219,10 @@ class Step:
 class Trajectory:
     """How one sample of one problem was decoded; the unit of the store.
 
-    `response` is the accepted steps joined by the step separator. Candidates that nobody decided
-    about, since the solution ended, are the last of `steps`. A failed problem has `stop_reason`
-    ERROR, the steps until then, and `error` in one line. `retries` are requests that were asked
-    again, `lost_seconds` what went into attempts without an answer and into waiting for servers,
-    summed over the requests.
+    `response` is the accepted steps joined by the step separator. Candidates left undecided when
+    the solution ended are the last of `steps`. A failed problem has `stop_reason` ERROR, the steps
+    until then, and `error` in one line. `retries` counts repeated requests; `lost_seconds` is the
+    time of attempts without an answer and of waiting for servers, summed over the requests.
     """
 
     problem: Problem

@@ -112,8 +112,9 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
         load(tmp_path / "nowhere.yaml")
 
 
-def test_a_dumped_config_is_the_same_run(tmp_path: Path) -> None:
-    config = load(DEMO, ["decoding.threshold=.inf"])
+@pytest.mark.parametrize("override", ["decoding.threshold=.inf", "models.prm={kind: judge}"])
+def test_a_dumped_config_is_the_same_run(tmp_path: Path, override: str) -> None:
+    config = load(DEMO, [override])
     copy = tmp_path / "copy.yaml"
     copy.write_text(config.dump())
     assert load(copy) == config

@@ -16,7 +16,7 @@ import yaml
 from rsd.analysis import read_published
 from rsd.analysis.paper.published import AVERAGED, row_of
 from rsd.config import Config, load
-from rsd.serving import build
+from rsd.serving import build, build_all
 from rsd.types import ROLES
 
 ROOT = Path(__file__).parents[1]
@@ -26,10 +26,14 @@ SHIPPED = sorted(
     if not {"grid", "points"} & yaml.safe_load(path.read_text(encoding="utf-8")).keys()  # sweeps
 )
 PAPER = sorted((ROOT / "configs" / "paper").glob("*.yaml"))
+SHELF = sorted((ROOT / "configs" / "shelf").glob("*.yaml"))
 MAIN = ROOT / "configs" / "paper" / "qwen25_math_7b_1.5b_prm1.5b.yaml"
 
 ORIGINAL_CONTEXT = 4096
 """`max_position_embeddings` of the Qwen2.5-Math and Skywork checkpoints."""
+KIB = 1024
+GPU_GIB, WORKING_GIB = 79, 3
+"""What a GPU of 80 GB shows, and the working memory of a server (an estimate)."""
 
 
 def name(path: Path) -> str:
@@ -42,8 +46,9 @@ def value(argv: tuple[str, ...], flag: str) -> str | None:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=name)
 def test_the_servers_of_a_config_fit_beside_each_other(path: Path) -> None:
-    commands = [build(load(path), role) for role in ROLES]
-    assert len({(command.host, command.port) for command in commands}) == len(ROLES)
+    config = load(path)
+    commands = build_all(config, config.roles)
+    assert len({(command.host, command.port) for command in commands}) == len(config.roles)
     taken: dict[str, float] = defaultdict(float)
     for command in commands:
         for gpu in command.gpus:
@@ -102,6 +107,39 @@ def test_no_model_file_needs_editing(path: Path) -> None:
 def test_generators_ignore_the_sampling_defaults_of_a_checkpoint(path: Path) -> None:
     for role in ("draft", "target"):
         assert value(build(load(path), role).argv, "--generation-config") == "vllm"
+
+
+KIB_A_TOKEN = {
+    "Qwen/Qwen3-32B": 2 * 64 * 8 * 128 * 2 / KIB,
+    "Qwen/Qwen3-1.7B": 2 * 28 * 8 * 128 * 2 / KIB,
+    "Qwen/Qwen2.5-Math-PRM-7B": 2 * 28 * 4 * 128 * 2 / KIB,
+    "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B": 2 * 64 * 8 * 128 * 2 / KIB,
+    "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B": 2 * 28 * 2 * 128 * 2 / KIB,
+}
+"""KV cache: 2 x layers x KV heads x head size x 2 bytes, from the config.json of each."""
+
+
+@pytest.mark.parametrize("path", SHELF, ids=name)
+def test_a_shelf_config_holds_three_whole_contexts_beside_the_weights(path: Path) -> None:
+    config = load(path)
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 60
+    for command in build_all(config, config.roles):
+        model, gpus = config.models.role(command.role), len(command.gpus)
+        assert model.parameters is not None
+        weights = 2 * model.parameters / KIB**3
+        free = (model.serve.memory_share or 0) * GPU_GIB * gpus - weights - WORKING_GIB * gpus
+        tokens = free * KIB**2 / KIB_A_TOKEN[model.model]
+        assert tokens >= 3 * (model.serve.max_model_len or 0), command.name
+        assert value(command.argv, "--max-model-len") is not None
+
+
+@pytest.mark.parametrize("path", SHELF, ids=name)
+def test_a_shelf_config_leaves_room_for_32k_tokens(path: Path) -> None:
+    config = load(path)
+    assert config.decoding.max_tokens == 32768
+    assert config.decoding.temperature > 0
+    for role in ("draft", "target"):
+        assert (config.models.role(role).serve.max_model_len or 0) > config.decoding.max_tokens
 
 
 def test_one_gpu_gives_the_same_run_as_three() -> None:

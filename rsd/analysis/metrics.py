@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from rsd.analysis.outcomes import (
     Outcome,
@@ -14,6 +15,7 @@ from rsd.analysis.outcomes import (
     outcome,
     outcome_paper,
     share_right,
+    verdicts_by_problem,
 )
 from rsd.analysis.paper.figures import PaperFigures, after_patience
 from rsd.analysis.samples import sampled
@@ -32,7 +34,6 @@ from rsd.analysis.timing import (
 from rsd.costs import CostTotals, cost_totals, flops, reference_flops, speculation_cost, total
 from rsd.records import (
     METRICS,
-    GradeRecord,
     Key,
     RunRecord,
     TrajectoryRecord,
@@ -112,24 +113,27 @@ def _summarize(
     asked: int | None,
 ) -> Summary:
     graded = [(t, run.grades.get(t.key)) for t in trajectories]
+    keys = [t.key for t in trajectories]
     outcomes = [outcome(*pair) for pair in graded]
     outcomes_paper = [outcome_paper(*pair) for pair in graded]
+    keyed = list(zip(keys, outcomes, strict=True))
     finished = [t for t in trajectories if not failed(t)]
     work = total(costs[t.key] for t in finished)
     counts = run.manifest.parameters
     spent = flops(work, counts, speculation_cost(run.manifest))
     return Summary(
         n=len(trajectories),
+        problems=len({key[:2] for key in keys}),
         asked=asked,
         errors=len(trajectories) - len(finished),
         ungradable=outcomes.count(Outcome.UNGRADABLE),
         ungraded=outcomes.count(Outcome.UNGRADED),
         undecided=outcomes.count(Outcome.UNDECIDED),
         undecided_paper=outcomes_paper.count(Outcome.UNDECIDED),
-        accuracy=share_right(outcomes),
-        ci95=_interval(run, graded),
-        accuracy_without_errors=share_right(it for it in outcomes if it is not Outcome.FAILED),
-        accuracy_paper=share_right(outcomes_paper),
+        accuracy=share_right(keyed),
+        ci95=_interval(keyed, run.config.decoding.samples),
+        accuracy_without_errors=share_right(it for it in keyed if it[1] is not Outcome.FAILED),
+        accuracy_paper=share_right(zip(keys, outcomes_paper, strict=True)),
         samples=sampled(run, trajectories),
         cut=cut_shares(finished),
         steps=Steps(
@@ -165,21 +169,15 @@ def _without_speed(summary: Summary, why: str) -> Summary:
     return summary.model_copy(update={**void, "busy": busy, "speed_void": why})
 
 
-def _interval(
-    run: RunRecord, graded: list[tuple[TrajectoryRecord, GradeRecord | None]]
-) -> Interval | None:
-    """The interval of the accuracy of `graded`; None if none of it counts."""
-    problems: dict[tuple[str, str], list[bool]] = {}
-    for trajectory, grade in graded:
-        its = outcome(trajectory, grade)
-        if its.counts:
-            problems.setdefault(trajectory.key[:2], []).append(its is Outcome.RIGHT)
-    rights, sizes = [sum(it) for it in problems.values()], [len(it) for it in problems.values()]
-    if not sizes:
+def _interval(outcomes: list[tuple[Key, Outcome]], samples: int) -> Interval | None:
+    """The interval of the accuracy, by problem; None if no outcome counts."""
+    problems = verdicts_by_problem(outcomes)
+    if not problems:
         return None
-    if run.config.decoding.samples == 1:
-        return wilson_interval(sum(rights), sum(sizes))
-    return clustered_interval(rights, sizes)
+    if samples == 1:
+        return wilson_interval(sum(map(sum, problems)), len(problems))
+    shares, verdicts = [fmean(its) for its in problems], sum(map(len, problems))
+    return clustered_interval(shares, [1] * len(shares), most=verdicts)
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from statistics import fmean
 
 from rsd.records import GradeRecord, Key, RunRecord, TrajectoryRecord
 from rsd.types import StopReason
@@ -73,10 +74,21 @@ def outcome_paper(trajectory: TrajectoryRecord, grade: GradeRecord | None) -> Ou
     return Outcome.RIGHT if grade.correct_paper else Outcome.WRONG
 
 
-def share_right(outcomes: Iterable[Outcome]) -> float | None:
-    """The accuracy of `outcomes`; None if none of them counts."""
-    counted = [it is Outcome.RIGHT for it in outcomes if it.counts]
-    return sum(counted) / len(counted) if counted else None
+def verdicts_by_problem(outcomes: Iterable[tuple[Key, Outcome]]) -> list[list[bool]]:
+    """Right or not, for the samples of each problem that count; problems without any are left
+    out."""
+    problems: dict[tuple[str, str], list[bool]] = {}
+    for key, it in outcomes:
+        if it.counts:
+            problems.setdefault(key[:2], []).append(it is Outcome.RIGHT)
+    return list(problems.values())
+
+
+def share_right(outcomes: Iterable[tuple[Key, Outcome]]) -> float | None:
+    """The accuracy: the mean over problems of the share of their samples that is right, which is
+    avg@k of k samples. None if no outcome counts."""
+    problems = verdicts_by_problem(outcomes)
+    return fmean(map(fmean, problems)) if problems else None
 
 
 def verdicts(run: RunRecord) -> dict[Key, bool]:

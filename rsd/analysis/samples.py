@@ -1,4 +1,4 @@
-"""pass@k, maj@k and best-of-k of runs with several samples of each problem.
+"""avg@k, pass@k, maj@k and best-of-k of runs with several samples of each problem.
 
 The figure of a set of problems is the mean over them; its interval takes problems, not samples, as
 independent.
@@ -43,6 +43,7 @@ class Samples(BaseModel):
     n: int  # samples of each problem
     problems: int  # problems with all n samples graded; others are left out
     unrewarded: int  # their samples that failed or have no step with a reward
+    avg_at_k: AtK  # k = n: the mean accuracy over all samples
     pass_at_k: list[AtK]
     maj_at_k: list[AtK] | None  # None if grades hold no groups of answers; rsd grade adds them
     best_of_k: dict[str, list[AtK]] | None  # keyed by reward aggregation; None without rewards
@@ -86,11 +87,13 @@ def sampled(run: RunRecord, trajectories: Iterable[TrajectoryRecord]) -> Samples
         return None
     everything = [sample for samples in problems for sample in samples]
     grouped = all(s.group is not None for s in everything if s.answered)
+    passes = _over([pass_at_k(n, sum(s.right for s in its)) for its in problems])
     return Samples(
         n=n,
         problems=len(problems),
         unrewarded=sum(not sample.rewards for sample in everything),
-        pass_at_k=_over([pass_at_k(n, sum(s.right for s in its)) for its in problems]),
+        avg_at_k=passes[0].model_copy(update={"k": n}),  # pass@1 is the mean over samples
+        pass_at_k=passes,
         maj_at_k=_over([_votes(its) for its in problems]) if grouped and n <= MOST_VOTES else None,
         best_of_k=_best(problems, everything, run.config.models.prm.aggregation),
     )

@@ -1,8 +1,11 @@
 """What `metrics.json` holds, per task and overall; `rsd.analysis.metrics` computes it.
 
 Accuracy counts every problem whose gold answer can be graded; failed and undecided ones are not
-right. Shares of steps, FLOPs and latency describe finished solutions; latency excludes those with
-retried requests or waiting for a lost server. Token totals and busy shares count all recorded work,
+right. With k samples of each problem it is avg@k, the mean over problems of the share of their
+samples that is right.
+
+Shares of steps, FLOPs and latency describe finished solutions; latency excludes those with retried
+requests or waiting for a lost server. Token totals and busy shares count all recorded work,
 including that of failed problems. If the step cache gave answers, the figures of speed are null;
 tokens and FLOPs are what they would be without the cache.
 """
@@ -59,17 +62,18 @@ class Latency(BaseModel):
 
 class Summary(BaseModel):
     """Metrics of a set of problems. Shares and accuracies are in [0, 1]; None means that there
-    was nothing to measure. Each sample of a problem counts as one."""
+    was nothing to measure. Counts are of solutions: each sample of a problem is one."""
 
-    n: int  # problems decoded, failed ones included
-    asked: int | None = None  # problems asked for, more than n if some are not yet run
+    n: int  # solutions decoded, failed ones included
+    problems: int = 0  # problems with a solution: n, unless there are several samples
+    asked: int | None = None  # solutions asked for, more than n if some are not yet run
     errors: int  # of n, decoding failed; wrong in accuracy, unless also ungradable
     ungradable: int  # of n, the gold answer cannot be graded; not in accuracy, even if failed
     ungraded: int  # of n, finished but not graded yet; not in accuracy
     undecided: int = 0  # of n, grading timed out or crashed; not right in accuracy
     undecided_paper: int = 0  # the same for accuracy_paper
-    accuracy: float | None
-    ci95: tuple[float, float] | None  # Wilson interval; several samples are clustered by problem
+    accuracy: float | None  # with k samples of each problem avg@k
+    ci95: tuple[float, float] | None  # Wilson interval; of avg@k clustered by problem
     accuracy_without_errors: float | None = None  # of those whose decoding did not fail
     accuracy_paper: float | None  # by the published program's grader
     samples: Samples | None  # None if each problem has one sample

@@ -16,6 +16,7 @@ from rsd.backends.connect import (
     Backends,
     connect,
     open_scorer,
+    open_servers,
     parameter_count,
     scoring_role,
     speculative_parameter_count,
@@ -25,8 +26,9 @@ from rsd.backends.generator import CompletionsGenerator
 from rsd.backends.judge import JudgeScorer
 from rsd.backends.math_shepherd import MathShepherdScorer
 from rsd.backends.metrics import ServerMetrics, parse_metrics, read_metrics
+from rsd.backends.prompting import Prompts
 from rsd.backends.qwen25_math import Qwen25MathScorer
-from rsd.backends.retries import Backoff, Setbacks, noting
+from rsd.backends.retries import Backoff, RetryStatistics, counting_retries
 from rsd.backends.rlhflow import RlhflowScorer
 from rsd.backends.server import Server, ServerInfo
 from rsd.backends.sessions import one_problem
@@ -49,21 +51,23 @@ __all__ = [
     "GuardedScorer",
     "JudgeScorer",
     "MathShepherdScorer",
+    "Prompts",
     "Qwen25MathScorer",
+    "RetryStatistics",
     "RlhflowScorer",
     "Server",
     "ServerInfo",
     "ServerMetrics",
-    "Setbacks",
     "SkyworkScorer",
     "StepCache",
     "StepStore",
     "connect",
+    "counting_retries",
     "leave_torch_out",
     "load_tokenizer",
-    "noting",
     "one_problem",
     "open_scorer",
+    "open_servers",
     "parameter_count",
     "parse_metrics",
     "plain_encode",

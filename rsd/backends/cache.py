@@ -21,10 +21,10 @@ from typing import Any, Generic, TypeVar
 
 from rsd import __version__
 from rsd.backends.cache_store import StepStore
+from rsd.backends.prompting import Prompts
 from rsd.backends.server import ServerInfo
 from rsd.clock import unix_time
 from rsd.config import Config
-from rsd.prompts import render
 from rsd.protocols import NEUTRAL_SAMPLING, Generator, Sampling, Scorer
 from rsd.types import Completion, Likelihood, Prefix, Role, Score, Usage
 
@@ -172,7 +172,7 @@ def scorer_identity(config: Config, info: ServerInfo) -> Identity:
         "kind": prm.kind,
         "tokenizer": prm.tokenizer or prm.model,
         "separator": decoding.step_separator,
-        "prompt": render(decoding.prompt, "") if prm.kind == "judge" else None,
+        "prompt": Prompts(config).prefixes("")["target"].text if prm.kind == "judge" else None,
     }
 
 

@@ -23,6 +23,7 @@ from rsd.backends.checkpoint import count_parameters
 from rsd.backends.generator import CompletionsGenerator
 from rsd.backends.judge import JudgeScorer
 from rsd.backends.math_shepherd import MathShepherdScorer
+from rsd.backends.prompting import Prompts
 from rsd.backends.qwen25_math import Qwen25MathScorer
 from rsd.backends.rlhflow import RlhflowScorer
 from rsd.backends.server import Server, ServerInfo
@@ -102,20 +103,35 @@ class Backends:
 
 
 @asynccontextmanager
-async def connect(
-    config: Config, *, cache: Path | None = None, wait: bool = False
-) -> AsyncIterator[Backends]:
-    """Reach the servers that the strategy needs, and check that each serves the right model.
-
-    `cache` is the file of a step cache to put before them. With `wait`, requests wait for a role
-    whose server is lost, as `CircuitBreaker` says. Raises `BackendError` or `ScorerError`
-    for a server that does not answer as it must, `ConfigError` for settings that contradict the
-    servers, and `StoreError` for a damaged cache.
-    """
+async def open_servers(config: Config) -> AsyncIterator[Mapping[Role, Server]]:
+    """Clients of the servers that the strategy needs, closed at the end of the block. No request
+    is made."""
     async with AsyncExitStack() as stack:
         servers = {role: Server(role, config.models.role(role)) for role in config.roles}
         for server in servers.values():
             stack.push_async_callback(server.aclose)
+        yield servers
+
+
+@asynccontextmanager
+async def connect(
+    config: Config,
+    *,
+    cache: Path | None = None,
+    wait: bool = False,
+    servers: Mapping[Role, Server] | None = None,
+) -> AsyncIterator[Backends]:
+    """Reach the servers that the strategy needs, and check that each serves the right model.
+
+    `servers` are those of `open_servers`, if they are open already. `cache` is the file of a step
+    cache to put before them. With `wait`, requests wait for a role whose server is lost, as
+    `CircuitBreaker` says. Raises `BackendError` or `ScorerError` for a server that does not answer
+    as it must, `ConfigError` for settings that contradict the servers, and `StoreError` for a
+    damaged cache.
+    """
+    async with AsyncExitStack() as stack:
+        if servers is None:
+            servers = await stack.enter_async_context(open_servers(config))
         infos = {role: await checked_info(server) for role, server in servers.items()}
         breakers = {role: CircuitBreaker(it, waits=wait) for role, it in servers.items()}
         steps = StepCache(stack.enter_context(StepStore(cache))) if cache else None
@@ -147,7 +163,7 @@ def open_scorer(config: Config, server: Server) -> Scorer:
     """
     prm, decoding = config.models.prm, config.decoding
     if prm.kind == "judge":
-        return JudgeScorer(server, template=decoding.prompt, separator=decoding.step_separator)
+        return JudgeScorer(server, prompts=Prompts(config), separator=decoding.step_separator)
     return REWARD_MODELS[prm.kind](server, load_tokenizer(prm.tokenizer or prm.model), config)
 
 

@@ -61,6 +61,8 @@ class CompletionsGenerator:
         }
         if self._use_token_ids:
             body["return_token_ids"] = True
+        if sampling.ignore_eos:
+            body["ignore_eos"] = True
         started_at, clock = unix_time(), time.perf_counter()
         answer = await self._server.post(_ROUTE, body)
         seconds = time.perf_counter() - clock
@@ -138,7 +140,7 @@ class CompletionsGenerator:
         `SamplingParams.skip_reading_prefix_cache`), so it pays for the whole prefix each time;
         what it computes is cached for later requests. It generates one token, which is dropped.
         """
-        before, ids = completion.prompt_token_ids, completion.token_ids
+        before, ids = prefix.token_ids or completion.prompt_token_ids, completion.token_ids
         if not self._use_token_ids or before is None or ids is None:
             raise self._server.error(
                 f"cannot tell how likely {prefix.text[-40:]!r} goes on without token ids; draft "

@@ -2,7 +2,7 @@
 
 aiohttp itself, and no SDK above it: the openai SDK builds options, headers and URL anew for every
 request and wraps every answer, and the HTTP client below it passes over all its connections for
-each. Together they took most of the driver's time (docs/speed.md, The driver).
+each. Together they took most of the driver's time (benchmarks/measurements.md, Driver).
 """
 
 from __future__ import annotations

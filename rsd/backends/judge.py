@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
+from rsd.backends.prompting import Prompts
 from rsd.backends.rewards import NextToken, measured, softmax
 from rsd.backends.server import Server
 from rsd.errors import ConfigError
-from rsd.prompts import render
 from rsd.types import Score, Usage
 
 _DIGITS = tuple("0123456789")
@@ -42,18 +43,14 @@ _REMEMBERED_TEXTS = 1 << 14
 
 
 class JudgeScorer:
-    """Rewards in [0, 1], one request a step to `server`, the target's. `template` is the prompt
-    that the target continues, `separator` what joins its steps."""
+    """Rewards in [0, 1], one request a step to `server`, the target's. `prompts` render what the
+    target continues, `separator` joins its steps."""
 
-    def __init__(self, server: Server, *, template: str, separator: str) -> None:
+    def __init__(self, server: Server, *, prompts: Prompts, separator: str) -> None:
         self._server = server
-        self._template = template
+        self._prompts = prompts
         self._separator = separator
-        user, assistant = next(
-            (turns for marker, turns in _TURNS.items() if marker in render(template, "")),
-            _NO_TURNS,
-        )
-        self._tail = user + _REQUEST + assistant + _ANSWER
+        self._tail = _tail(prompts)
         self._grade: NextToken | None = None
         self._remembered: dict[tuple[str, bool], list[int]] = {}
 
@@ -77,7 +74,11 @@ class JudgeScorer:
 
     async def _input(self, question: str, steps: Sequence[str]) -> tuple[list[int], list[int]]:
         """The ids of the prompt and the earlier steps, and those of the newest and its request."""
-        head = await self._encode(render(self._template, question), special=True)
+        prompt = self._prompts.prefixes(question)["target"]
+        if prompt.token_ids is None:
+            head = await self._encode(prompt.text, special=True)
+        else:
+            head = list(prompt.token_ids)
         *earlier, newest = [await self._encode(step + self._separator) for step in steps]
         tail = await self._encode(self._tail)
         return [*head, *(token for ids in earlier for token in ids)], [*newest, *tail]
@@ -107,3 +108,16 @@ class JudgeScorer:
                 self._remembered.clear()
             self._remembered[known] = ids
         return self._remembered[known]
+
+
+def _tail(prompts: Prompts) -> str:
+    """What follows the steps: the end of the turn, the request, and the beginning of the grade."""
+    chat = prompts.chats.get("target")
+    if chat is not None:
+        said = {"role": "assistant", "content": _ANSWER}
+        turns = [*prompts.turns(""), said, {"role": "user", "content": _REQUEST}]
+        _, _, tail = replace(chat, beginning="").render(turns).rpartition(_ANSWER)
+        return tail + _ANSWER
+    text = prompts.prefixes("")["target"].text
+    user, assistant = next((turns for marker, turns in _TURNS.items() if marker in text), _NO_TURNS)
+    return user + _REQUEST + assistant + _ANSWER

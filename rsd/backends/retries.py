@@ -1,7 +1,7 @@
-"""Asking again: how long to wait before it, and what it has cost a problem.
+"""Retries: the pause before one, and the retry statistics of a problem.
 
-Every request of rsd may be repeated. A server keeps nothing of it but its prefix cache, and a step
-is decided only after its answer is read: what was never read has decided nothing.
+Every request may be repeated: it changes nothing at a server but its prefix cache, and a step is
+decided only after its answer is read.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ class Backoff:
 
 
 @dataclass(slots=True)
-class Setbacks:
-    """What servers have cost a problem: requests that were asked again, and the seconds that
-    went into attempts without an answer and into waiting, summed over its requests."""
+class RetryStatistics:
+    """The number of `retries` of a problem's requests, and the `seconds` spent in attempts without
+    an answer and in waiting, summed over its requests."""
 
     retries: int = 0
     seconds: float = 0.0
 
 
-_noted: ContextVar[Setbacks | None] = ContextVar("setbacks", default=None)
+_statistics: ContextVar[RetryStatistics | None] = ContextVar("retry_statistics", default=None)
 
 
 @contextmanager
-def noting(setbacks: Setbacks) -> Iterator[None]:
-    """Add to `setbacks` those of what is asked within the block, by tasks begun in it too."""
-    token = _noted.set(setbacks)
+def counting_retries(statistics: RetryStatistics) -> Iterator[None]:
+    """Add the retries of requests in the block, and in tasks started in it, to `statistics`."""
+    token = _statistics.set(statistics)
     try:
         yield
     finally:
-        _noted.reset(token)
+        _statistics.reset(token)
 
 
 def note(*, retries: int = 0, seconds: float = 0.0) -> None:
-    """Tell of a request that is asked again, or of lost time. Of no effect outside `noting`."""
-    setbacks = _noted.get()
-    if setbacks is not None:
-        setbacks.retries += retries
-        setbacks.seconds += seconds
+    """Record a retry or lost time; no effect outside `counting_retries`."""
+    statistics = _statistics.get()
+    if statistics is not None:
+        statistics.retries += retries
+        statistics.seconds += seconds

@@ -70,6 +70,8 @@ class Server:
     `BackendError`, or `ScorerError` for the reward model. `persist` repeats what may pass, and
     notes it; nothing below it repeats a POST.
 
+    `first_info` is what the server said first of itself; None before `info`.
+
     `cache_salt`, where it is set, goes with each `post`: requests share the server's prefix
     cache only with others of the same salt. `pause` says why requests wait some seconds before
     they are asked again, as the server wished; None where none does.
@@ -88,7 +90,7 @@ class Server:
         )
         self.pause: str | None = None
         self.load = Load()
-        self._first_info: ServerInfo | None = None
+        self.first_info: ServerInfo | None = None
         self.models = frozenset((config.served_name,))
         self._sure_until = 0.0
         self._confirm_at = 0.0
@@ -204,7 +206,7 @@ class Server:
         info = await self.persist(self._described)
         with suppress(RsdError), self.reading():  # a server that is not vLLM has none
             info = replace(info, version=answers.version(await self.get("/version")))
-        self._first_info = self._first_info or info
+        self.first_info = self.first_info or info
         self._confirm_at = time.monotonic() + _CONFIRM_S
         return info
 
@@ -221,7 +223,7 @@ class Server:
         except RsdError:
             pass  # it is not vLLM
         now = await self._described()
-        first = self._first_info or now
+        first = self.first_info or now
         if (now.model, now.context) != (first.model, first.context):
             raise ServerChangedError(
                 f"{self}: serves {now.model} with a context of {now.context}, and served "
@@ -290,7 +292,7 @@ class Server:
     async def _sure(self) -> AsyncIterator[None]:
         """Ask in the block what may only be asked of the server that it was at first."""
         now = time.monotonic()
-        if self._first_info is not None and now > min(self._sure_until, self._confirm_at):
+        if self.first_info is not None and now > min(self._sure_until, self._confirm_at):
             self._confirm_at = now + _CONFIRM_S  # at work, the others do not wait for this look
             await self.confirm()
         try:

@@ -1,4 +1,4 @@
-"""The entry point: registers the commands and turns errors into exit codes.
+"""The entry point: registers the commands and maps errors to exit codes.
 
 0 done; 1 failed problems, a failed check or a failed server; 2 bad usage or configuration;
 130 interrupted.
@@ -14,21 +14,21 @@ from typing import cast
 import typer
 
 from rsd import __version__
-from rsd.cli.calibrate import calibrate
-from rsd.cli.doctor import doctor
-from rsd.cli.gateway import gateway
-from rsd.cli.grade import grade
-from rsd.cli.mock import mock
-from rsd.cli.process import prepare_process
-from rsd.cli.report import report
-from rsd.cli.resumable import INTERRUPTED
-from rsd.cli.run import run
-from rsd.cli.serve import serve
-from rsd.cli.sweep import sweep
-from rsd.cli.tasks import tasks
-from rsd.errors import ConfigError, RsdError, printable
+from rsd.cli.commands.calibrate import calibrate
+from rsd.cli.commands.doctor import doctor
+from rsd.cli.commands.gateway import gateway
+from rsd.cli.commands.grade import grade
+from rsd.cli.commands.mock import mock
+from rsd.cli.commands.prompt import prompt
+from rsd.cli.commands.report import report
+from rsd.cli.commands.run import run
+from rsd.cli.commands.serve import serve
+from rsd.cli.commands.sweep import sweep
+from rsd.cli.commands.tasks import tasks
+from rsd.cli.process import INTERRUPTED, prepare_process
+from rsd.errors import ConfigError, RsdError, first_error, printable
 
-# Typer brings its own copy of click or uses the installed one, by version; this is either's base.
+# By version, typer bundles click or uses the installed one; this is the base class in both cases.
 _USAGE_ERROR: type[Exception] = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 app = typer.Typer(
@@ -37,7 +37,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for command in (serve, doctor, run, sweep, grade, report, calibrate, gateway, mock):
+for command in (serve, doctor, prompt, run, sweep, grade, report, calibrate, gateway, mock):
     app.command()(command)
 app.add_typer(tasks, name="tasks")
 
@@ -53,7 +53,7 @@ def _options(
     version: bool = typer.Option(
         False, "--version", callback=_show_version, is_eager=True, help="print the version"
     ),
-    verbose: bool = typer.Option(False, "--verbose", "-v", help="log what rsd does"),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="log details"),
 ) -> None:
     to_stderr = logging.StreamHandler()
     to_stderr.setFormatter(
@@ -63,14 +63,14 @@ def _options(
 
 
 class _Printable(logging.Formatter):
-    """Log lines may hold what a model or a server wrote; a terminal must obey none of it."""
+    """Escapes control characters: log lines may quote a model or a server."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record), keep="\n\t")
 
 
 def program() -> None:
-    """`main` in a process of its own, which is made fit for it."""
+    """`main`, after setting up the process."""
     prepare_process()
     main()
 
@@ -88,13 +88,13 @@ def _exit_code() -> int:
     except RsdError as error:
         return _fail(str(error), 1)
     except ExceptionGroup as group:
-        return _fail(str(_first_leaf(group)), 1)
+        return _fail(str(first_error(group)), 1)
     except _USAGE_ERROR as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "rsd"
         message = error.format_message()  # type: ignore[attr-defined]  # str leaves the option out
         return _fail(f"{message.rstrip('.')}; see {command} --help", 2)
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except PermissionError as error:
@@ -108,13 +108,3 @@ def _exit_code() -> int:
 def _fail(message: str, code: int) -> int:
     print(f"rsd: {message}", file=sys.stderr)
     return code
-
-
-def _first_leaf(group: ExceptionGroup[Exception]) -> Exception:
-    """The error that a TaskGroup wrapped; anything but rsd's own is a defect and raised."""
-    first = group.exceptions[0]
-    if isinstance(first, ExceptionGroup):
-        return _first_leaf(first)
-    if not isinstance(first, RsdError):
-        raise group
-    return first

@@ -1,5 +1,5 @@
-"""What the commands set in a process of their own: event loop, open files, garbage collection, and
-whether torch is imported."""
+"""How the command line sets up its process: event loop, open files, garbage collection, imports
+and signals."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ import asyncio
 import gc
 import os
 import resource
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import typer
 
 from rsd.backends import leave_torch_out
 
-# A problem in flight is thousands of small objects and next to no cycle. By Python's defaults the
-# collector walks over all of them, and all that was imported, in a quarter of a busy driver's time.
+INTERRUPTED = "interrupted; finished solutions are kept; rerun the command to resume"
+
+# A problem in flight has thousands of small objects and hardly a cycle. With Python's defaults,
+# garbage collection takes a quarter of a busy driver's time.
 _GC_THRESHOLDS = (50_000, 20, 100)
 
 _is_ours = False
 
 
 def prepare_process() -> None:
-    """Let `asyncio.run` take uvloop, where it is installed (`pip install -e '.[fast]'`), let the
-    process open as many connections as the system allows, since a problem in flight needs one,
-    collect garbage less often, and keep transformers from advising to install torch, which none
-    of its tokenizers needs."""
+    """Use uvloop where it is installed (`pip install -e '.[fast]'`), raise the limit of open files
+    to what the system allows, since each problem in flight needs a connection, collect garbage
+    less often, and silence the advice of transformers to install torch, which tokenizers do not
+    need."""
     global _is_ours
     _is_ours = True
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
@@ -39,7 +46,30 @@ def prepare_process() -> None:
 
 
 def without_torch(strategies: Iterable[str]) -> None:
-    """Leave torch out of a process of our own that is about to decode by `strategies`, unless one
-    is a class of the user's, which may want it."""
+    """Keep torch from being imported, unless one of `strategies` is the user's own class, which may
+    need it. Does nothing in a process that `prepare_process` did not set up."""
     if _is_ours and not any(":" in name for name in strategies):
         leave_torch_out()
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """On Ctrl-C, print that rerunning the command resumes it, and exit with 130; Typer alone would
+    print nothing. SIGTERM counts as Ctrl-C. Ctrl-C also works in a shell's background job, which
+    starts with SIGINT ignored."""
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"rsd: {INTERRUPTED}", err=True)
+        raise typer.Exit(130) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from rsd.config.strict import PositiveFloat, PositiveInt, Strict
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s,]+")
 
 MODELS: dict[str, dict[str, Any]] = {
     "rsd": {"strategy": "rsd"},
@@ -36,6 +39,11 @@ class GatewayConfig(Strict):
         description="environment variable with the accepted keys, separated by commas; only a "
         "loopback host may do without, and then requires no key",
     )
+    allowed_origins: list[str] = Field(
+        [],
+        description="web pages that may call the gateway from a browser, such as "
+        'http://localhost:3000, or "*" for all (CORS)',
+    )
     concurrency: PositiveInt = Field(32, description="requests processed concurrently")
     queue: Annotated[int, Field(ge=0)] = Field(
         64, description="further requests that may wait; beyond, 429"
@@ -54,6 +62,9 @@ class GatewayConfig(Strict):
     send_timeout_s: PositiveFloat = Field(
         30.0, description="how long a client may read nothing of its response"
     )
+    keep_alive_s: PositiveFloat = Field(
+        10.0, description="a stream is sent a comment when nothing was sent for so long"
+    )
     max_body_bytes: PositiveInt = 1 << 20
     max_body_values: PositiveInt = Field(
         100_000, description="JSON values in a body: keys, texts, numbers, lists, objects"
@@ -62,7 +73,9 @@ class GatewayConfig(Strict):
         16, description="bodies above 32 KiB received concurrently"
     )
     max_tokens: PositiveInt | None = Field(
-        None, description="the largest max_tokens of a request; None: decoding.max_tokens"
+        None,
+        description="the largest max_tokens of a request, a larger one is lowered to it; "
+        "None: decoding.max_tokens",
     )
     max_choices: PositiveInt = Field(8, description="answers for each request: n times its prompts")
     threshold_range: tuple[FiniteFloat, FiniteFloat] = Field(
@@ -81,6 +94,16 @@ class GatewayConfig(Strict):
             if not name.strip() or len(name) > 64:
                 raise ValueError(f"{name!r} is not a model id; use 1 to 64 characters")
         return models
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: write scheme://host[:port] without a path, or *"
+                )
+        return origins
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:

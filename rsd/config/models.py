@@ -203,6 +203,11 @@ class RewardModelConfig(ModelConfig):
         "last", description="over the rewards of the steps so far, the newest included"
     )
 
+    @field_validator("endpoint")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        return super()._is_url(url) if url else ""  # a judge's, in the configuration of a run
+
     @model_validator(mode="after")
     def _has_a_server(self) -> Self:
         for key in ("model", "served_name", "endpoint"):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from rsd.config.gateway import GatewayConfig
 from rsd.config.models import ModelsConfig
@@ -19,14 +20,22 @@ from rsd.config.strategies import (
     strategy_facts,
     strategy_specific_keys,
     strategy_uses,
+    writing_models,
 )
 from rsd.config.strict import PositiveFloat, PositiveInt, Share, Strict, UserPath
 from rsd.config.tasks import TasksConfig
-from rsd.prompts import TEMPLATES
+from rsd.prompts import CHAT, SLOT, TEMPLATES, USER_TEXTS, user_text
 from rsd.protocols import NEUTRAL_SAMPLING
 from rsd.types import ROLES, Role, Source
 
 STEP_CACHE = "steps.sqlite"
+
+
+class Example(Strict):
+    """An earlier question with its answer, for `prompt: chat`."""
+
+    question: str
+    answer: str
 
 
 class DecodingConfig(SamplingKeys):
@@ -50,7 +59,20 @@ class DecodingConfig(SamplingKeys):
         None, description="SHA-256 of the file of your own strategy; written by rsd"
     )
     samples: PositiveInt = Field(1, description="independent solutions of every problem")
-    prompt: str = "qwen25-math-cot"
+    prompt: Annotated[str, Field(min_length=1)] = Field(
+        "qwen25-math-cot",
+        description=f"{', '.join(TEMPLATES)}, a text with {{question}}, or chat: each model's own "
+        "chat template",
+    )
+    system: str | None = Field(None, description="chat: the system text")
+    user: str = Field(
+        "question", description=f"chat: {', '.join(USER_TEXTS)}, or a text with {{question}}"
+    )
+    examples: tuple[Example, ...] = Field((), description="chat: earlier questions with answers")
+    chat_template_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="chat: passed to the template, as enable_thinking"
+    )
+    response_prefix: str = Field("", description="chat: the beginning of every response")
     step_separator: Annotated[str, Field(min_length=1)] = "\n\n"
     prefix: Literal["auto", "tokens", "text"] = Field(
         "auto", description="form of the prefixes sent; auto: tokens if the tokenizers agree"
@@ -81,9 +103,16 @@ class DecodingConfig(SamplingKeys):
     @field_validator("prompt")
     @classmethod
     def _is_template(cls, name: str) -> str:
-        if name not in TEMPLATES:
-            raise ValueError(f"unknown template {name!r}; use {', '.join(sorted(TEMPLATES))}")
+        if name != CHAT and name not in TEMPLATES and SLOT not in name:
+            known = ", ".join((CHAT, *sorted(TEMPLATES)))
+            raise ValueError(f"unknown template {name!r}; use {known} or a text with {SLOT}")
         return name
+
+    @field_validator("user")
+    @classmethod
+    def _is_user_text(cls, text: str) -> str:
+        user_text(text, "")
+        return text
 
     @field_validator("threshold")
     @classmethod
@@ -102,6 +131,12 @@ class DecodingConfig(SamplingKeys):
             for key, neutral in {**NEUTRAL_SAMPLING, "sampling": None}.items():
                 if getattr(self, key) != neutral:
                     raise ValueError(f"the profile paper does not send {key}; remove the key")
+        if self.profile == "paper" and self.prompt == CHAT:
+            raise ValueError("the profile paper has one prompt for all models; name a template")
+        neutral = type(self).model_fields
+        given = [it for it in sorted(CHAT_KEYS) if getattr(self, it) != _default(neutral[it])]
+        if self.prompt != CHAT and given:
+            raise ValueError(f"{given[0]} is only read with prompt: chat; add that or remove it")
         self._check_temperature()
         strategy_facts(self.strategy).check(self)
         return self
@@ -123,13 +158,8 @@ class DecodingConfig(SamplingKeys):
 
     @property
     def writers(self) -> tuple[Source, ...]:
-        """The models that write, first the one that writes candidates. A strategy of one's own is
-        not imported, and counts as using both."""
-        if ":" in self.strategy:
-            return ("draft", "target")
-        facts = strategy_facts(self.strategy)
-        chosen: tuple[Source, ...] = (self.writer,) if "writer" in facts.keys else ()
-        return (*chosen, *(role for role in facts.roles if role != "prm"))
+        """The models that write, first the one that writes candidates."""
+        return writing_models(self.strategy, self.writer)
 
     def determinants(self) -> dict[str, Any]:
         """The keys that decide the answers: all but those that the strategy, its weighting or the
@@ -143,12 +173,22 @@ class DecodingConfig(SamplingKeys):
             unread |= {"source"}
         if self.profile == "paper":
             unread |= {"max_repeats"}
+        if self.prompt != CHAT:
+            unread |= CHAT_KEYS
         unread |= {key for key, it in NEUTRAL_SAMPLING.items() if getattr(self, key) == it}
         decides = self.model_dump(mode="json", exclude={*unread, "sampling"})
         own = {source: self.sampling_of(source).model_dump() for source in self.writers}
         read_by = {source: values for source, values in own.items() if values}
         sampling = self.sampling if self.sampling == "model" else read_by
         return {**decides, "sampling": sampling} if sampling else decides
+
+
+CHAT_KEYS = frozenset(("system", "user", "examples", "chat_template_kwargs", "response_prefix"))
+"""The keys that `prompt: chat` reads."""
+
+
+def _default(field: FieldInfo) -> object:
+    return field.get_default(call_default_factory=True)
 
 
 _WEIGHTING_SPECIFIC = frozenset().union(*WEIGHTING_KEYS.values())

@@ -114,7 +114,7 @@ class Drafts:
         growing = _GrowingStep(response)
         answered = False
         chunks = generator.stream(
-            response.prefix, max_tokens=response.budget, unless_busy=self._unless_busy
+            response.prefix("draft"), max_tokens=response.budget, unless_busy=self._unless_busy
         )
         try:
             async with aclosing(chunks):
@@ -189,7 +189,7 @@ class _GrowingStep:
     def __init__(self, response: Response) -> None:
         (self._separator,) = response.sampling("draft").stop
         self._budget = response.budget
-        self._prompt = response.prefix.token_ids
+        self._prompt = response.prefix("draft").token_ids
         self._text = ""
         self._started_at, self._clock = unix_time(), time.perf_counter()
         self.token_ids: tuple[int, ...] = ()

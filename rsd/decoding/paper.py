@@ -54,17 +54,17 @@ class PaperResponse(Response):
     def with_candidate(self, completion: Completion) -> list[str]:
         """The response with a candidate for its next step, split at the separator. It equals the
         list of steps, unless one of them ends with a newline."""
-        response = self.prefix.text.removeprefix(self.query.prompt)
+        response = self.prefix("draft").text.removeprefix(self.query.prompt)
         return (response + completion.text).split(SEPARATOR)
 
-    def _extended(self, completion: Completion) -> Prefix:
-        return Prefix(self.prefix.text + completion.text + SEPARATOR)
+    def _extended(self, prefix: Prefix, completion: Completion) -> Prefix:
+        return Prefix(prefix.text + completion.text + SEPARATOR)
 
     def _paper_tokens(self, source: Source, completion: Completion) -> int:
         return self._counts[source](completion.text + SEPARATOR)
 
     def _reaches_cap(self, completion: Completion) -> bool:
-        text = self._extended(completion).text
+        text = self._extended(self.prefix("draft"), completion).text
         return any(count(text) >= self._rules.limits.max_tokens for count in self._counts.values())
 
     def _loops(self) -> bool:

@@ -10,7 +10,7 @@ from rsd.config import STRATEGIES, DecodingConfig, load_class
 from rsd.decoding.acceptance import WEIGHTINGS, Weighting
 from rsd.decoding.lookahead import Lookahead
 from rsd.decoding.response import Rules
-from rsd.errors import ConfigError, told
+from rsd.errors import ConfigError, one_line
 from rsd.protocols import Generator, Scorer, Strategy
 from rsd.types import Query, Source
 
@@ -104,5 +104,5 @@ def build_strategy(parts: Parts) -> Strategy:
     try:
         strategy = load_class(name)(parts)
     except Exception as error:
-        raise ConfigError(f"decoding.strategy: {name} was not built: {told(error)}") from error
+        raise ConfigError(f"decoding.strategy: {name} was not built: {one_line(error)}") from error
     return strategy

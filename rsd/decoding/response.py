@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Self, get_args
 
 from rsd.decoding.discards import record
 from rsd.decoding.repetition import Repetition
@@ -15,6 +15,7 @@ from rsd.protocols import Generator, Sampling, Scorer
 from rsd.types import Completion, Likelihood, Prefix, Query, Score, Source, Step, StopReason
 
 GREEDY = Sampling()
+_SOURCES: tuple[Source, ...] = get_args(Source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Response:
 
     def __init__(self, query: Query, rules: Rules) -> None:
         self.query = query
-        self.prefix = Prefix(query.prompt)
+        self._prefixes = {source: query.prefix(source) for source in _SOURCES}
         self.steps: list[str] = []
         self.ended: StopReason | None = None
         self._rules = rules
@@ -73,6 +74,10 @@ class Response:
         self._tokens = 0
         self._length = 0  # of prompt and response, in tokens; 0 before the first step
         self._last: int | None = None  # the number of the last kept candidate
+
+    def prefix(self, source: Source) -> Prefix:
+        """What the model `source` continues."""
+        return self._prefixes[source]
 
     @property
     def index(self) -> int:
@@ -100,7 +105,7 @@ class Response:
     async def write(self, generator: Generator, source: Source, candidate: int = 0) -> Completion:
         """Let `generator` write a candidate for the next step; the response is unchanged."""
         completion = await generator.generate(
-            self.prefix, max_tokens=self.budget, sampling=self.sampling(source, candidate)
+            self.prefix(source), max_tokens=self.budget, sampling=self.sampling(source, candidate)
         )
         self.record(source, completion, candidate=candidate)
         return completion
@@ -148,10 +153,13 @@ class Response:
         step = replace(
             self.drop(source, completion, score, candidate), accepted=True, ends=self.ended
         )
-        self.prefix = self._extended(completion)
+        self._prefixes = {
+            each: self._extended(prefix, completion) for each, prefix in self._prefixes.items()
+        }
         self.steps.append(completion.text)
         self._tokens += completion.usage.completion_tokens
-        self._length = completion.usage.prompt_tokens + completion.usage.completion_tokens
+        used = completion.usage.prompt_tokens + completion.usage.completion_tokens
+        self._length = used + self._longer(source)
         self._last = candidate
         return step
 
@@ -168,9 +176,15 @@ class Response:
         twin.steps = [*self.steps]
         return twin
 
-    def _extended(self, completion: Completion) -> Prefix:
+    def _longer(self, source: Source) -> int:
+        """By how many tokens the longest prompt exceeds that of `source`, as far as is known."""
+        ids = {each: self.query.prefix(each).token_ids for each in self.query.prompts}
+        lengths = {each: len(them) for each, them in ids.items() if them is not None}
+        return max(lengths.values()) - lengths[source] if source in lengths else 0
+
+    def _extended(self, prefix: Prefix, completion: Completion) -> Prefix:
         """The prefix of the next step if `completion` is kept."""
-        return self.prefix.extend(completion, self._rules.separator)
+        return prefix.extend(completion, self._rules.separator)
 
     def _paper_tokens(self, source: Source, completion: Completion) -> int | None:
         """`Step.paper_tokens`."""

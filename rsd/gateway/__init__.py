@@ -1,12 +1,13 @@
-"""RSD as an OpenAI-compatible endpoint, and a page to watch it.
+"""RSD as an OpenAI-compatible endpoint, and a page to watch it. Needs the extra `gateway`.
 
-One request is one or more runs of a strategy, the same async generators that benchmarks run:
-`sample` decodes, `account` counts, `answers` writes OpenAI's JSON, `app` has the routes.
-`admission`, `health`, `edge` and `watch` are what operating it needs. Needs the extra `gateway`.
+http/       connections, limits, authentication, logs; how an answer reaches its client
+openai/     the API: requests as clients send them, answers as clients expect them
+answering/  one answer: a strategy decoded over the model servers, also when one is lost
+gateway     what is served over which servers; `catalog` its models, `app` its routes
 """
 
 from rsd.gateway.app import create_app
 from rsd.gateway.gateway import Build, Gateway
-from rsd.gateway.server import serve
+from rsd.gateway.http.server import serve
 
 __all__ = ["Build", "Gateway", "create_app", "serve"]

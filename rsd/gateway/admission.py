@@ -1,23 +1,23 @@
-"""How many requests are worked on, how many may wait, and when to come back."""
+"""Admission control: how many requests are in work, and how many may wait."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from rsd.gateway.errors import GatewayError
-from rsd.gateway.metrics import Metrics
+from rsd.gateway.metrics import GatewayMetrics
 
 _LONGEST_RETRY_S = 60
 
 
 class Admission:
-    """`slots` requests at a time, `queue` more may wait, in order; any further is refused."""
+    """Admits `slots` requests at a time; `queue` more wait in order, and others are refused."""
 
-    def __init__(self, slots: int, queue: int, metrics: Metrics) -> None:
+    def __init__(self, slots: int, queue: int, metrics: GatewayMetrics) -> None:
         self._free = asyncio.Semaphore(slots)
         self._slots = slots
         self._queue = queue
@@ -36,29 +36,22 @@ class Admission:
                 headers={"Retry-After": str(self._retry_s())},
             )
         arrived = time.perf_counter()
-        with self._wait():
-            await self._free.acquire()
+        self._waiting += 1
+        try:
+            with self._metrics.waiting.track_inprogress():
+                await self._free.acquire()
+        finally:
+            self._waiting -= 1
         begun = time.perf_counter()
         self._metrics.queue_seconds.observe(begun - arrived)
-        self._metrics.running.inc()
         try:
-            yield
+            with self._metrics.running.track_inprogress():
+                yield
         finally:
-            self._metrics.running.dec()
             self._free.release()
             self._mean_s += 0.1 * (time.perf_counter() - begun - self._mean_s)
 
-    @contextmanager
-    def _wait(self) -> Iterator[None]:
-        self._waiting += 1
-        self._metrics.waiting.inc()
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-            self._metrics.waiting.dec()
-
     def _retry_s(self) -> int:
-        """Whole seconds until a slot should be free for one who comes back."""
+        """Seconds until a slot should be free for a client that comes back."""
         seconds = self._mean_s * (self._waiting + 1) / self._slots
         return max(1, min(_LONGEST_RETRY_S, math.ceil(seconds)))

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
+from openai.types import ErrorObject
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from rsd import __version__
-from rsd.gateway.delivery import Delivery
-from rsd.gateway.edge import Edge
 from rsd.gateway.errors import GatewayError, json_response
 from rsd.gateway.gateway import Gateway
+from rsd.gateway.http.access_log import AccessLogMiddleware
+from rsd.gateway.http.authentication import AuthenticationMiddleware
+from rsd.gateway.http.bodies import BodyLimitMiddleware
+from rsd.gateway.http.delivery import Delivery
+from rsd.gateway.openai.jobs import make_job
+from rsd.gateway.openai.refusals import invalid_body, wrong_route
+from rsd.gateway.openai.requests import ChatRequest, CompletionRequest, ResponsesRequest
 from rsd.gateway.page import PAGE, POLICY
-from rsd.gateway.requests import SHOWN, ChatBody, CompletionBody
-
-
-class ErrorDetail(BaseModel):
-    message: str
-    type: str
-    param: str | None
-    code: str | None
 
 
 class ErrorBody(BaseModel):
     """An error as OpenAI shapes it."""
 
-    error: ErrorDetail
+    error: ErrorObject
 
 
 _EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+_ERROR = {"model": ErrorBody, "description": "the request is refused, and error says why"}
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "the answer, or its events if stream is true",
@@ -43,24 +42,8 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
             "text/event-stream": {"schema": _EVENT},
         },
     },
-    **{
-        status: {"model": ErrorBody, "description": about}
-        for status, about in {
-            400: "a field is wrong or not supported",
-            401: "no valid API key",
-            404: "no such model",
-            408: "the body did not arrive in time",
-            413: "the body is too large",
-            429: "the queue is full; come back after Retry-After seconds",
-            500: "a defect of the gateway",
-            503: "a server is down and nothing may take its place",
-            504: "the deadline has passed",
-        }.items()
-    },
-}
-_UNKNOWN: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody, "description": about}
-    for status, about in {401: "no valid API key", 404: "no such model"}.items()
+    "4XX": _ERROR,
+    "5XX": _ERROR,
 }
 
 
@@ -70,25 +53,41 @@ def create_app(gateway: Gateway) -> FastAPI:
     _add_openai_routes(app, gateway)
     _add_operating_routes(app, gateway)
     _add_error_handlers(app)
-    app.add_middleware(Edge, keys=gateway.keys, policy=gateway.policy)
+    # The last one added is passed first. Preflights have no key, and a browser shows the answer
+    # to a request without one only if CORS allows it: so CORS comes before authentication.
+    app.add_middleware(BodyLimitMiddleware, policy=gateway.policy)
+    app.add_middleware(AuthenticationMiddleware, keys=gateway.keys)
+    if gateway.policy.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=gateway.policy.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-Id", "Retry-After"],
+        )
+    app.add_middleware(AccessLogMiddleware, deadline_s=gateway.policy.deadline_s)
     return app
 
 
 def _add_openai_routes(app: FastAPI, gateway: Gateway) -> None:
     @app.post("/v1/chat/completions", responses=_ANSWER, response_class=Response)
-    async def chat_completions(body: ChatBody) -> Response:
-        return Delivery(gateway, gateway.chat_job(body))
+    async def chat_completions(body: ChatRequest) -> Response:
+        return Delivery(gateway, make_job(gateway, body))
 
     @app.post("/v1/completions", responses=_ANSWER, response_class=Response)
-    async def completions(body: CompletionBody) -> Response:
-        return Delivery(gateway, gateway.completion_job(body))
+    async def completions(body: CompletionRequest) -> Response:
+        return Delivery(gateway, make_job(gateway, body))
 
-    @app.get("/v1/models", responses={401: _UNKNOWN[401]})
+    @app.post("/v1/responses", responses=_ANSWER, response_class=Response)
+    async def responses(body: ResponsesRequest) -> Response:
+        return Delivery(gateway, make_job(gateway, body))
+
+    @app.get("/v1/models", responses={"4XX": _ERROR})
     async def models() -> dict[str, Any]:
         listed = [gateway.described(served) for served in gateway.models.values()]
         return {"object": "list", "data": listed}
 
-    @app.get("/v1/models/{name:path}", responses=_UNKNOWN)
+    @app.get("/v1/models/{name:path}", responses={"4XX": _ERROR})
     async def model(name: str) -> dict[str, Any]:
         return gateway.described(gateway.served(name))
 
@@ -102,8 +101,10 @@ def _add_operating_routes(app: FastAPI, gateway: Gateway) -> None:
     async def live() -> dict[str, str]:
         return {"status": "live"}
 
-    @app.get("/health/ready", responses={503: {"description": "no model can answer"}})
-    @app.get("/health", responses={503: {"description": "no model can answer"}})
+    not_ready: dict[int | str, dict[str, Any]] = {503: {"description": "no model can answer"}}
+
+    @app.get("/health/ready", responses=not_ready)
+    @app.get("/health", responses=not_ready)
     async def health() -> Response:
         states = {name: gateway.availability(each) for name, each in gateway.models.items()}
         ready = not gateway.draining and any(state != "down" for state in states.values())
@@ -121,50 +122,14 @@ def _add_operating_routes(app: FastAPI, gateway: Gateway) -> None:
 
 
 def _add_error_handlers(app: FastAPI) -> None:
-    async def refused(request: Request, error: Exception) -> Response:
-        return cast(GatewayError, error).response()
+    @app.exception_handler(GatewayError)
+    async def refused(request: Request, error: GatewayError) -> Response:
+        return error.response()
 
-    async def invalid(request: Request, error: Exception) -> Response:
-        return _as_refusal(cast(RequestValidationError, error)).response()
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return invalid_body(error).response()
 
-    async def http(request: Request, error: Exception) -> Response:
-        known = cast(HTTPException, error)
-        return GatewayError(
-            known.status_code, str(known.detail), headers=dict(known.headers or {})
-        ).response()
-
-    app.add_exception_handler(GatewayError, refused)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, http)
-
-
-def _as_refusal(error: RequestValidationError) -> GatewayError:
-    """The first thing that is wrong with a body. Of what may have several shapes it is the
-    complaint that goes deepest: the shape that was meant."""
-    first, *others = error.errors()
-    if first["type"] == "json_invalid":
-        return GatewayError(400, "the body is not valid JSON")
-    param = _place(first["loc"], error.body)
-    for other in others:
-        place = _place(other["loc"], error.body)
-        if place[: len(param)] == param and len(place) > len(param):
-            first, param = other, place
-    message = first["msg"].removeprefix("Value error, ")
-    named = ".".join(str(part)[:SHOWN] for part in param) or None
-    what = f"{named}: {message}" if named else f"the body: {message}"
-    return GatewayError(400, what, param=named)
-
-
-def _place(location: Sequence[int | str], body: Any) -> list[int | str]:
-    """Where in `body` pydantic's `location` is, without the names of shapes that it tried there,
-    and with the name of a field that is missing."""
-    place: list[int | str] = []
-    for part in location[1:]:
-        if isinstance(body, list) and isinstance(part, int):
-            body = body[part]
-        elif isinstance(body, dict):
-            body = body.get(part)
-        else:
-            continue
-        place.append(part)
-    return place
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return wrong_route(error, request.method, request.url.path).response()

@@ -32,8 +32,8 @@ class Served:
         return "threshold" in strategy_facts(self.strategy).keys
 
     def told_threshold(self, config: Config) -> float | None:
-        """The threshold of `config`, one for a request to this model, as an answer tells it: None
-        where there is none, or an infinite one, which JSON cannot say."""
+        """The threshold of `config`, the configuration of one request. None if there is none, or
+        if it is infinite, which JSON cannot express."""
         threshold = config.decoding.threshold
         return threshold if self.has_threshold and math.isfinite(threshold) else None
 
@@ -53,7 +53,7 @@ def catalog(config: Config) -> dict[str, Served]:
 
 def connection_config(served: Collection[Served]) -> Config:
     """A configuration whose strategy needs every server that one of `served` needs, and rewards
-    if one of them does: a judge gives them, and has no server of its own."""
+    if one of them does (from a judge, they need no server of their own)."""
     needed = {role for each in served for role in _uses(each.config)}
     config = next(iter(served)).config
     plain = [
@@ -81,10 +81,10 @@ def requested(served: Served, changes: Mapping[str, Any]) -> Config:
     try:
         return with_decoding(served.config, changes)
     except ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        param = str(first["loc"][-1]) if first["loc"] else None
-        raise GatewayError(400, f"model {served.name}: {message}", param=param) from None
+        where, message = _first(error)
+        raise GatewayError(
+            400, f"model {served.name}: {message}", param=where[-1] if where else None
+        ) from None
 
 
 def alone(config: Config, role: Role) -> Config:
@@ -93,7 +93,7 @@ def alone(config: Config, role: Role) -> Config:
 
 
 def _uses(config: Config) -> set[Role]:
-    """What the strategy asks, `prm` for rewards, whoever gives them."""
+    """The roles that the strategy needs, `prm` for rewards from any source."""
     return set(strategy_uses(config.decoding.strategy, config.decoding.writer).roles)
 
 
@@ -108,7 +108,7 @@ _NEUTRAL: dict[str, Any] = {"candidates": 1, "options": {}, **NO_TRUNCATION}
 
 
 def _of_its_own(config: Config, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`changes`, without the configuration's options where no strategy is served that reads any."""
+    """`changes`, without the configuration's `options` unless the strategy reads them."""
     built_in = ":" not in str(changes.get("strategy", config.decoding.strategy))
     return {**({"options": {}} if built_in else {}), **changes, "samples": 1}
 
@@ -123,9 +123,14 @@ def _changed(config: Config, name: str, changes: Mapping[str, Any]) -> Config:
         changed = with_decoding(config, changes)
         strategy_uses(changed.decoding.strategy)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join([where, *map(str, first["loc"])])
-        raise ConfigError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from None
+        keys, message = _first(error)
+        raise ConfigError(f"{'.'.join([where, *keys])}: {message}") from None
     except ValueError as error:  # a class of the user's that cannot be imported
         raise ConfigError(f"{where}.strategy: {error}") from None
     return with_model_sampling(changed, _BOTH)
+
+
+def _first(error: ValidationError) -> tuple[list[str], str]:
+    """Where the first mistake is, and what it is."""
+    first = error.errors()[0]
+    return [str(part) for part in first["loc"]], first["msg"].removeprefix("Value error, ")

@@ -11,7 +11,7 @@ from rsd.backends import CircuitBreaker
 from rsd.config import Config, GatewayConfig
 from rsd.gateway.catalog import alone
 from rsd.gateway.errors import GatewayError
-from rsd.gateway.metrics import Metrics
+from rsd.gateway.metrics import GatewayMetrics
 from rsd.types import Role
 
 
@@ -19,7 +19,7 @@ class Health:
     """Probes every server from time to time, and at once where `suspect` is called."""
 
     def __init__(
-        self, breakers: Mapping[Role, CircuitBreaker], metrics: Metrics, interval_s: float
+        self, breakers: Mapping[Role, CircuitBreaker], metrics: GatewayMetrics, interval_s: float
     ) -> None:
         self._breakers = breakers
         self._metrics = metrics

@@ -1,18 +1,17 @@
-"""The lines of a run directory, as pydantic models, and how they are read back.
+"""The files of a run directory: pydantic models of their lines, and functions to read them.
 
     runs/<name>-<digest>/
         config.yaml          the resolved configuration
         manifest.json        Manifest
-        trajectories.jsonl   TrajectoryRecord, a line for each attempt at a (problem, sample)
-        grades.jsonl         GradeRecord, a line for each time that one was graded
-        grades_cut.jsonl     CutGradeRecord, one a solution that patience cuts (profile paper)
+        trajectories.jsonl   TrajectoryRecord, one line per attempt at a (problem, sample)
+        grades.jsonl         GradeRecord, one line per grading of a trajectory
+        grades_cut.jsonl     CutGradeRecord, one line per solution cut by patience (profile paper)
         metrics.json         written by rsd.analysis
         report.html          written by rsd.analysis
 
 `rsd.runs` writes these files, `rsd.analysis` reads them; they share nothing else.
-`trajectories.jsonl` only grows, and `read_current` says which of its lines count. Readers accept
-unknown fields, so that an older rsd can read a newer run. Seconds are wall-clock durations,
-`*started_at` is Unix time.
+`trajectories.jsonl` only grows; `read_current` selects the lines that count. `*seconds` are
+wall-clock durations, `*started_at` is Unix time.
 """
 
 from rsd.records.files import (
@@ -48,7 +47,6 @@ from rsd.records.rows import (
     Key,
     StepRecord,
     TrajectoryRecord,
-    UsageRecord,
     usage_by_role,
 )
 
@@ -74,7 +72,6 @@ __all__ = [
     "Speculation",
     "StepRecord",
     "TrajectoryRecord",
-    "UsageRecord",
     "add_trajectory",
     "read_current",
     "read_lines",

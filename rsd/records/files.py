@@ -14,9 +14,8 @@ from pydantic import ValidationError
 
 from rsd.config import Config, load
 from rsd.errors import StoreError
-from rsd.records.base import Record
 from rsd.records.manifest import Manifest
-from rsd.records.rows import FAILED, CutGradeRecord, GradeRecord, Key, TrajectoryRecord
+from rsd.records.rows import FAILED, CutGradeRecord, GradeRecord, Key, Record, TrajectoryRecord
 
 CONFIG = "config.yaml"
 MANIFEST = "manifest.json"
@@ -29,10 +28,9 @@ REPORT = "report.html"
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run directory, read. `grades` and `trajectories` are keyed alike; a trajectory may lack
-    its grade when the run was killed between the two, and has the gold answer and the choices
-    that its grade was made against. `cut_grades` are of solutions cut by patience, which only the
-    profile `paper` has."""
+    """A run directory, read. A trajectory may lack its grade if the run was killed between the
+    two; it has the gold answer and choices that it was graded against. `cut_grades` are of
+    solutions cut by patience (profile `paper` only)."""
 
     directory: Path
     config: Config
@@ -43,7 +41,7 @@ class RunRecord:
 
 
 class CurrentRecords(NamedTuple):
-    """What counts of the lines of a run directory; every grade belongs to a trajectory."""
+    """The lines of a run directory that count; every grade belongs to a trajectory."""
 
     trajectories: dict[Key, TrajectoryRecord]
     grades: dict[Key, GradeRecord]
@@ -51,7 +49,7 @@ class CurrentRecords(NamedTuple):
 
 
 def read_run(directory: Path | str) -> RunRecord:
-    """Read a run directory, without writing to it and without importing what its config names.
+    """Read a run directory. Nothing is written, and no class that its config names is imported.
 
     Raises `StoreError` when it is not a run directory, `ConfigError` for its config.
     """
@@ -65,8 +63,8 @@ def read_run(directory: Path | str) -> RunRecord:
     except OSError as error:
         raise _unreadable(Path(error.filename or directory), error) from error
     if not is_run:
-        mend = f"; it holds runs, name them: {directory}/*" if holds_runs else ""
-        raise StoreError(f"{directory}: not a run directory: it has no {CONFIG}{mend}")
+        fix = f"; it contains runs, give these: {directory}/*" if holds_runs else ""
+        raise StoreError(f"{directory}: not a run directory: it has no {CONFIG}{fix}")
     config, manifest = load(directory / CONFIG), read_manifest(directory)
     return RunRecord(directory, config, manifest, *read_current(directory))
 
@@ -75,11 +73,10 @@ def read_current(directory: Path) -> CurrentRecords:
     """The current records of a run directory, empty where a file is missing. Every reader of
     results uses this function.
 
-    A directory is append-only: a retry adds a line to those of the attempts before it. The current
-    trajectory of a (problem, sample) is its last success, or else its last failure: a failure never
-    supersedes a success. The current grade is the last one of that trajectory; that of a failed
-    attempt is none of the success that followed. A trajectory has the gold answer and the choices
-    that its grade was made against. Raises `StoreError` for a damaged line.
+    Files are append-only: a retry adds a line. The current trajectory of a (problem, sample) is
+    its last success, or else its last failure. The current grade is the last one of that
+    trajectory; the grade of a failed attempt does not apply to a later success. A trajectory has
+    the gold answer and choices that it was graded against. Raises `StoreError` for a damaged line.
     """
     trajectories: dict[Key, TrajectoryRecord] = {}
     for trajectory in read_lines(directory / TRAJECTORIES, TrajectoryRecord):
@@ -96,7 +93,7 @@ def read_current(directory: Path) -> CurrentRecords:
 
 
 def add_trajectory(known: dict[Key, TrajectoryRecord], added: TrajectoryRecord) -> None:
-    """Put `added`, a later line, among the current trajectories `known`."""
+    """Add a later line to the current trajectories `known`."""
     before = known.get(added.key)
     if added.error is None or before is None or before.error is not None:
         known[added.key] = added
@@ -114,7 +111,7 @@ def read_manifest(directory: Path) -> Manifest:
     except ValidationError as error:
         reason = f"damaged: {' '.join(str(error).split())}"
     raise StoreError(
-        f"{path}: {reason}; a run has one from its first problem on, and only a copy replaces it"
+        f"{path}: {reason}; it is written before the first problem, restore it from a copy"
     )
 
 
@@ -124,7 +121,7 @@ R = TypeVar("R", bound=Record)
 def read_lines(path: Path, record: type[R]) -> Iterator[R]:
     """Yield the records of a JSONL file; nothing if it does not exist.
 
-    A torn last line (no newline at its end) is skipped: its writer was killed. Any other line
+    An incomplete last line (without a newline) is skipped: its writer was killed. Any other line
     that cannot be read raises `StoreError` naming it.
     """
     try:
@@ -142,14 +139,14 @@ def read_lines(path: Path, record: type[R]) -> Iterator[R]:
             except ValidationError as error:
                 reason = " ".join(str(error).split())
                 raise StoreError(
-                    f"{path}:{number}: not a {record.__name__}: {reason}; delete this line, what "
-                    "it held is made again by the same command"
+                    f"{path}:{number}: not a {record.__name__}: {reason}; delete this line and "
+                    "rerun the command to make its result again"
                 ) from None
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` by `text` (UTF-8), so that a reader or a crash sees the old file or the new
-    one. Raises `StoreError` if it cannot be written."""
+    """Replace `path` by `text` (UTF-8): a reader, or a crash, sees the old or the new file. Raises
+    `StoreError` if it cannot be written."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
@@ -172,7 +169,7 @@ def _unreadable(path: Path, error: OSError) -> StoreError:
 
 
 def unwritable(path: Path, error: OSError) -> StoreError:
-    """That `path` cannot be written, why, and the mend."""
+    """The error for a `path` that cannot be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    mend = "make room and give the same command again" if full else "name a writable place"
-    return StoreError(f"{path}: cannot be written: {error.strerror}; {mend}")
+    fix = "free some space and rerun the command" if full else "choose a writable directory"
+    return StoreError(f"{path}: cannot be written: {error.strerror}; {fix}")

@@ -1,4 +1,4 @@
-"""What `manifest.json` holds."""
+"""The contents of `manifest.json`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rsd.records.base import Record
+from rsd.records.rows import Record
 from rsd.types import Role
 
 
@@ -23,8 +23,8 @@ class ServedModel(Record):
 
 
 class Speculation(Record):
-    """Token-level speculative decoding as the target's server counts it: `drafts` that it
-    checked, their `drafted` tokens, and how many of these it `accepted`."""
+    """Token-level speculative decoding within the target's server: number of `drafts` verified,
+    tokens `drafted`, tokens `accepted`."""
 
     drafts: int
     drafted: int
@@ -32,8 +32,8 @@ class Speculation(Record):
 
 
 class ServedTokens(Record):
-    """What the servers of a role did by their own counters: prompt tokens that they `read`, of
-    which the prefix cache held `cached`, and tokens that they `generated`."""
+    """Token counts of a role's servers: prompt tokens `read`, those of them `cached` in the
+    prefix cache, and tokens `generated`."""
 
     read: int
     cached: int
@@ -41,11 +41,10 @@ class ServedTokens(Record):
 
 
 class Session(Record):
-    """One stretch of work on a run. `ended_at` is None while it lasts, and stays None if it was
-    killed. `concurrency` is what was configured, `peak_concurrency` the most problems that were
-    in flight at once. `served` is what the servers did meanwhile, for whomever, without those
-    that did not say; `speculation` likewise for the target's, None if it does not decode
-    speculatively."""
+    """One execution of a run. `ended_at` is None while it lasts, and stays None if it was killed.
+    `concurrency` is the configured limit, `peak_concurrency` the most problems in flight at once.
+    `served` are server-wide deltas, including other clients, omitted if unavailable; `speculation`
+    likewise, None if the target does not decode speculatively."""
 
     started_at: float
     ended_at: float | None = None
@@ -56,17 +55,17 @@ class Session(Record):
 
     @property
     def in_flight(self) -> int | None:
-        """The most problems at once, as counted or else as configured; None if nobody knows."""
+        """The most problems at once, as counted or else as configured; None if unknown."""
         if self.peak_concurrency is not None:
             return self.peak_concurrency
         return None if self.concurrency == "auto" else self.concurrency
 
 
 class Manifest(Record):
-    """What a run was made with: `models` that it used, and `parameters` of all three, None where
-    neither the configuration nor a local checkpoint tells; `speculative_parameters` likewise of
-    the draft within the target's server. `asked` is how many solutions each task asks for; empty
-    in runs of before it was noted."""
+    """The models, versions and sessions of a run. `parameters` is the parameter count of each
+    model, None if neither the configuration nor a local checkpoint gives it;
+    `speculative_parameters` likewise for the draft within the target's server. `asked` is how many
+    solutions each task asks for; empty in runs of older versions."""
 
     name: str
     digest: str

@@ -1,17 +1,16 @@
-"""The lines of `trajectories.jsonl` and of the files of grades."""
+"""The lines of `trajectories.jsonl`, `grades.jsonl` and `grades_cut.jsonl`."""
 
 from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from rsd.kinds import AnswerKind, kind_of
-from rsd.records.base import Record
-from rsd.types import Problem, Role, Source, Step, StopReason, Trajectory, Usage
+from rsd.types import Role, Source, Step, StopReason, Trajectory, Usage
 
 Key = tuple[str, str, int]
-"""(task, problem_id, sample): what a trajectory and its grade are known by."""
+"""(task, problem_id, sample): identifies a trajectory and its grade."""
 
 FAILED = "error"
 """`GradeRecord.how` of a solution whose decoding failed."""
@@ -20,16 +19,23 @@ UNDECIDED = ("timeout", "crash")
 """`GradeRecord.how` of a solution whose grading was cut off: the worker took too long, or died."""
 
 
+class Record(BaseModel):
+    """Unknown fields are ignored, so that an older rsd can read a newer run."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
 class StepRecord(Record):
-    """One candidate step. `candidate` and `continues` are as in `rsd.types.Step`. `tokens` were
-    generated after a prompt of `prompt_tokens`, of which `cached_tokens` came from the prefix
-    cache, and `wasted_tokens` beside them, drafted ahead and discarded. A scored step was read by
-    the model of `score_role` in an input of `score_tokens`, of which `score_step_tokens` belong to
-    the step itself; `score_extra_tokens` were read for the rewards of earlier steps. `logprob` is
-    its writer's log-probability, `likelihood` the target's, who read `likelihood_tokens` to tell
-    it. `paper_tokens` are the paper's count of `tokens` (profile `paper` only). What is
-    `from_cache` was answered by the step cache, with the tokens that the server counted when it
-    was asked."""
+    """One candidate step: `rsd.types.Step` in flat columns.
+
+    `tokens` were generated after a prompt of `prompt_tokens`, of which `cached_tokens` came from
+    the prefix cache; `wasted_tokens` were drafted ahead and discarded. The model of `score_role`
+    read `score_tokens` to score the step, of which `score_step_tokens` belong to the step itself;
+    `score_extra_tokens` were read for the rewards of earlier steps. `logprob` is the writer's
+    log-probability, `likelihood` the target's, which read `likelihood_tokens`. `paper_tokens` is
+    the paper's count of `tokens` (profile `paper` only). `*from_cache`: answered by the step
+    cache, with the token counts of the original request.
+    """
 
     index: int
     source: Source
@@ -97,19 +103,9 @@ class StepRecord(Record):
         )
 
 
-class UsageRecord(Record):
-    """`rsd.types.Usage` of one model over one trajectory."""
-
-    requests: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    wasted_tokens: int = 0
-
-
 class TrajectoryRecord(Record):
-    """One sample of one problem, finished or failed. `retries` and `lost_seconds` are as in
-    `rsd.types.Trajectory`."""
+    """One sample of one problem, finished or failed. `usage` is the sum over `steps`, for each
+    model that was asked; `retries` and `lost_seconds` are as in `rsd.types.Trajectory`."""
 
     task: str
     problem_id: str
@@ -122,7 +118,7 @@ class TrajectoryRecord(Record):
     response: str
     stop_reason: StopReason
     steps: tuple[StepRecord, ...]
-    usage: dict[Role, UsageRecord]
+    usage: dict[Role, Usage]
     started_at: float
     seconds: float
     error: str | None = None
@@ -134,23 +130,11 @@ class TrajectoryRecord(Record):
         return (self.task, self.problem_id, self.sample)
 
     def against(self, grade: GradeRecord | None) -> TrajectoryRecord:
-        """This record with the gold answer and the choices that `grade` was made against. They
-        differ from those of the run when the benchmark was corrected after it."""
+        """This record with the gold answer and choices of `grade`. They differ from those of the
+        run if the benchmark was corrected after it."""
         if grade is None or grade.gold is None:
             return self
         return self.model_copy(update={"gold": grade.gold, "choices": grade.choices})
-
-    @property
-    def problem(self) -> Problem:
-        return Problem(
-            self.task,
-            self.problem_id,
-            self.question,
-            self.gold,
-            self.level,
-            self.choices,
-            self.kind,
-        )
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> TrajectoryRecord:
@@ -167,10 +151,7 @@ class TrajectoryRecord(Record):
             response=trajectory.response,
             stop_reason=trajectory.stop_reason,
             steps=tuple(StepRecord.of(step) for step in trajectory.steps),
-            usage={
-                role: UsageRecord(**_fields(usage))
-                for role, usage in usage_by_role(trajectory.steps).items()
-            },
+            usage=usage_by_role(trajectory.steps),
             started_at=trajectory.started_at,
             seconds=trajectory.seconds,
             error=trajectory.error,
@@ -180,12 +161,12 @@ class TrajectoryRecord(Record):
 
 
 class GradeRecord(Record):
-    """The verdicts on one trajectory, as in `rsd.grading.Verdict`. `correct` is None where the gold
-    answer cannot be graded; `how` says what decided, or why nothing did; `how_paper` says why the
-    `paper` verdict was not reached, and is None where it was. With several samples of each problem,
-    `group` is the lowest sample of the same problem whose answer is equivalent; None without an
-    answer. `gold`, `choices` and `kind` (of answer) are what it was graded against; before rsd
-    noted them (`gold` None), those of the trajectory."""
+    """The verdicts on one trajectory, as in `rsd.grading.Verdict`.
+
+    `group`, with several samples of each problem, is the lowest sample with an equivalent answer;
+    None without an answer. `gold`, `choices` and `kind` (of answer) are what it was graded
+    against; `gold` is None in grades of older versions, which used those of the trajectory.
+    """
 
     task: str
     problem_id: str
@@ -206,17 +187,17 @@ class GradeRecord(Record):
 
     @property
     def undecided(self) -> bool:
-        """Whether grading was cut off before the default verdict, which then counts as wrong."""
+        """Whether grading was cut off before the default verdict, which counts as wrong."""
         return self.how in UNDECIDED
 
     @property
     def undecided_paper(self) -> bool:
-        """Whether grading was cut off before the `paper` verdict, which then counts as wrong."""
+        """Whether grading was cut off before the `paper` verdict, which counts as wrong."""
         return self.how_paper is not None
 
     def keeping(self, earlier: GradeRecord | None) -> Self:
-        """This record with the verdicts of `earlier`, an older grade of the same trajectory, in the
-        place of those that it did not reach: no grading that was cut off takes a verdict back."""
+        """This record, with the verdicts of `earlier`, an older grade of the same trajectory, where
+        grading was cut off: that takes no verdict back."""
         if earlier is None or self.prediction not in (None, earlier.prediction):
             return self
         kept: dict[str, object] = {}
@@ -244,7 +225,3 @@ def usage_by_role(steps: tuple[Step, ...]) -> dict[Role, Usage]:
         if step.likelihood is not None:
             totals["target"] = totals.get("target", Usage()) + step.likelihood.usage
     return totals
-
-
-def _fields(usage: Usage) -> dict[str, int]:
-    return {name: getattr(usage, name) for name in UsageRecord.model_fields}

@@ -1,23 +1,21 @@
 """Benchmark runs: preflight, bounded-concurrency runner, crash-safe store, resume."""
 
-from rsd.runs.checks import Check
-from rsd.runs.contents import identified, tell_of_earlier
-from rsd.runs.execute import Outcome, execute, owed, regrade
-from rsd.runs.preflight import examine
-from rsd.runs.store import refuse_other_run
-from rsd.runs.sweep import PointOutcome, debts, execute_sweep
+from rsd.runs.execute import RunOutcome, execute, pending, regrade
+from rsd.runs.preflight import PreflightCheck, examine
+from rsd.runs.store import identified, refuse_other_run, warn_of_earlier_names
+from rsd.runs.sweeps import PointOutcome, execute_sweep, pending_by_point
 
 __all__ = [
-    "Check",
-    "Outcome",
     "PointOutcome",
-    "debts",
+    "PreflightCheck",
+    "RunOutcome",
     "examine",
     "execute",
     "execute_sweep",
     "identified",
-    "owed",
+    "pending",
+    "pending_by_point",
     "refuse_other_run",
     "regrade",
-    "tell_of_earlier",
+    "warn_of_earlier_names",
 ]

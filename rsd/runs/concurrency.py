@@ -1,16 +1,14 @@
-"""How many problems are in flight: a number, or `auto`, which follows the servers.
+"""The concurrency limiter: how many problems are in flight at a time.
 
-`auto` looks at the servers' own metrics every few seconds. It doubles the number of problems while
-that makes the run faster, stops where it no longer does or where requests wait at a server, and
-never lets in more than the smallest KV cache holds, so that every problem finds its prefix cached
-when it comes back. No answer depends on it.
+`run.concurrency` is a number, or `auto`, which follows what the servers report at /metrics: no
+more problems than the smallest KV cache holds, so that each finds its prefix cached when it comes
+back, and no more than the servers work on without a queue. No answer depends on the number.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -23,25 +21,26 @@ from rsd.types import Role, Step
 log = logging.getLogger(__name__)
 
 START = 32
-"""Problems in flight to begin with, and throughout where a server does not tell its load."""
+"""The limit to begin with, and throughout where the servers do not report their load."""
 
 INTERVAL_S = 2.0
-GAIN = 1.1  # of the speed, below which twice as many problems are not worth it
 CACHE_SHARE = 0.9  # of the smallest KV cache that the problems in flight may fill
-WINDOW = 3  # steps of each problem in flight over which the speed is taken
+STEPS_EACH = 3  # steps that each problem in flight decides before the limit is raised
+
+ReadMetrics = Callable[[], Awaitable[Mapping[Role, Sequence[ServerMetrics]] | None]]
 
 
-class Places:
-    """Places for problems in flight: at most `limit` (>= 1) are taken, and `peak` ever were.
+class ConcurrencyLimiter:
+    """Lets at most `limit` (>= 1) problems be in flight; `peak` is the most that ever were.
 
-    It also counts what the problems do: `steps` decided, and how many tokens a problem holds in a
-    KV cache.
+    It also counts the `steps` that the problems decide, and estimates how much of a server one
+    problem uses.
     """
 
     def __init__(self, limit: int) -> None:
-        self.taken = self.peak = self.steps = 0
+        self.in_flight = self.peak = self.steps = 0
         self._limit = limit
-        self._tokens = 0.0
+        self._mean_tokens = 0.0
         self._candidates = 1
         self._changed = asyncio.Event()
 
@@ -51,216 +50,173 @@ class Places:
 
     @limit.setter
     def limit(self, value: int) -> None:
-        """A lower limit takes no place away: who has one keeps it to the end."""
+        """Problems already in flight continue when the limit falls below their number."""
         self._limit = value
         self._changed.set()
 
-    async def take(self) -> None:
-        """Wait for a place. One caller at a time."""
-        while self.taken >= self._limit:
+    async def acquire(self) -> None:
+        """Wait until another problem may begin. One caller at a time."""
+        while self.in_flight >= self._limit:
             self._changed.clear()
             await self._changed.wait()
-        self.taken += 1
-        self.peak = max(self.peak, self.taken)
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
 
-    def give_back(self) -> None:
-        self.taken -= 1
+    def release(self) -> None:
+        self.in_flight -= 1
         self._changed.set()
 
     def count(self, step: Step) -> None:
-        """One more step is decided."""
+        """Count one decided step."""
         usage = step.completion.usage
-        read = step.score.usage.prompt_tokens - step.score.extra_tokens if step.score else 0
-        length = max(usage.prompt_tokens + usage.completion_tokens, read)
+        scored = step.score.usage.prompt_tokens - step.score.extra_tokens if step.score else 0
+        length = max(usage.prompt_tokens + usage.completion_tokens, scored)
         self.steps += 1
-        share = 1 / min(self.steps, 256)  # of the newest step in the mean: the last few hundred
-        self._tokens += (length - self._tokens) * share
+        share = 1 / min(self.steps, 256)  # the mean covers the last few hundred steps
+        self._mean_tokens += (length - self._mean_tokens) * share
         self._candidates = max(self._candidates, step.candidate + 1)
 
     @property
     def requests_each(self) -> int:
-        """Requests that a problem has at a server at the same time: one a candidate."""
+        """Requests that one problem sends to a server at the same time: one per candidate."""
         return self._candidates
 
     @property
     def tokens_each(self) -> float:
-        """Tokens that a problem in flight holds: the mean length of prompt and response lately,
-        as often as the strategy has candidates, who may share less than all of it."""
-        return self._tokens * self._candidates
+        """Tokens that one problem holds in a KV cache: the recent mean length of prompt and
+        response, times the number of candidates, which may share less than all of it."""
+        return self._mean_tokens * self._candidates
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """How the `servers` of one role that are not lost are doing, together: requests that wait,
-    preemptions since the start, and the tokens that their KV caches hold (None: unknown)."""
+class LoadSnapshot:
+    """The run and its servers at one moment. Of the run: problems `in_flight`, `steps` decided
+    since its start, and what each problem uses. Of the servers: problems whose requests are
+    `queued` at the busiest one, the tokens that the smallest KV cache holds (None: unknown), and
+    `preemptions` since each of the `servers` started."""
 
-    waiting: int = 0
-    preemptions: int = 0
+    in_flight: int
+    steps: int = 0
+    tokens_each: float = 0.0
+    queued: int = 0
     cache_tokens: int | None = None
     servers: int = 1
+    preemptions: int = 0
 
     @classmethod
-    def of(cls, looks: Sequence[ServerMetrics]) -> Load:
-        capacities = [look.cache_tokens for look in looks]
-        known = [tokens for tokens in capacities if tokens is not None]
+    def of(
+        cls, limiter: ConcurrencyLimiter, metrics: Mapping[Role, Sequence[ServerMetrics]]
+    ) -> LoadSnapshot:
+        everyone = [server for servers in metrics.values() for server in servers]
+        waiting = [sum(server.waiting for server in servers) for servers in metrics.values()]
+        caches = [
+            sum(server.cache_tokens or 0 for server in servers)
+            for servers in metrics.values()
+            if all(server.cache_tokens is not None for server in servers)
+        ]
         return cls(
-            waiting=sum(look.waiting for look in looks),
-            preemptions=sum(look.preemptions for look in looks),
-            cache_tokens=sum(known) if len(known) == len(capacities) else None,
-            servers=len(looks),
+            in_flight=limiter.in_flight,
+            steps=limiter.steps,
+            tokens_each=limiter.tokens_each,
+            queued=max(waiting, default=0) // limiter.requests_each,
+            cache_tokens=min(caches, default=None),
+            servers=len(everyone),
+            preemptions=sum(server.preemptions for server in everyone),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The run and its servers at a moment. `seconds` is a clock, `steps` a count since the start,
-    `in_flight`, `tokens_each` and `requests_each` are of `Places`; one `Load` a role."""
+class AutoLimit:
+    """Computes the limit, in [1, `most`], from load snapshots and nothing else.
 
-    seconds: float
-    steps: int
-    in_flight: int
-    tokens_each: float
-    loads: Sequence[Load]
-    requests_each: int = 1
-
-    @property
-    def waiting(self) -> int:
-        """How many problems' worth of requests wait at the server where most do."""
-        return max((load.waiting for load in self.loads), default=0) // self.requests_each
-
-
-class Controller:
-    """From looks to the number of problems in flight: `limit`, in [1, most].
-
-    `observe` depends on the looks alone. What the caches hold bounds the number at every look.
-    The rest is decided at the end of a window, in which each problem in flight has done some
-    steps; the first of them do not count, since the problems just let in are at their beginning.
-
-    - A server preempted a request: a quarter fewer, and never more again.
-    - Some problems' requests waited at every look: as many fewer problems, at most half, and never
-      more again. They can as well wait here, unless it is slower then: back, and no fewer again.
-    - It is not faster than the last window, before the number was doubled: back to that, and never
-      more again.
-    - Otherwise: twice as many.
+    The limit never exceeds what the smallest KV cache holds. It doubles when each problem in
+    flight has decided some steps and no request was queued throughout. If requests were queued
+    throughout, it falls by as many problems, but not below `START`: they can wait here as well.
+    If a server preempted a request, it falls by a quarter. After falling it never rises again
+    above where it fell to.
     """
 
-    def __init__(self, most: int, start: int = START) -> None:
-        self.limit = self._wanted = max(1, min(start, most))
-        self._most = most
-        self._settled = False
-        self._lowered: tuple[int, float] | None = None  # as `_before`, for a queue
-        self._low_enough = False
-        self._before: tuple[int, float] | None = None  # the last number, and its steps a second
-        self._last_count: tuple[int, int] | None = None  # of servers, and of their preemptions
-        self._window: list[Look] = []
+    def __init__(self, most: int) -> None:
+        self.limit = self._wanted = max(1, min(START, most))
+        self._ceiling = most
+        self._last: LoadSnapshot | None = None
+        self._window: list[LoadSnapshot] = []
 
-    def observe(self, look: Look) -> int:
-        """The number of problems from now on."""
-        if self._has_preempted(look):
-            self._settle(min(self._wanted, self.limit) * 3 // 4)
-        elif look.in_flight < self.limit:  # it ends, or has only begun: no measure of the limit
+    def observe(self, load: LoadSnapshot) -> int:
+        """Return the limit from now on."""
+        if self._has_preempted(load):
+            self._lower(self.limit * 3 // 4)
+        elif load.in_flight != self.limit:  # the run begins or ends, or the limit has just fallen
             self._window.clear()
         else:
-            self._watch(look)
-        self.limit = max(1, min(self._wanted, _held(look)))
+            self._window.append(load)
+            if load.steps - self._window[0].steps >= STEPS_EACH * self.limit:
+                self._adjust(min(each.queued for each in self._window))
+        self._last = load
+        self.limit = max(1, min(self._wanted, self._ceiling, _cache_bound(load)))
         return self.limit
 
-    def _has_preempted(self, look: Look) -> bool:
-        """Whether a server did since the last look. A replica that is back brings old counts."""
-        servers = sum(load.servers for load in look.loads)
-        preemptions = sum(load.preemptions for load in look.loads)
-        before, self._last_count = self._last_count, (servers, preemptions)
-        return before is not None and before[0] == servers and before[1] < preemptions
+    def _has_preempted(self, load: LoadSnapshot) -> bool:
+        """Whether a server did so since the last snapshot. A server that is back after a loss
+        brings its old count with it."""
+        last = self._last
+        return (
+            last is not None
+            and last.servers == load.servers
+            and last.preemptions < load.preemptions
+        )
 
-    def _watch(self, look: Look) -> None:
-        self._window.append(look)
-        first = self._window[0]
-        done = [it for it in self._window if it.steps - first.steps >= self.limit]
-        if not done or look.steps - done[0].steps < WINDOW * self.limit:
-            return
-        if first.in_flight > self.limit:  # who was in flight before it was lowered still is
-            self._window.clear()
-            return
-        queue = min(it.waiting for it in self._window)
-        speed = (look.steps - done[0].steps) / (look.seconds - done[0].seconds)
-        self._window.clear()
-        if self._lowered is not None and GAIN * speed < self._lowered[1]:
-            self._settle(self._lowered[0])
-            self._lowered, self._low_enough = None, True
-        elif queue and not self._low_enough:
-            self._lowered = (self.limit, speed)
-            self._settle(max(self.limit - queue, self.limit // 2))
-        elif self._settled or self.limit < self._wanted:
-            return
-        elif self._before is not None and speed < GAIN * self._before[1]:
-            self._settle(self._before[0])
+    def _adjust(self, queued: int) -> None:
+        if queued:
+            self._lower(max(self.limit - queued, min(START, self.limit)))
         else:
-            self._before = (self.limit, speed)
-            self._wanted = min(2 * self.limit, self._most)
+            self._wanted = min(2 * self.limit, self._ceiling)
+        self._window.clear()
 
-    def _settle(self, number: int) -> None:
-        self._wanted, self._settled = max(1, number), True
+    def _lower(self, limit: int) -> None:
+        self._wanted = self._ceiling = max(1, limit)
         self._window.clear()
 
 
-def _held(look: Look) -> int:
+def _cache_bound(load: LoadSnapshot) -> int:
     """How many problems the smallest KV cache holds."""
-    capacities = [load.cache_tokens for load in look.loads if load.cache_tokens is not None]
-    if not capacities or look.tokens_each < 1:
+    if load.cache_tokens is None or load.tokens_each < 1:
         return 1 << 30
-    return int(CACHE_SHARE * min(capacities) / look.tokens_each)
+    return int(CACHE_SHARE * load.cache_tokens / load.tokens_each)
 
 
 @asynccontextmanager
-async def places(
-    concurrency: Literal["auto"] | int,
-    most: int,
-    read: Callable[[], Awaitable[Mapping[Role, Sequence[ServerMetrics]] | None]],
-) -> AsyncIterator[Places]:
-    """Places for `concurrency` problems; with `auto` their number follows the servers while the
-    block lasts, up to `most`.
+async def concurrency_limiter(
+    concurrency: Literal["auto"] | int, most: int, read_metrics: ReadMetrics
+) -> AsyncIterator[ConcurrencyLimiter]:
+    """A limiter of `concurrency` problems; with `auto`, of up to `most`, adjusted to the servers
+    while the block lasts.
 
-    `read` looks at the servers of each role, and gives None where one of them does not tell its
-    load; what it raises of rsd's errors costs a look. The number stays at `START` until it tells.
+    `read_metrics` returns the metrics of each role's servers, or None if one does not report
+    them; the limit then stays at `START`. If it raises an `RsdError`, that reading is skipped.
     """
     if concurrency != "auto":
-        yield Places(concurrency)
+        yield ConcurrencyLimiter(concurrency)
         return
-    controller = Controller(most)
-    taken = Places(controller.limit)
-    steering = asyncio.create_task(_steer(taken, controller, read))
+    auto = AutoLimit(most)
+    limiter = ConcurrencyLimiter(auto.limit)
+    adjusting = asyncio.create_task(_adjust(limiter, auto, read_metrics))
     try:
-        yield taken
+        yield limiter
     finally:
-        steering.cancel()
+        adjusting.cancel()
         with suppress(asyncio.CancelledError):
-            await steering
+            await adjusting
 
 
-async def _steer(
-    taken: Places,
-    controller: Controller,
-    read: Callable[[], Awaitable[Mapping[Role, Sequence[ServerMetrics]] | None]],
-) -> None:
+async def _adjust(limiter: ConcurrencyLimiter, auto: AutoLimit, read_metrics: ReadMetrics) -> None:
     while True:
         await asyncio.sleep(INTERVAL_S)
         try:
-            looks = await read()
-            if looks is None:
+            metrics = await read_metrics()
+            if metrics is None:
                 return
-            taken.limit = controller.observe(_look(taken, looks))
+            limiter.limit = auto.observe(LoadSnapshot.of(limiter, metrics))
         except RsdError:
             pass
-        except Exception:  # what only counts ends no run
-            log.debug("a look at the servers failed", exc_info=True)
-
-
-def _look(taken: Places, looks: Mapping[Role, Sequence[ServerMetrics]]) -> Look:
-    return Look(
-        seconds=time.monotonic(),
-        steps=taken.steps,
-        in_flight=taken.taken,
-        tokens_each=taken.tokens_each,
-        loads=[Load.of(servers) for servers in looks.values()],
-        requests_each=taken.requests_each,
-    )
+        except Exception:  # a failed measurement ends no run
+            log.debug("the servers' load cannot be read", exc_info=True)

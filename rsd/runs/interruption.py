@@ -1,4 +1,4 @@
-"""What Ctrl-C does to a run: once, no further problem begins; twice, those in flight end too."""
+"""Ctrl-C during a run: the first starts no further problem, the second drops those in flight."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 0.2
+_CHECK_S = 0.2
 
 
 class Interruption:
     """The problems in flight, and how Ctrl-C ends them.
 
-    The first Ctrl-C ends the task that begins them, and those in flight finish; unless some
-    wait for a server, as `waiting_for` tells then or later: nobody knows for how long, and all are
-    dropped. The second cancels them, and their requests
-    with them. Further ones act as they would without it.
+    After the first Ctrl-C no further problem starts, and those in flight finish; if one waits for
+    a server, then or later, as `waiting_for` reports, all are dropped. The second Ctrl-C cancels
+    them and their requests. Further ones have their normal effect.
     """
 
     def __init__(self, waiting_for: Callable[[], str | None] = lambda: None) -> None:
@@ -46,15 +45,15 @@ class Interruption:
 
     @contextmanager
     def by_signal(self) -> Iterator[None]:
-        """Listen to Ctrl-C (SIGINT) while the block lasts; does nothing outside the main thread,
-        which alone hears it."""
+        """Handle Ctrl-C (SIGINT) while the block lasts. Does nothing outside the main thread, which
+        alone receives signals."""
         before = signal.getsignal(signal.SIGINT)
         if threading.current_thread() is not threading.main_thread() or not callable(before):
             yield
             return
         loop = asyncio.get_running_loop()
 
-        def hear(number: int, frame: FrameType | None) -> None:
+        def handle(number: int, frame: FrameType | None) -> None:
             if self.happened:
                 signal.signal(number, before)
                 loop.call_soon_threadsafe(self._drop)
@@ -62,7 +61,7 @@ class Interruption:
                 self.happened = True
                 loop.call_soon_threadsafe(self._finish)
 
-        signal.signal(signal.SIGINT, hear)
+        signal.signal(signal.SIGINT, handle)
         try:
             yield
         finally:
@@ -73,17 +72,17 @@ class Interruption:
             self._beginning.cancel()
         if self._in_flight and not self._waiting_for():
             log.warning("interrupted: finishing %s; Ctrl-C again drops them", self._solutions())
-        self._look()
+        self._drop_if_waiting()
 
-    def _look(self) -> None:
-        """Drop all when one waits for a server, now or later."""
+    def _drop_if_waiting(self) -> None:
+        """Drop all problems if one waits for a server; otherwise check again later."""
         if not self._in_flight:
             return
         if reason := self._waiting_for():
             log.warning("interrupted: dropping %s, since one waits: %s", self._solutions(), reason)
             self._drop()
         else:
-            asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+            asyncio.get_running_loop().call_later(_CHECK_S, self._drop_if_waiting)
 
     def _solutions(self) -> str:
         count = len(self._in_flight)

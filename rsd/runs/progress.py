@@ -1,4 +1,4 @@
-"""What a run shows while it works: a bar on a terminal, plain lines elsewhere."""
+"""Progress of a run: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,37 +13,41 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from rsd.records import GradeRecord, TrajectoryRecord
-from rsd.runs.concurrency import Places
+from rsd.runs.concurrency import ConcurrencyLimiter
 from rsd.shares import rounded_percent
 
 _PLAIN_INTERVAL_S = 15.0
 
 
 class Progress:
-    """Counts finished problems; shows accuracy, the target's share of the steps, tokens of the
-    responses a second, and how many problems `places` has in flight.
+    """Counts finished problems; shows accuracy, the target's share of the steps, response tokens
+    per second, and how many problems are in flight.
 
-    `done` are the pairs that earlier sessions left; they count for all but the speed. There is no
-    speed where the step cache has answered.
+    With several `samples` of each problem it counts samples, not problems.
+
+    `done` are the results of earlier sessions; they count for all but the speed. No speed is shown
+    if the step cache answered.
     """
 
     def __init__(
         self,
         total: int,
         done: Iterable[tuple[TrajectoryRecord, GradeRecord]],
-        places: Places,
+        limiter: ConcurrencyLimiter,
         *,
         label: str,
+        samples: int = 1,
     ) -> None:
         self._graded = self._right = self._errors = 0
         self._steps = self._by_target = self._tokens = 0
         self._from_cache = False
         self._start = self._last_line = time.monotonic()
         self._label = label
-        self._places = places
+        self._unit = "sample" if samples > 1 else "problem"
+        self._limiter = limiter
         self._terminal = sys.stderr.isatty()
         self._redirected = ExitStack()
-        with suppress(Exception):  # what is only shown ends no run
+        with suppress(Exception):  # a display error ends no run
             for trajectory, grade in done:
                 self._count(trajectory, grade)
         self._tokens = 0
@@ -53,7 +57,7 @@ class Progress:
             total=total,
             initial=self._graded,
             desc=label,
-            unit="problem",
+            unit=self._unit,
             disable=not self._terminal,
             dynamic_ncols=True,
         )
@@ -67,7 +71,7 @@ class Progress:
         if not self._terminal and (finished or self._line_is_due()):
             self._last_line = time.monotonic()
             print(
-                f"{self._label}: {self._graded}/{self._total} problems, {self._summary()}",
+                f"{self._label}: {self._graded}/{self._total} {self._unit}s, {self._summary()}",
                 file=sys.stderr,
                 flush=True,
             )
@@ -83,7 +87,7 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with suppress(Exception):  # such as a terminal that is gone: the run is over
+        with suppress(Exception):  # such as a closed terminal
             self._bar.close()
             self._redirected.close()
 
@@ -110,8 +114,8 @@ class Progress:
         if not self._from_cache:
             seconds = time.monotonic() - self._start
             parts.append(f"{self._tokens / max(seconds, 1e-9):,.0f} tokens/s")
-        if self._places.taken:
-            parts.append(f"{self._places.taken} in flight")
+        if self._limiter.in_flight:
+            parts.append(f"{self._limiter.in_flight} in flight")
         if self._errors:
             parts.append(f"{self._errors} failed{self._without_failures()}")
         return ", ".join(parts)

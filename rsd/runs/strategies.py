@@ -1,4 +1,4 @@
-"""From a configuration and its backends to the strategy that a run decodes with."""
+"""Builds the strategy of a configuration on connected backends."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from rsd.types import Query, Source
 
 
 class GradedAnswers:
-    """Answers as the grader reads and groups them, which is how maj@k does too."""
+    """Groups responses by answer with the grader, as maj@k does."""
 
     def __init__(self, grader: GraderPool) -> None:
         self._grader = grader
 
     async def grouped(self, responses: Sequence[str], query: Query) -> list[list[int]]:
-        """The numbers of the responses that state the same answer, as `Answers` says."""
+        """Lists of the positions of responses with equal answers, as in `Answers`."""
         answers = [extract_answer(it, "", query.choices, kind=query.kind) for it in responses]
         return await group_answers(self._grader, answers, query.kind, query.choices)
 
@@ -30,8 +30,8 @@ class GradedAnswers:
 def connected_strategy(config: Config, backends: Backends, grader: GraderPool) -> Strategy:
     """The strategy called `decoding.strategy`, on the servers of `backends`.
 
-    Raises `ConfigError` for a tokenizer that the profile needs and that cannot be loaded, and for
-    a strategy that compares token for token where draft and target exchange text.
+    Raises `ConfigError` if the profile needs a tokenizer that cannot be loaded, or if the strategy
+    compares tokens and draft and target exchange text.
     """
     strategy = config.decoding.strategy
     if strategy_uses(strategy).token_ids and not backends.use_token_ids:
@@ -47,7 +47,7 @@ def connected_strategy(config: Config, backends: Backends, grader: GraderPool) -
 
 
 def response_text(decoding: DecodingConfig) -> Callable[[Iterable[str]], str]:
-    """How the texts of the kept steps make the response."""
+    """The function that joins the texts of the kept steps to the response."""
     return published_text if decoding.profile == "paper" else decoding.step_separator.join
 
 

@@ -1,5 +1,5 @@
 """What is behind the fake server's routes: a tokenizer, a writer or a reward model, a prefix
-cache, counters, and faults to order."""
+cache, counters, and faults on demand."""
 
 from __future__ import annotations
 
@@ -11,18 +11,26 @@ from rsd.protocols import Sampling
 from rsd.testing.continuation import Continuation, cut
 from rsd.testing.tokenizers import ByteTokenizer, Tokenizer
 
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "top_k": (lambda it: it is None or it >= 1, "0 (disable), or at least 1"),
+    "min_p": (lambda it: 0 <= it <= 1, "in [0, 1]"),
+    "presence_penalty": (lambda it: -2 <= it <= 2, "in [-2, 2]"),
+    "repetition_penalty": (lambda it: it > 0, "greater than zero"),
+}
+"""The values that vLLM accepts, and what it says of others."""
+
 
 @dataclass(slots=True)
 class Faults:
     """What is wrong with a server. All may be changed while it runs.
 
-    `latency_s` delays an answer, as does `held` while it is true, `status` answers that HTTP
-    status, `drop` closes the connection in the middle of an answer: these four only for prompts
-    that contain `matching`.
+    Only for prompts that contain `matching`: `latency_s` delays an answer, as does `held` while
+    it is true; `status` answers that HTTP status; `drop` closes the connection in the middle of
+    an answer.
     `token_latency_s` delays each generated token; `ignore_stop` generates past stop strings.
-    `reward` is given for every score: a number out of range, None (a JSON null), or NaN, for
-    which vLLM, having no JSON for it, answers 400. `warm_drift` is added to a score that used
-    the prefix cache, or to the log-probability of the first token asked for.
+    `reward` replaces every score: a number out of range, None (a JSON null), or NaN, to which
+    vLLM answers 400. `warm_drift` is added to a score that used the prefix cache, or to the
+    log-probability of the first token asked for.
     """
 
     latency_s: float = 0.0
@@ -39,12 +47,11 @@ class Faults:
 @dataclass(slots=True)
 class Behavior:
     """What a fake server serves: a language model if it has a `write`, a reward model if it has
-    a `reward`, as one of vLLM does, never both.
+    a `reward`, never both.
 
     `write(prompt, sampling)` is the whole rest of the answer after `prompt`; `reward(text)` is
-    the score of a text, the probability of the last of `classes` (1 or 2) classes.
-    `logprob(prompt, token)` is a language model's log-probability of one token, given as text,
-    after `prompt`. All must depend on their arguments alone.
+    the probability of the last of `classes` (1 or 2) classes; `logprob(prompt, token)` is the
+    log-probability of one token, given as text. All must depend on their arguments alone.
     """
 
     write: Callable[[str, Sampling], str] | None = None
@@ -55,8 +62,8 @@ class Behavior:
 
 
 @dataclass(slots=True)
-class Counters:
-    """Totals since the start, in tokens but for the requests in work."""
+class EngineCounters:
+    """Totals since the start, in tokens; `running` is the number of requests in work."""
 
     running: int = 0
     prompt_tokens: int = 0
@@ -68,21 +75,13 @@ class Counters:
 class RequestError(Exception):
     """A request that vLLM refuses, with its status and the fields of its error body."""
 
-    def __init__(self, status: int, message: str, kind: str, param: str | None = None) -> None:
+    def __init__(
+        self, message: str, param: str | None = None, status: int = 400, kind: str = ""
+    ) -> None:
         super().__init__(message)
         self.status = status
-        self.kind = kind
-        self.param = param
-
-    def body(self) -> dict[str, Any]:
-        """The JSON body of the answer."""
-        error = {
-            "message": str(self),
-            "type": self.kind,
-            "param": self.param,
-            "code": self.status,
-        }
-        return {"error": error}
+        kind = kind or "BadRequestError"
+        self.body = {"error": {"message": message, "type": kind, "param": param, "code": status}}
 
 
 class PrefixCache:
@@ -121,12 +120,6 @@ class Generated:
     continuation: Continuation
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    prompt_ids: list[int]
-    reward: float | None
-
-
 class FakeEngine:
     """Generates and scores, and counts as vLLM's engine does. No request ever waits."""
 
@@ -140,23 +133,27 @@ class FakeEngine:
         block_size: int = 16,
     ) -> None:
         self.behavior = behavior
+        self.faults = behavior.faults
         self.served_name = served_name
         self.max_model_len = max_model_len
         self.tokenizer = tokenizer or ByteTokenizer()
         self.cache = PrefixCache(block_size)
-        self.counters = Counters()
-
-    @property
-    def faults(self) -> Faults:
-        return self.behavior.faults
+        self.counters = EngineCounters()
 
     def ids_of(self, prompt: str | Sequence[int]) -> list[int]:
         """Token ids of a prompt. Raises `RequestError` if they do not fit the context."""
         ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
         if unknown := [token for token in ids if token >= self.tokenizer.size]:
-            raise RequestError(400, f"Token id {unknown[0]} is out of vocabulary", BAD_REQUEST)
+            raise RequestError(f"Token id {unknown[0]} is out of vocabulary")
         if len(ids) > self.max_model_len:
-            raise self._context_error(len(ids))
+            at_least = "at least " if len(ids) == self.max_model_len + 1 else ""
+            message = (
+                f"This model's maximum context length is {self.max_model_len} tokens. However, "
+                f"your prompt contains {at_least}{len(ids)} input tokens, which exceeds this limit "
+                f"even without any output tokens. Please reduce the length of the input prompt. "
+                f"(parameter=input_tokens, value={len(ids)})"
+            )
+            raise RequestError(message, "input_tokens")
         return ids
 
     def generate(
@@ -169,18 +166,26 @@ class FakeEngine:
         anew: bool = False,
     ) -> Generated:
         """Continue `ids` by at most `max_tokens`, fewer where the context leaves no room, and
-        without a look at the prefix cache if `anew`. Who sends the tokens counts them."""
+        without a look at the prefix cache if `anew`. Whoever sends the tokens counts them."""
         assert self.behavior.write is not None
+        for key, (fits, rule) in _RANGES.items():
+            if not fits(value := getattr(sampling, key)):
+                raise RequestError(f"{key} must be {rule}, got {value}.")
         if max_tokens > self.max_model_len:
-            raise _max_tokens_error(
+            raise RequestError(
                 f"max_tokens={max_tokens} cannot be greater than max_model_len="
-                f"{self.max_model_len}. Please request fewer output tokens.",
-                max_tokens,
+                f"{self.max_model_len}. Please request fewer output tokens. "
+                f"(parameter=max_tokens, value={max_tokens})",
+                "max_tokens",
             )
         max_tokens = min(max_tokens, self.max_model_len - len(ids))
         if max_tokens < 1:
-            raise _max_tokens_error(f"max_tokens must be at least 1, got {max_tokens}.", max_tokens)
+            message = f"max_tokens must be at least 1, got {max_tokens}."
+            message += f" (parameter=max_tokens, value={max_tokens})"
+            raise RequestError(message, "max_tokens")
         written = self.behavior.write(self.tokenizer.decode(ids), sampling)
+        if sampling.ignore_eos:
+            written += " ..." * max_tokens
         stops = () if self.faults.ignore_stop else sampling.stop
         continuation = cut(written, self.tokenizer, stops, max_tokens)
         cached = self._read(ids, salt, anew=anew)
@@ -197,25 +202,19 @@ class FakeEngine:
     def log_likelihoods(self, ids: Sequence[int], begin: int) -> list[float]:
         """The log-probability of each of `ids` from `begin` on, after all before it."""
         assert self.behavior.logprob is not None
-        texts = map(self.tokenizer.decode, ([token] for token in ids[begin:]))
-        return [
-            self.behavior.logprob(self.tokenizer.decode(ids[:place]), text)
-            for place, text in enumerate(texts, begin)
-        ]
+        decode = self.tokenizer.decode
+        places = range(begin, len(ids))
+        return [self.behavior.logprob(decode(ids[:at]), decode([ids[at]])) for at in places]
 
-    def score(self, ids: list[int], salt: str | None = None) -> Scored:
-        """The reward at the last of `ids`."""
+    def score(self, ids: list[int], salt: str | None = None) -> list[float | None]:
+        """The probability of each class at the last of `ids`."""
         assert self.behavior.reward is not None
         cached = self._read(ids, salt)
         self.cache.add(ids, salt)
-        if self.faults.reward != "right":
-            return Scored(ids, self.faults.reward)
-        drift = self.faults.warm_drift if cached else 0.0
-        return Scored(ids, self.behavior.reward(self.tokenizer.decode(ids)) + drift)
-
-    def probabilities(self, scored: Scored) -> list[float | None]:
-        """The answer's probability of each class."""
-        reward = scored.reward
+        reward = self.faults.reward
+        if reward == "right":
+            drift = self.faults.warm_drift if cached else 0.0
+            reward = self.behavior.reward(self.tokenizer.decode(ids)) + drift
         if self.behavior.classes == 1:
             return [reward]
         return [None if reward is None else 1 - reward, reward]
@@ -223,32 +222,23 @@ class FakeEngine:
     def metrics(self) -> str:
         """The counters in the Prometheus text format, named as vLLM's."""
         counters = self.counters
+        values = {
+            "num_requests_running": counters.running,
+            "num_requests_waiting": 0,
+            "prompt_tokens_total": counters.prompt_tokens,
+            "prompt_tokens_cached_total": counters.cache_hits,
+            "generation_tokens_total": counters.generation_tokens,
+            "prefix_cache_queries_total": counters.cache_queries,
+            "prefix_cache_hits_total": counters.cache_hits,
+        }
         labels = f'engine="0",model_name="{self.served_name}"'
-        values: list[tuple[str, str, int]] = [
-            ("gauge", "num_requests_running", counters.running),
-            ("gauge", "num_requests_waiting", 0),
-            ("counter", "prompt_tokens_total", counters.prompt_tokens),
-            ("counter", "prompt_tokens_cached_total", counters.cache_hits),
-            ("counter", "generation_tokens_total", counters.generation_tokens),
-            ("counter", "prefix_cache_queries_total", counters.cache_queries),
-            ("counter", "prefix_cache_hits_total", counters.cache_hits),
-        ]
         lines = []
-        for kind, name, value in values:
+        for name, value in values.items():
+            kind = "counter" if name.endswith("_total") else "gauge"
             lines += [f"# TYPE vllm:{name} {kind}", f"vllm:{name}{{{labels}}} {float(value)}"]
         block = f'block_size="{self.cache.block_size}",enable_prefix_caching="True",engine="0"'
         lines += ["# TYPE vllm:cache_config_info gauge", f"vllm:cache_config_info{{{block}}} 1.0"]
         return "\n".join(lines) + "\n"
-
-    def _context_error(self, count: int) -> RequestError:
-        at_least = "at least " if count == self.max_model_len + 1 else ""
-        message = (
-            f"This model's maximum context length is {self.max_model_len} tokens. However, your "
-            f"prompt contains {at_least}{count} input tokens, which exceeds this limit even "
-            f"without any output tokens. Please reduce the length of the input prompt. "
-            f"(parameter=input_tokens, value={count})"
-        )
-        return RequestError(400, message, BAD_REQUEST, "input_tokens")
 
     def _read(self, ids: Sequence[int], salt: str | None, *, anew: bool = False) -> int:
         """Count a prompt; how much of it is cached."""
@@ -257,11 +247,3 @@ class FakeEngine:
         self.counters.cache_queries += len(ids)
         self.counters.cache_hits += cached
         return cached
-
-
-BAD_REQUEST = "BadRequestError"
-
-
-def _max_tokens_error(message: str, value: int) -> RequestError:
-    message += f" (parameter=max_tokens, value={value})"
-    return RequestError(400, message, BAD_REQUEST, "max_tokens")

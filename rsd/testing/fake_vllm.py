@@ -4,12 +4,10 @@
     async with live(app) as url: ...  # rsd.testing.server
 
 A language model has `/v1/completions`, a reward model `/classify`; both have `/v1/models`,
-`/tokenize`, `/detokenize`, `/metrics`, `/health` and `/version`. Other routes and parameters
-that change what is answered (`n`, `echo`, ...) are refused. A model that has a `logprob` tells
-log-probabilities of what it writes, of its prompt, or of tokens named by `logprob_token_ids`. For
-tests,
-`app.state.requests` lists the requests so far, `app.state.cancelled` counts those whose client
-left before the end, `app.state.faults` may be changed at any time.
+`/tokenize`, `/detokenize`, `/metrics`, `/health` and `/version`. Parameters that change what is
+answered and are not imitated (`n`, `echo`, ...) are refused. `app.state.requests` lists the
+requests so far, `app.state.cancelled` counts those whose client left before the end, and
+`app.state.faults` may be changed at any time.
 """
 
 from __future__ import annotations
@@ -28,26 +26,14 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from rsd.protocols import Sampling
-from rsd.testing.fake_engine import BAD_REQUEST, Behavior, FakeEngine, Generated, RequestError
-from rsd.testing.fake_wire import (
-    ClassifyBody,
-    CompletionBody,
-    DetokenizeBody,
-    ServedBody,
-    TokenizeBody,
-    chunks,
-    classification,
-    completion,
-    model_list,
-    texts_of,
-)
+from rsd.testing import fake_wire as wire
+from rsd.testing.fake_engine import Behavior, FakeEngine, Generated, RequestError
 from rsd.testing.tokenizers import CheckpointTokenizer, Tokenizer
 
 VERSION = "0.32.0+rsd.fake"
 """What `/version` answers: the vLLM that is imitated, and that it is not that vLLM."""
 
 _CLIENT_CLOSED_REQUEST = 499
-_LOOK_S = 0.01
 
 
 @dataclass(slots=True)
@@ -85,7 +71,7 @@ def create_app(
         tokenizer=CheckpointTokenizer(tokenizer) if isinstance(tokenizer, Path) else tokenizer,
         block_size=block_size,
     )
-    app = FastAPI(title="fake vLLM", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(openapi_url=None)
     app.state.engine = engine
     app.state.faults = behavior.faults
     app.state.requests = []
@@ -110,14 +96,14 @@ def _add_common_routes(app: FastAPI, engine: FakeEngine, root: str) -> None:
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
-        return model_list(engine, root)
+        return wire.model_list(engine, root)
 
     @app.get("/metrics")
     async def metrics() -> Response:
         return PlainTextResponse(engine.metrics())
 
     @app.post("/tokenize")
-    async def tokenize(body: TokenizeBody, request: Request) -> Response:
+    async def tokenize(body: wire.FakeTokenizeBody, request: Request) -> Response:
         async def answer() -> Response:
             ids = engine.tokenizer.encode(body.prompt)
             length = engine.max_model_len
@@ -128,7 +114,7 @@ def _add_common_routes(app: FastAPI, engine: FakeEngine, root: str) -> None:
         return await _answer(request, engine, body, answer)
 
     @app.post("/detokenize")
-    async def detokenize(body: DetokenizeBody, request: Request) -> Response:
+    async def detokenize(body: wire.FakeDetokenizeBody, request: Request) -> Response:
         async def answer() -> Response:
             return JSONResponse({"prompt": engine.tokenizer.decode(body.tokens)})
 
@@ -137,21 +123,24 @@ def _add_common_routes(app: FastAPI, engine: FakeEngine, root: str) -> None:
 
 def _add_completions(app: FastAPI, engine: FakeEngine, details: bool) -> None:
     @app.post("/v1/completions")
-    async def completions(body: CompletionBody, request: Request) -> Response:
+    async def completions(body: wire.FakeCompletionBody, request: Request) -> Response:
         async def answer() -> Response:
             body.refuse_unsupported(logprobs=engine.behavior.logprob is not None)
             prompts = [engine.ids_of(prompt) for prompt in body.prompts()]
-            if fault := await _faulty(engine, body.prompts()):
+            if fault := await _fault(engine, prompts):
                 return fault
             sampling = Sampling(
                 temperature=1.0 if body.temperature is None else body.temperature,
                 top_p=1.0 if body.top_p is None else body.top_p,
-                top_k=body.top_k if (body.top_k or 0) > 0 else None,
+                top_k=None if body.top_k in (0, -1) else body.top_k,
                 min_p=body.min_p or 0.0,
                 presence_penalty=body.presence_penalty or 0.0,
-                repetition_penalty=body.repetition_penalty or 1.0,
+                repetition_penalty=1.0
+                if body.repetition_penalty is None
+                else body.repetition_penalty,
                 stop=body.stops(),
                 seed=body.seed,
+                ignore_eos=body.ignore_eos,
             )
             limit = engine.max_model_len if body.max_tokens is None else body.max_tokens
             anew = body.prompt_logprobs is not None  # for which vLLM leaves its cache unread
@@ -165,20 +154,20 @@ def _add_completions(app: FastAPI, engine: FakeEngine, details: bool) -> None:
                 tokens = len(result.continuation.ids)
                 await asyncio.sleep(engine.faults.token_latency_s * tokens)
                 engine.counters.generation_tokens += tokens
-            return JSONResponse(completion(engine, body, results, details))
+            return JSONResponse(wire.completion(engine, body, results, details))
 
         return await _answer(request, engine, body, answer)
 
 
 def _add_classify(app: FastAPI, engine: FakeEngine) -> None:
     @app.post("/classify")
-    async def classify(body: ClassifyBody, request: Request) -> Response:
+    async def classify(body: wire.FakeClassifyBody, request: Request) -> Response:
         async def answer() -> Response:
             prompts = [engine.ids_of(text) for text in body.inputs()]
-            if fault := await _faulty(engine, body.inputs()):
+            if fault := await _fault(engine, prompts):
                 return fault
             scores = [engine.score(ids, body.cache_salt) for ids in prompts]
-            return JSONResponse(classification(engine, scores))
+            return JSONResponse(wire.classification(engine, prompts, scores))
 
         return await _answer(request, engine, body, answer)
 
@@ -186,7 +175,7 @@ def _add_classify(app: FastAPI, engine: FakeEngine) -> None:
 async def _answer(
     request: Request,
     engine: FakeEngine,
-    body: ServedBody,
+    body: wire.FakeBody,
     answer: Callable[[], Awaitable[Response]],
 ) -> Response:
     """Log the request, check its model, and answer it unless its client leaves first."""
@@ -204,10 +193,9 @@ async def _answer(
                 body.check_model(engine.served_name)
                 return await answer()
             except RequestError as error:
-                return JSONResponse(error.body(), error.status)
-            except ValueError as error:  # such as a NaN, which JSON cannot say
-                refusal = RequestError(400, str(error), BAD_REQUEST)
-                return JSONResponse(refusal.body(), refusal.status)
+                return _refused(error)
+            except ValueError as error:  # such as a NaN, for which JSON has no number
+                return _refused(RequestError(str(error)))
 
     response = await _unless_disconnected(request, work())
     record.status = response.status_code
@@ -248,28 +236,32 @@ def _in_work(request: Request, engine: FakeEngine) -> Iterator[None]:
 
 
 async def _stream(
-    request: Request, engine: FakeEngine, body: CompletionBody, result: Generated, details: bool
+    request: Request,
+    engine: FakeEngine,
+    body: wire.FakeCompletionBody,
+    result: Generated,
+    details: bool,
 ) -> AsyncIterator[str]:
     with _in_work(request, engine):
-        for tokens, chunk in chunks(engine, body, result, details):
+        for tokens, chunk in wire.chunks(engine, body, result, details):
             await asyncio.sleep(engine.faults.token_latency_s * tokens)
             engine.counters.generation_tokens += tokens
             yield f"data: {json.dumps(chunk)}\n\n"
         yield "data: [DONE]\n\n"
 
 
-async def _faulty(engine: FakeEngine, prompts: list[str | list[int]]) -> Response | None:
-    """Wait as long as told; the answer in place of the right one, if one is ordered."""
+async def _fault(engine: FakeEngine, prompts: list[list[int]]) -> Response | None:
+    """Wait as long as the faults say; the answer in place of the right one, if there is one."""
     faults = engine.faults
-    if not any(faults.matching in text for text in texts_of(engine, prompts)):
+    if not any(faults.matching in engine.tokenizer.decode(prompt) for prompt in prompts):
         return None
     await asyncio.sleep(faults.latency_s)
     while faults.held():  # noqa: ASYNC110 - it may look at a file
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(0.01)
     if faults.status is not None:
         kind = "InternalServerError" if faults.status == 500 else "ServiceUnavailableError"
-        refusal = RequestError(faults.status, f"fault to order: {faults.status}", kind)
-        return JSONResponse(refusal.body(), refusal.status)
+        message = f"fault on demand: {faults.status}"
+        return _refused(RequestError(message, status=faults.status, kind=kind))
     return _Broken() if faults.drop else None
 
 
@@ -282,10 +274,14 @@ class _Broken(Response):
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
 
 
+def _refused(error: RequestError) -> Response:
+    return JSONResponse(error.body, error.status)
+
+
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"][:2])  # the rest is pydantic's own
-    refusal = RequestError(400, f"1 validation error:\n  {place}: {first['msg']}", "Bad Request")
-    refusal.param = place
-    return JSONResponse(refusal.body(), refusal.status)
+    return _refused(
+        RequestError(f"1 validation error:\n  {place}: {first['msg']}", place, kind="Bad Request")
+    )

@@ -18,6 +18,9 @@ from rsd.protocols import Sampling
 from rsd.tasks import Task, completed, get_task, read_table
 
 _SEPARATOR = "\n\n"
+_ANSWER = re.compile(
+    r"<\|im_start\|>assistant\n|<\|start_header_id\|>assistant<\|end_header_id\|>\n\n|\[assistant\]\n"
+)
 _CHAT = re.compile(r".*<\|im_start\|>user\n(.*?)<\|im_end\|>\n<\|im_start\|>assistant\n", re.S)
 _SPECIAL = re.compile(r"<\|\w+\|>")
 _CALCULATION = re.compile(r"<<.*?>>")
@@ -42,16 +45,16 @@ class ToyReasoner:
     def draft(self, prompt: str, sampling: Sampling) -> str:
         """The rest of the draft's answer after `prompt`. With a temperature, which problems it
         gets wrong, and where, depends on the seed too."""
-        question, _ = _split(prompt)
+        question, answer = self._split(prompt)
         luck = (question, sampling.seed if sampling.temperature else None)
         solution = self._solution(question)
         fails = _fraction("fails", *luck) < self._draft_errors
-        return _continue(prompt, solution, _index(len(solution), *luck) if fails else None)
+        return _continue(answer, solution, _index(len(solution), *luck) if fails else None)
 
     def target(self, prompt: str, sampling: Sampling) -> str:
         """The rest of the target's answer after `prompt`."""
-        question, _ = _split(prompt)
-        return _continue(prompt, self._solution(question), None)
+        question, answer = self._split(prompt)
+        return _continue(answer, self._solution(question), None)
 
     def logprob(self, prompt: str, token: str) -> float:
         """Log-probability of `token` after `prompt`, in (-0.5, 0]; it knows no right or wrong."""
@@ -77,6 +80,17 @@ class ToyReasoner:
             and all(int(a) + int(b) == int(c) for a, b, c in sums)
             and all(number in earlier for number in boxed)
         )
+
+    def _split(self, prompt: str) -> tuple[str, str]:
+        """Question and answer so far, of a chat or of a bare question and a blank line."""
+        turns = list(_ANSWER.finditer(prompt))
+        if not turns:
+            question, _, answer = prompt.partition(_SEPARATOR)
+            return question, answer
+        asked, answer = prompt[: turns[-1].start()], prompt[turns[-1].end() :]
+        known = next((question for question in self._solutions if question in asked), None)
+        match = _CHAT.match(prompt)
+        return known or (match[1] if match else asked), answer
 
     def _solution(self, question: str) -> list[str]:
         return self._solutions.get(question.strip()) or _made_up(question)
@@ -112,18 +126,10 @@ def worked_steps(worked: str, gold: str) -> list[str]:
     return [*(line for line in lines if "\\boxed" not in line), f"The answer is \\boxed{{{gold}}}."]
 
 
-def _split(prompt: str) -> tuple[str, str]:
-    """Question and answer so far, of a ChatML prompt or of a bare question and a blank line."""
-    if match := _CHAT.match(prompt):
-        return match[1], prompt[match.end() :]
-    question, _, answer = prompt.partition(_SEPARATOR)
-    return question, answer
-
-
-def _continue(prompt: str, solution: Sequence[str], wrong_at: int | None) -> str:
-    """The solution from where `prompt` is, with the step `wrong_at` and all after it wrong. Where
-    `prompt` has left the solution all is wrong; where it passed `wrong_at` rightly, nothing."""
-    *done, begun = _split(prompt)[1].split(_SEPARATOR)
+def _continue(answer: str, solution: Sequence[str], wrong_at: int | None) -> str:
+    """The solution from where `answer` is, with the step `wrong_at` and all after it wrong. Where
+    `answer` has left the solution all is wrong; where it passed `wrong_at` rightly, nothing."""
+    *done, begun = answer.split(_SEPARATOR)
     if done != list(solution[: len(done)]):
         wrong_at = len(done)
     elif wrong_at is None or wrong_at < len(done):

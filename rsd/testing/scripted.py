@@ -34,47 +34,38 @@ Script = Mapping[str, Sequence[str]] | Writer
 Rewards = Mapping[str, float] | Callable[[str, Sequence[str]], float]
 """Reward by the newest step's text, or (question, steps) -> reward."""
 
-Outcome = Literal["pending", "answered", "failed", "cancelled"]
+CallOutcome = Literal["pending", "answered", "failed", "cancelled"]
+"""What became of a request. A stream that its reader closed is cancelled."""
 
 
 @dataclass(slots=True)
 class GeneratorCall:
-    """One request to a generator, what became of it, and how many tokens it brought."""
+    """One request to a generator, or for a stream, and how many tokens it brought."""
 
     prefix: Prefix
     max_tokens: int
     sampling: Sampling
-    outcome: Outcome = "pending"
+    unless_busy: bool = False
+    outcome: CallOutcome = "pending"
     tokens: int = 0
 
 
 @dataclass(slots=True)
 class ScorerCall:
-    """One request to a scorer, and what became of it."""
+    """One request to a scorer."""
 
     question: str
     steps: tuple[str, ...]
-    outcome: Outcome = "pending"
-
-
-@dataclass(slots=True)
-class StreamCall:
-    """One streamed request, as `GeneratorCall`. A stream that its reader closed is cancelled."""
-
-    prefix: Prefix
-    max_tokens: int
-    unless_busy: bool = False
-    outcome: Outcome = "pending"
-    tokens: int = 0
+    outcome: CallOutcome = "pending"
 
 
 @dataclass(slots=True)
 class LikelihoodCall:
-    """One question how likely a completion is, and what became of it."""
+    """One request for the likelihood of a completion."""
 
     prefix: Prefix
     completion: Completion
-    outcome: Outcome = "pending"
+    outcome: CallOutcome = "pending"
 
 
 def _by_length(prefix: str, text: str) -> float:
@@ -112,7 +103,7 @@ class ScriptedGenerator:
         burst: Callable[[str], int] = lambda text: 1,
     ) -> None:
         self._write = script if callable(script) else _follow(script, separator)
-        self._separator = separator
+        self._step_sampling = Sampling(stop=(separator,))
         self._tokenizer = tokenizer or ByteTokenizer()
         self._token_ids = token_ids
         self._context = context
@@ -121,7 +112,7 @@ class ScriptedGenerator:
         self._pause = pause
         self._burst = burst
         self.calls: list[GeneratorCall] = []
-        self.stream_calls: list[StreamCall] = []
+        self.stream_calls: list[GeneratorCall] = []
         self.likelihood_calls: list[LikelihoodCall] = []
 
     async def generate(self, prefix: Prefix, *, max_tokens: int, sampling: Sampling) -> Completion:
@@ -129,9 +120,7 @@ class ScriptedGenerator:
         call = GeneratorCall(prefix, max_tokens, sampling)
         self.calls.append(call)
         with _recording(call):
-            await self._pause(prefix.text)
-            if error := self._fail(prefix.text):
-                raise error
+            await self._begin(prefix.text)
             return self._answer(call)
 
     async def stream(
@@ -141,7 +130,7 @@ class ScriptedGenerator:
         as `generate` would; without `token_ids` it brings nothing. It is never busy."""
         if not self._token_ids:
             return
-        call = StreamCall(prefix, max_tokens, unless_busy)
+        call = GeneratorCall(prefix, max_tokens, self._step_sampling, unless_busy)
         self.stream_calls.append(call)
         with _recording(call):
             prompt, _ = self._read(prefix)
@@ -166,8 +155,8 @@ class ScriptedGenerator:
             raise error
         if len(ids) >= self._context:
             raise ContextError(f"{len(ids)} tokens do not fit a context of {self._context}")
-        written = self._write(text, Sampling(stop=(self._separator,)))
-        return cut(written, self._tokenizer, (self._separator,), limit - len(ids))
+        written = self._write(text, self._step_sampling)
+        return cut(written, self._tokenizer, self._step_sampling.stop, limit - len(ids))
 
     async def _chunks(
         self, ids: tuple[int, ...], count: int
@@ -187,14 +176,17 @@ class ScriptedGenerator:
         call = LikelihoodCall(prefix, completion)
         self.likelihood_calls.append(call)
         with _recording(call):
-            await self._pause(prefix.text)
-            if error := self._fail(prefix.text):
-                raise error
+            await self._begin(prefix.text)
             read = completion.usage.prompt_tokens + completion.usage.completion_tokens
             if read >= self._context:
                 raise ContextError(f"{read} tokens leave no room in a context of {self._context}")
         logprob = self._likelihood(prefix.text, completion.text)
         return Likelihood(logprob, Usage(1, prompt_tokens=read, completion_tokens=1), 0.0, 0.0)
+
+    async def _begin(self, text: str) -> None:
+        await self._pause(text)
+        if error := self._fail(text):
+            raise error
 
     def _answer(self, call: GeneratorCall) -> Completion:
         assert call.max_tokens >= 1, "a generator is asked for at least one token"
@@ -202,18 +194,14 @@ class ScriptedGenerator:
         room = self._context - len(prompt)
         if room < 1:
             raise ContextError(f"{len(prompt)} tokens do not fit a context of {self._context}")
-        written = cut(
-            self._write(text, call.sampling),
-            self._tokenizer,
-            call.sampling.stop,
-            min(call.max_tokens, room),
-        )
+        whole = self._write(text, call.sampling)
+        written = cut(whole, self._tokenizer, call.sampling.stop, min(call.max_tokens, room))
         call.tokens = len(written.ids)
         return Completion(
             text=written.text,
             finish_reason=written.finish_reason,
             matched_stop=written.stop,
-            usage=Usage(1, prompt_tokens=len(prompt), completion_tokens=len(written.ids)),
+            usage=Usage(1, prompt_tokens=len(prompt), completion_tokens=call.tokens),
             started_at=0.0,
             seconds=0.0,
             prompt_token_ids=prompt if self._token_ids else None,
@@ -275,7 +263,7 @@ class ScriptedScorer:
 
 
 @contextmanager
-def _recording(call: GeneratorCall | StreamCall | ScorerCall | LikelihoodCall) -> Iterator[None]:
+def _recording(call: GeneratorCall | ScorerCall | LikelihoodCall) -> Iterator[None]:
     try:
         yield
     except (asyncio.CancelledError, GeneratorExit):

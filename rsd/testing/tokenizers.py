@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,15 +17,10 @@ _SPLIT = re.compile("(" + "|".join(map(re.escape, SPECIALS)) + ")")
 
 
 class Tokenizer(Protocol):
-    """Text to token ids and back. `eos_id` ends an answer."""
+    """Text to token ids and back. `eos_id` ends an answer; all ids are below `size`."""
 
-    @property
-    def eos_id(self) -> int: ...
-
-    @property
-    def size(self) -> int:
-        """Number of ids; all are below it."""
-        ...
+    eos_id: int
+    size: int
 
     def encode(self, text: str) -> list[int]: ...
 
@@ -55,14 +50,13 @@ class ByteTokenizer:
         return ids
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = False) -> str:
-        return b"".join(self._pieces(ids, skip_special)).decode(errors="replace")
-
-    def _pieces(self, ids: Sequence[int], skip_special: bool) -> Iterable[bytes]:
+        text = bytearray()
         for token in ids:
             if token >= len(SPECIALS):
-                yield bytes([(token - len(SPECIALS) - self._shift) % 256])
+                text.append((token - len(SPECIALS) - self._shift) % 256)
             elif token >= _HIDDEN or not skip_special:
-                yield SPECIALS[token].encode()
+                text += SPECIALS[token].encode()
+        return text.decode(errors="replace")
 
 
 class CheckpointTokenizer:
@@ -78,46 +72,12 @@ class CheckpointTokenizer:
             raise ConfigError(f"{directory}: cannot load its tokenizer: {reason}") from error
         if self._tokenizer.eos_token_id is None:
             raise ConfigError(f"{directory}: its tokenizer has no eos_token; set one")
-
-    @property
-    def eos_id(self) -> int:
-        return int(self._tokenizer.eos_token_id)
-
-    @property
-    def size(self) -> int:
-        return len(self._tokenizer)
+        self.eos_id = int(self._tokenizer.eos_token_id)
+        self.size = len(self._tokenizer)
 
     def encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = False) -> str:
-        return str(
-            self._tokenizer.decode(
-                list(ids), skip_special_tokens=skip_special, clean_up_tokenization_spaces=False
-            )
-        )
-
-
-def save_byte_tokenizer(directory: Path) -> None:
-    """Write `ByteTokenizer()` as a transformers tokenizer, with the same ids.
-
-    What tokenizes for itself, such as the Skywork scorer, can then be tested against fakes.
-    """
-    from tokenizers import AddedToken, decoders, models, pre_tokenizers
-    from tokenizers import Tokenizer as Tokenizers
-    from transformers import PreTrainedTokenizerFast
-    from transformers.convert_slow_tokenizer import bytes_to_unicode
-
-    vocabulary = {token: index for index, token in enumerate(SPECIALS)}
-    vocabulary |= {char: len(SPECIALS) + byte for byte, char in bytes_to_unicode().items()}
-    tokenizer = Tokenizers(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(list(SPECIALS[:_HIDDEN]))
-    tokenizer.add_tokens([AddedToken("\n\n", normalized=False)])
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=SPECIALS[0],
-        eos_token=SPECIALS[ByteTokenizer.eos_id],
-        pad_token=SPECIALS[0],
-    ).save_pretrained(directory)
+        options = {"skip_special_tokens": skip_special, "clean_up_tokenization_spaces": False}
+        return str(self._tokenizer.decode(list(ids), **options))

@@ -155,6 +155,27 @@ def write_run(
     return directory
 
 
+def run_of(
+    directory: Path,
+    samples: dict[str, list[tuple[bool, int | None, tuple[float, ...]]]],
+    n: int | None = None,
+    **fields: Any,
+) -> Path:
+    """A run of RSD. `samples` are, by problem, (right, group, rewards) of each sample."""
+    solutions, grades = [], []
+    for problem_id, its in samples.items():
+        for number, (right, group, rewards) in enumerate(its):
+            steps = [
+                draft(i, True, 20, 5, 18, 6).model_copy(update={"reward": reward})
+                for i, reward in enumerate(rewards)
+            ]
+            solutions.append(solution(problem_id, steps or [target(0, 20, 5)], sample=number))
+            answer = None if group is None else f"answer {group}"
+            grades.append(grade(problem_id, right, sample=number, prediction=answer, group=group))
+    n = n or max(map(len, samples.values()))
+    return write_run(directory, solutions, grades, samples=n, **fields)
+
+
 def three_solutions() -> list[TrajectoryRecord]:
     """Three problems whose figures are worked out by hand in test_costs_by_hand.py."""
     return [

@@ -14,7 +14,7 @@ from rsd.analysis import analyze, read_published, render_page, render_table
 from rsd.analysis.paper.comparison import compare_with_paper
 from rsd.analysis.paper.published import AVERAGED, Row, find_published, row_of
 from rsd.analysis.statistics.intervals import mean_interval, wilson_interval
-from rsd.cli.report import report
+from rsd.cli.commands.report import report
 from rsd.config import load, parse
 from rsd.errors import ConfigError
 from rsd.records import CONFIG, CUT_GRADES, GRADES, TRAJECTORIES, read_run

@@ -136,7 +136,7 @@ def test_costs_of_several_samples_are_said_to_be_of_one():
         many, one = draw(runs), draw(once)
         assert many is not None
         assert one is not None
-        assert many.caption.endswith("Of several samples of a problem each counts by itself.")
+        assert many.caption.endswith("FLOPs and seconds are of one sample.")
         assert "several samples" not in one.caption
 
 

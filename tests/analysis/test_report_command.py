@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from rsd.cli.report import report
+from rsd.cli.commands.report import report
 from rsd.errors import ConfigError, StoreError
+
+pytestmark = pytest.mark.slow
 
 
 def test_one_run_is_brought_up_to_date(rsd_run, capsys):
@@ -47,7 +49,7 @@ def test_metrics_that_cannot_be_written_cost_no_page(rsd_run, tmp_path, capsys):
 
 
 def test_published_figures_are_refused_where_nothing_shows_them(rsd_run, tmp_path, capsys):
-    with pytest.raises(ConfigError, match=r"--json holds no published figures.*--html"):
+    with pytest.raises(ConfigError, match=r"--json cannot include published figures.*--html"):
         report([rsd_run], paper=True, as_json=True)
     assert capsys.readouterr().out == ""
     report([rsd_run], tmp_path / "page.html", paper=True, as_json=True, files=False)

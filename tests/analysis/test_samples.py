@@ -9,11 +9,11 @@ from itertools import combinations
 from statistics import fmean
 
 import pytest
-from analysis.made_up_runs import draft, grade, solution, target, write_run
+from analysis.made_up_runs import draft, grade, run_of, solution, target, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd.analysis import analyze, render_page, render_table, summarize
+from rsd.analysis import analyze, render_table, summarize
 from rsd.analysis.samples import sampled
 from rsd.analysis.statistics.several_samples import best_of_k, majority_at_k, pass_at_k
 from rsd.records import read_run
@@ -120,22 +120,6 @@ def test_large_numbers_of_samples_stay_exact():
     assert pass_at_k(2000, 1)[999] == pytest.approx(0.5)
 
 
-def run_of(directory, samples, n=None, **fields):
-    """A run of RSD. `samples` are, by problem, (right, group, rewards) of each sample."""
-    solutions, grades = [], []
-    for problem_id, its in samples.items():
-        for number, (right, group, rewards) in enumerate(its):
-            steps = [
-                draft(i, True, 20, 5, 18, 6).model_copy(update={"reward": reward})
-                for i, reward in enumerate(rewards)
-            ]
-            solutions.append(solution(problem_id, steps or [target(0, 20, 5)], sample=number))
-            answer = None if group is None else f"answer {group}"
-            grades.append(grade(problem_id, right, sample=number, prediction=answer, group=group))
-    n = n or max(map(len, samples.values()))
-    return write_run(directory, solutions, grades, samples=n, **fields)
-
-
 BY_HAND = {
     # Two of three agree on the right answer; the best last step is right, the best mean wrong.
     "1": [(True, 0, (0.1, 0.9)), (False, 1, (0.9, 0.8)), (True, 0, (0.2, 0.2))],
@@ -172,6 +156,7 @@ def test_the_block_by_hand(tmp_path):
 def test_figures_for_one_sample_are_the_accuracy_with_its_interval(tmp_path):
     overall = analyze(read_run(run_of(tmp_path / "r", BY_HAND))).metrics.overall
     it = overall.samples
+    assert it.avg_at_k == it.pass_at_k[0].model_copy(update={"k": 3})
     for figures in (it.pass_at_k, it.maj_at_k, *it.best_of_k.values()):
         assert figures[0].value == pytest.approx(overall.accuracy)
         assert figures[0].ci95 == pytest.approx(overall.ci95)
@@ -249,19 +234,6 @@ def test_rejected_steps_have_no_say_in_the_best(tmp_path):
         read_run(write_run(tmp_path / "r", solutions, grades, samples=2))
     ).metrics.overall.samples
     assert it.best_of_k["last"][1].value == 1
-
-
-def test_table_and_page_show_powers_of_two_and_n(tmp_path):
-    many = {str(i): [(j < i, j % 3, (j / 10,)) for j in range(6)] for i in range(5)}
-    run = analyze(read_run(run_of(tmp_path / "r", many)))
-    block = render_table([run]).split("Several samples of a problem")[1]
-    rows = [line.split() for line in block.splitlines() if line.startswith("RSD")]
-    assert [row[2] for row in rows] == ["1", "2", "4", "6"]
-    assert max(map(len, block.splitlines())) <= 110
-    assert "6 samples per problem" in render_table([run])
-    assert "Several samples of a problem" in render_page([run])
-    single = analyze(read_run(run_of(tmp_path / "s", {"1": [(True, None, ())]})))
-    assert "samples" not in render_table([single])
 
 
 def test_a_reward_is_never_nan_or_infinite_in_the_file(tmp_path):

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from examples import only_thorough
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
@@ -93,6 +94,61 @@ def test_clustered_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.93 <= covered / trials <= 0.98
 
 
+COMPETITION = np.array([0.02] * 8 + list(np.linspace(0.05, 0.95, 6)) + [0.98] * 6)
+"""Chances to solve problems of a competition: most are nearly always or never solved."""
+
+LAWS = {
+    "even": (lambda rng, n: rng.beta(0.5, 0.5, n), 1 / 2),
+    "hard": (lambda rng, n: rng.beta(0.3, 3, n), 1 / 11),
+    "easy": (lambda rng, n: rng.beta(6, 0.3, n), 20 / 21),
+    "competition": (lambda rng, n: rng.choice(COMPETITION, n), float(COMPETITION.mean())),
+}
+"""How the problems' chances to be solved are drawn, and their mean."""
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("samples", [4, 16])
+@pytest.mark.parametrize("n", [15, 30])
+def test_the_interval_of_avg_at_k_covers_the_truth_on_few_problems(n, samples, law):
+    rng, (draw, truth) = np.random.default_rng(0), LAWS[law]
+    covered, trials = 0, 1000
+    for _ in range(trials):
+        shares = (rng.binomial(samples, draw(rng, n)) / samples).tolist()
+        low, high = clustered_interval(shares, [1] * n, most=n * samples)
+        covered += low <= truth <= high
+    assert 0.92 <= covered / trials <= 0.99
+
+
+def test_samples_taken_as_independent_do_not_cover_the_truth():
+    rng, (draw, truth) = np.random.default_rng(0), LAWS["competition"]
+    covered, trials = 0, 1000
+    for _ in range(trials):
+        right = int(rng.binomial(16, draw(rng, 30)).sum())
+        low, high = wilson_interval(right, 30 * 16)
+        covered += low <= truth <= high
+    assert covered / trials < 0.6
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("samples", [4, 16])
+@pytest.mark.parametrize("n", [15, 30])
+def test_the_difference_of_two_avg_at_k_covers_the_truth_on_few_problems(n, samples, law):
+    """Of two methods that solve the same problems equally often, that solve other problems, and of
+    which one is better."""
+    rng, (draw, _) = np.random.default_rng(0), LAWS[law]
+    covered, trials = np.zeros(3), 500
+    for _ in range(trials):
+        chance = draw(rng, n)
+        first = rng.binomial(samples, chance) / samples
+        others = (chance, draw(rng, n), 0.8 * chance)
+        for i, other in enumerate(others):
+            second = rng.binomial(samples, other) / samples
+            truth = 0.2 * LAWS[law][1] if i == 2 else 0.0
+            low, high = paired_difference(first.tolist(), second.tolist()).ci95
+            covered[i] += low <= truth <= high
+    assert (covered / trials >= 0.93).all(), covered / trials
+
+
 @pytest.mark.parametrize(("totals", "sizes"), [([], []), ([3], [2]), ([0], [0]), ([-1], [2])])
 def test_clustered_interval_refuses_what_is_no_mean(totals, sizes):
     with pytest.raises(ValueError, match="no clusters"):
@@ -126,7 +182,7 @@ def test_interval_and_p_agree_about_means_over_samples(pairs):
         assert (it.p_value < 0.05) == (low > 0 or high < 0)
 
 
-@pytest.mark.parametrize("n", [5, 10, 21, 50, 136, 200])
+@pytest.mark.parametrize("n", [5, 10, 21, 50, *only_thorough(136, 200)])
 def test_two_equal_methods_are_seldom_told_apart(n):
     """Exactly, by the chance of every table. With the normal distribution it was 10.9% for ten
     problems that all differ."""

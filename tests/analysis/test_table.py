@@ -7,8 +7,8 @@ from rsd.analysis import analyze, render_table
 from rsd.analysis.tables.accuracy import per_task
 from rsd.analysis.tables.cells import figure, operations, p_value, points
 from rsd.analysis.tables.text import WIDTH
-from rsd.records import UsageRecord, read_run
-from rsd.types import StopReason
+from rsd.records import read_run
+from rsd.types import StopReason, Usage
 
 
 def table(*directories):
@@ -85,7 +85,7 @@ def test_discarded_draft_tokens_have_a_column_if_there_are_any(tmp_path):
     first, *others = three_solutions()
     kept, rejected, *rest = first.steps
     steps = (kept, rejected.model_copy(update={"wasted_tokens": 9}), *rest)
-    usage = first.usage | {"draft": UsageRecord(requests=3, completion_tokens=12, wasted_tokens=9)}
+    usage = first.usage | {"draft": Usage(requests=3, completion_tokens=12, wasted_tokens=9)}
     ahead = first.model_copy(update={"steps": steps, "usage": usage})
     numbers = table(write_run(tmp_path / "r", [ahead, *others], [])).split("Tokens per problem")[1]
     assert row(numbers, "RSD").split()[3:7] == ["8", "3", "7", "28"]

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from byte_tokenizer import save_byte_tokenizer
 from fastapi import FastAPI
 from reward_tokenizers import saved
 
 from rsd.backends import Server, open_scorer
 from rsd.config import Config, parse
-from rsd.testing import save_byte_tokenizer
 from rsd.testing.fake_engine import Behavior
 from rsd.testing.fake_vllm import create_app
 from rsd.testing.server import live_in_thread

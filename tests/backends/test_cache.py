@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +93,7 @@ DIFFERENT: list[dict[str, Any]] = [
     {"max_tokens": 51},
     {"sampling": replace(GREEDY, logprobs=True)},
     {"sampling": replace(GREEDY, top_p=0.9)},
+    {"sampling": replace(GREEDY, ignore_eos=True)},
     {"sampling": replace(GREEDY, stop=("\n",))},
     {"sampling": replace(GREEDY, stop=())},
     {"sampling": replace(GREEDY, seed=1)},
@@ -165,6 +167,7 @@ usages = st.builds(Usage, counts, counts, counts, counts, counts)
 token_ids = st.none() | st.lists(st.integers(0, 1 << 31), max_size=5).map(tuple)
 
 
+@settings(max_examples=examples(100))
 @given(
     st.builds(
         Completion,
@@ -346,7 +349,7 @@ def test_a_failure_reaches_all_who_wait_and_no_later_one(store: StepStore) -> No
     asyncio.run(ask())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30))
 @given(cancelled=st.sets(st.integers(0, 3), max_size=4))
 def test_who_gives_up_does_not_take_the_answer_from_others(
     tmp_path_factory: pytest.TempPathFactory, cancelled: set[int]

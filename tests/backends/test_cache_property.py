@@ -64,6 +64,7 @@ async def decode_all(strategies: Sequence[Strategy]) -> list[list[Step]]:
     return [[unmarked(step) for step in steps] for steps in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 @settings(max_examples=10)
 @given(number=st.integers(0, 10**6), ids=st.booleans(), warm=st.booleans())

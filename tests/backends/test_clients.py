@@ -97,7 +97,7 @@ def test_a_prompt_beyond_the_context_is_a_context_error(cluster: Cluster) -> Non
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ({"status": 400}, "fault to order: 400"),
+        ({"status": 400}, "fault on demand: 400"),
         ({"status": 503}, "answered 503"),
         ({"drop": True}, "broke the connection"),
     ],

@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
-from rsd.backends import Server, Setbacks, noting
+from rsd.backends import RetryStatistics, Server, counting_retries
 from rsd.backends.failures import as_rsd_error
 from rsd.backends.http import HttpClient, StatusError, _proxy
 from rsd.config import ModelConfig
@@ -333,7 +333,7 @@ def test_what_a_stream_brought_before_it_broke_is_not_lost_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An event comes every second, and the sixth cannot be read."""
-    setbacks, now = Setbacks(), 0.0
+    retries, now = RetryStatistics(), 0.0
     clock = SimpleNamespace(perf_counter=lambda: now, monotonic=time.monotonic)
     monkeypatch.setattr("rsd.backends.server.time", clock)
 
@@ -344,9 +344,9 @@ def test_what_a_stream_brought_before_it_broke_is_not_lost_time(
             async for _ in events:
                 now += 1
 
-    with noting(setbacks), pytest.raises(UnusableAnswerError):
+    with counting_retries(retries), pytest.raises(UnusableAnswerError):
         served(read)
-    assert (setbacks.retries, setbacks.seconds) == (1, 0)
+    assert (retries.retries, retries.seconds) == (1, 0)
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 408, 418, 429, 500, 503])

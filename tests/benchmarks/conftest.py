@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import common
 import pytest
 from cluster import Cluster
+from harness import common
 
 from rsd.types import ROLES
 

@@ -8,8 +8,8 @@ import random
 import time
 from pathlib import Path
 
-import common
 import pytest
+from harness import common
 
 
 def test_a_bootstrapped_ratio_covers_the_true_one_as_often_as_it_says() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import gateway_hangups
 import gateway_throughput
 import pytest
-from common import Demo
+from harness.common import Demo
 
 from rsd.types import ROLES
 

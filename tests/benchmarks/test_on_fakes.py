@@ -15,6 +15,8 @@ import pytest
 import report
 import sweep_cache
 
+pytestmark = pytest.mark.slow
+
 
 def test_latency(results: Path, as_demo_servers: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "demo_servers", as_demo_servers)

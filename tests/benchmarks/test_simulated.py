@@ -6,9 +6,11 @@ import json
 import sys
 from pathlib import Path
 
-import devices
 import pytest
 import simulated
+from harness import devices
+
+pytestmark = pytest.mark.slow
 
 SERVERS = ("draft", "target", "prm")
 

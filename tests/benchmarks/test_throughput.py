@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import throughput
-from common import Demo
+from harness.common import Demo
 
 
 def test_both_sides_take_the_same_steps_and_are_written_down(demo: Demo, results: Path) -> None:

@@ -50,7 +50,7 @@ def test_failed_problems_exit_1_and_say_where(rsd: Rsd, cluster: Cluster) -> Non
     code, _, err = rsd("run", cluster.path)
     assert code == 1
     last = err.splitlines()[-1]
-    assert last.startswith(f"rsd: 1 of {PROBLEMS} solutions failed; the same command tries them")
+    assert last.startswith(f"rsd: 1 of {PROBLEMS} solutions failed; rerun the command to try them")
     assert "; most often (1x): draft server at http://127.0.0.1" in last
     assert "answered 400: " in last
 

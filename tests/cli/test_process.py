@@ -11,6 +11,8 @@ import pytest
 
 from rsd.cli import process
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 RUN = """
 import asyncio, sys

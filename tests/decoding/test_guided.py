@@ -80,6 +80,7 @@ def share_of(letter: str, strategy: GuidedSpeculativeInference, source: str) -> 
     return kept.count(letter) / len(kept), 3 * math.sqrt(0.25 / len(kept))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["draft", "target"])
 def test_candidates_are_drawn_in_proportion_to_their_tilted_probability(source: str) -> None:
     """Rewards 0, 0, ln 2 / β weigh 1 : 1 : 2. Among drafts the target finds "a" twice as likely

@@ -14,6 +14,8 @@ from demo_family.problems import Problem, draw_problem
 from demo_family.sampling import MAX_STEP_TOKENS, CachedModel
 from demo_family.tokenizer import load_tokenizer, prompt_of
 
+pytestmark = pytest.mark.slow
+
 TINY = ModelShape(960, 32, 2, 2, 1, 32)
 
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from demo_servers import Demo, demo_servers
+from harness.common import Demo, demo_servers
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    with demo_servers(tmp_path_factory.mktemp("demo")) as servers:
+def demo() -> Iterator[Demo]:
+    """The three demo servers, started once: real vLLM on the CPU, with the bundled models."""
+    with demo_servers() as servers:
         yield servers

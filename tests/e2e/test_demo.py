@@ -12,16 +12,16 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from demo_servers import DEMO, Demo
+from harness.common import DEMO, Demo
 
 from rsd.analysis import analyze, compare
 from rsd.backends import connect
 from rsd.prompts import render
 from rsd.protocols import Sampling
-from rsd.records import TRAJECTORIES, RunRecord, UsageRecord, read_run
+from rsd.records import TRAJECTORIES, RunRecord, read_run
 from rsd.runs import examine, execute, identified
 from rsd.tasks import load_problems
-from rsd.types import Prefix
+from rsd.types import Prefix, Usage
 
 pytestmark = pytest.mark.servers
 PROBLEMS = 200
@@ -98,7 +98,7 @@ def test_lookahead_changes_no_step(demo: Demo) -> None:
             for key, its in steps.items()
         }
 
-    def drafted(record: RunRecord) -> list[UsageRecord]:
+    def drafted(record: RunRecord) -> list[Usage]:
         return [trajectory.usage["draft"] for trajectory in record.trajectories.values()]
 
     without, ahead = decoded(0), decoded(2)

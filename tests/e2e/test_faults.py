@@ -6,12 +6,12 @@ import asyncio
 from contextlib import ExitStack
 
 import pytest
-from demo_servers import Demo
+from broken import FAULTS
+from fault_proxy import FaultProxy, Schedule
+from harness.common import Demo
 
 from rsd.records import RunRecord, read_run
 from rsd.runs import execute
-from rsd.testing.broken import FAULTS
-from rsd.testing.proxy import FaultProxy, Schedule
 from rsd.types import Role
 
 pytestmark = pytest.mark.servers

@@ -7,14 +7,14 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from demo_servers import Demo
+from harness.common import Demo
+from harness.lock_step import LockStep, Solution
 from paper.world import entries
 
 from rsd.config import Config
 from rsd.patience import cut, cuts
 from rsd.records import TrajectoryRecord, read_run
 from rsd.runs import execute
-from rsd.testing.lock_step import LockStep, Solution
 
 pytestmark = pytest.mark.servers
 PROBLEMS = 200

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
-from common import free_ports
+from harness.common import free_ports
 
 from rsd.backends import CompletionsGenerator, Server
 from rsd.config import ModelConfig, load

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 from cluster import Cluster
+from fault_proxy import FaultProxy
 
 from rsd.backends import Backoff, CircuitBreaker, Server
 from rsd.config import Config
-from rsd.testing.proxy import FaultProxy
 from rsd.types import ROLES, Role
 
 

@@ -15,7 +15,7 @@ from io import FileIO
 from pathlib import Path
 
 from rsd.cli.main import program
-from rsd.runs import store
+from rsd.runs.store import directory as store
 
 
 def end_at(last: int, part: float) -> None:

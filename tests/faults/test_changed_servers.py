@@ -7,39 +7,11 @@ import json
 from collections.abc import Awaitable, Callable
 
 import pytest
+from fault_proxy import FaultProxy, Schedule
 from faults.test_requests import disturbed_server, work
 
-from rsd.backends import Replicas, Server, ServerInfo
-from rsd.errors import ServerChangedError, ServerLostError, UnusableAnswerError
-from rsd.testing.proxy import FaultProxy, Schedule
-
-
-def test_a_replica_that_first_came_up_with_another_model_is_taken_when_it_has_the_right_one() -> (
-    None
-):
-    async def asked() -> None:
-        async with disturbed_server("draft") as (proxy, first):
-            info = await first.info()
-            late = Server("draft", first.config)  # of which nothing is known yet
-            replicas = Replicas([first, late], info, {1: ServerLostError("down")})
-
-            async def answer(place: int) -> int:
-                if place == 0:
-                    raise ServerLostError("gone")
-                return place
-
-            try:
-                proxy.model = "another"
-                with pytest.raises(ServerLostError, match="gone"):
-                    await replicas.ask(answer)
-                proxy.model = None
-                late._sure_until = 0.0  # as if nothing had been asked for a while
-                assert await replicas.ask(answer) == 1
-            finally:
-                await replicas.aclose()
-                await late.aclose()
-
-    asyncio.run(asked())
+from rsd.backends import Server, ServerInfo
+from rsd.errors import ServerChangedError, UnusableAnswerError
 
 
 async def _after_a_fault(server: Server, proxy: FaultProxy) -> None:

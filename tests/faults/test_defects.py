@@ -13,7 +13,7 @@ from rsd.errors import GradingError
 from rsd.grading import GraderPool
 from rsd.records import GRADES, RunRecord, TrajectoryRecord, read_run
 from rsd.runs import counted, execute, runner, speculation
-from rsd.runs.concurrency import Controller, Places
+from rsd.runs.concurrency import AutoLimit, ConcurrencyLimiter
 from rsd.runs.progress import Progress
 
 DEFECTS = (OverflowError("int too large"), RecursionError("too deep"), OSError(5, "gone"))
@@ -41,7 +41,7 @@ def right(run: RunRecord) -> int:
     [
         (Progress, "_count"),
         (Progress, "_summary"),
-        (Places, "count"),
+        (ConcurrencyLimiter, "count"),
         (counted, "look"),
         (speculation, "read_speculation"),
     ],
@@ -60,7 +60,7 @@ def test_what_steers_the_concurrency_costs_nothing(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rsd.runs.concurrency.INTERVAL_S", 0.001)
-    monkeypatch.setattr(Controller, "observe", raising(OverflowError("int too large")))
+    monkeypatch.setattr(AutoLimit, "observe", raising(OverflowError("int too large")))
     assert right(finished(cluster, "run.concurrency=auto")) == 4
 
 

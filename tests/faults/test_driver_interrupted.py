@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 from cluster import PROBLEMS, Cluster
+from fault_proxy import Schedule
 from faults.conftest import Disturbed
 
 from rsd.errors import StoreError
 from rsd.records import GRADES, TRAJECTORIES, read_run
 from rsd.runs.store import RunStore
-from rsd.testing.proxy import Schedule
 
 pytestmark = pytest.mark.timeout(120)  # no hang
 
 IN_FLIGHT = 3
-RESUMES = "rsd: interrupted; what was finished is kept, the same command resumes"
+RESUMES = "rsd: interrupted; finished solutions are kept; rerun the command to resume"
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from cluster import PROBLEMS, Cluster
 
 from rsd.records import GRADES, METRICS, TRAJECTORIES, read_run
 
-pytestmark = pytest.mark.timeout(240)  # no hang
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]  # no hang
 
 KILLED = Path(__file__).with_name("killed.py")
 SAMPLES = 7

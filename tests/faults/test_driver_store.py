@@ -17,8 +17,8 @@ from rsd.analysis import summarize
 from rsd.config import Config, load
 from rsd.errors import StoreError
 from rsd.records import GRADES, MANIFEST, TRAJECTORIES, TrajectoryRecord, read_lines, read_run
-from rsd.runs import store as store_module
 from rsd.runs.store import RunStore
+from rsd.runs.store import directory as store_module
 
 NAMES = [f"p{n}" for n in range(100)]
 
@@ -62,7 +62,7 @@ def is_whole(directory: Path) -> bool:
 def test_a_full_disk_costs_only_what_did_not_fit(config: Config, tmp_path: Path, size: int) -> None:
     with (
         files_of_at_most(size),
-        pytest.raises(StoreError, match=r"trajectories\.jsonl: cannot be .*; make room and give"),
+        pytest.raises(StoreError, match=r"trajectories\.jsonl: cannot be .*; free some space"),
     ):
         solve(config, tmp_path)
     path = tmp_path / TRAJECTORIES
@@ -85,7 +85,7 @@ def test_a_file_that_cannot_be_replaced_stays_as_it_was(
     files = set(tmp_path.iterdir())
     with RunStore(config, tmp_path) as store:
         monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(StoreError, match=r"grades\.jsonl: cannot be .* left on device; make"):
+        with pytest.raises(StoreError, match=r"grades\.jsonl: cannot be .* left on device; free"):
             store.replace_grades([])
         assert len(store.grades) == len(NAMES)
     assert (tmp_path / GRADES).read_bytes() == before
@@ -99,7 +99,7 @@ def test_a_read_only_place_is_named(
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(StoreError, match="run: cannot be written: Read-only .*; name a writable"):
+    with pytest.raises(StoreError, match="run: cannot be written: Read-only .*; choose a writable"):
         RunStore(config, tmp_path / "run")
 
 
@@ -136,7 +136,7 @@ def test_a_kill_at_every_nth_write_loses_nothing(
 
 def test_a_missing_manifest_is_named(config: Config, tmp_path: Path) -> None:
     solve(config, tmp_path)
-    with pytest.raises(StoreError, match=rf"{MANIFEST}: missing; a run has one"):
+    with pytest.raises(StoreError, match=rf"{MANIFEST}: missing; it is written before"):
         summarize(tmp_path)
     (tmp_path / MANIFEST).write_text("{")
     with pytest.raises(StoreError, match=rf"{MANIFEST}: damaged: "):

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from rsd.backends import Backoff, CircuitBreaker, Server, Setbacks, noting
+from rsd.backends import Backoff, CircuitBreaker, RetryStatistics, Server, counting_retries
 from rsd.errors import ServerChangedError, ServerLostError, UnusableAnswerError
 
 
@@ -104,13 +104,13 @@ def test_a_wait_counts_as_lost_time_and_the_repetition_once() -> None:
     async def test() -> None:
         server = MadeUpServer()
         server.up = False
-        breaker, setbacks = breaker_of(server), Setbacks()
-        with noting(setbacks):
+        breaker, retries = breaker_of(server), RetryStatistics()
+        with counting_retries(retries):
             working = asyncio.create_task(breaker.ask(server.work))
         await down_for_some_looks(server)
         await working
-        assert setbacks.retries == 1
-        assert setbacks.seconds > 0
+        assert retries.retries == 1
+        assert retries.seconds > 0
 
     run(test)
 

@@ -82,7 +82,7 @@ def test_a_directory_of_runs_names_one(
     code, err = told(sweep, monkeypatch, capsys)
     assert (code, err) == (
         1,
-        f"rsd: {sweep}: not a run directory: it has no config.yaml; it holds runs, name them: "
+        f"rsd: {sweep}: not a run directory: it has no config.yaml; it contains runs, give these: "
         f"{sweep}/*\n",
     )
 

@@ -12,25 +12,25 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from broken import FAULTS, HARMLESS, Fault, suits
+from byte_tokenizer import save_byte_tokenizer
+from fault_proxy import FaultProxy, Schedule
 
 from rsd.backends import (
     CompletionsGenerator,
+    RetryStatistics,
     Server,
-    Setbacks,
     SkyworkScorer,
+    counting_retries,
     load_tokenizer,
-    noting,
 )
 from rsd.backends.failures import wished_pause
 from rsd.backends.http import StatusError
 from rsd.config import ModelConfig
 from rsd.errors import RsdError, ServerLostError, UnusableAnswerError
 from rsd.protocols import Sampling
-from rsd.testing import save_byte_tokenizer
-from rsd.testing.broken import FAULTS, HARMLESS, Fault, suits
 from rsd.testing.fake_engine import Behavior
 from rsd.testing.fake_vllm import create_app
-from rsd.testing.proxy import FaultProxy, Schedule
 from rsd.testing.server import live
 from rsd.types import Prefix, Role
 
@@ -85,53 +85,53 @@ async def work(server: Server) -> str | float:
 
 def ask(
     role: Role, fault: Fault, times: int, timeout_s: float = 20
-) -> tuple[str | float | RsdError, Setbacks, int]:
-    """The answer to one request, of which the first `times` attempts are broken; its setbacks;
+) -> tuple[str | float | RsdError, RetryStatistics, int]:
+    """The answer to one request, of which the first `times` attempts are broken; its retries;
     how often it was sent."""
 
-    async def asked() -> tuple[str | float | RsdError, Setbacks, int]:
-        setbacks = Setbacks()
+    async def asked() -> tuple[str | float | RsdError, RetryStatistics, int]:
+        retries = RetryStatistics()
         async with disturbed_server(role, timeout_s) as (proxy, server):
             proxy.schedule = Schedule(seed=0, rate=1, kinds=[fault], most=times)
             try:
-                with noting(setbacks):
-                    return await work(server), setbacks, proxy.requests
+                with counting_retries(retries):
+                    return await work(server), retries, proxy.requests
             except RsdError as error:
-                return error, setbacks, proxy.requests
+                return error, retries, proxy.requests
 
     return asyncio.run(asked())
 
 
 @pytest.mark.parametrize(("role", "fault"), CASES)
 def test_what_fails_twice_is_asked_a_third_time(role: Role, fault: Fault) -> None:
-    answer, setbacks, requests = ask(role, fault, 2)
+    answer, retries, requests = ask(role, fault, 2)
     assert answer == (0.75 if role == "prm" else "a")
-    assert (setbacks.retries, requests) == (2, 3)
-    assert setbacks.seconds > 0
+    assert (retries.retries, requests) == (2, 3)
+    assert retries.seconds > 0
 
 
 @pytest.mark.parametrize(("role", "fault"), CASES)
 def test_what_fails_three_times_is_an_error(role: Role, fault: Fault) -> None:
-    error, setbacks, requests = ask(role, fault, 3)
+    error, retries, requests = ask(role, fault, 3)
     assert type(error) is (ServerLostError if fault in LOST else UnusableAnswerError)
     assert str(error).startswith(f"{role} server at http://127.0.0.1:")
-    assert (setbacks.retries, requests) == (2, 3)
+    assert (retries.retries, requests) == (2, 3)
 
 
 @pytest.mark.parametrize("fault", SLOW)
 def test_no_second_timeout_is_waited_for(fault: Fault) -> None:
-    error, setbacks, requests = ask("draft", fault, 3, timeout_s=0.3)
+    error, retries, requests = ask("draft", fault, 3, timeout_s=0.3)
     assert type(error) is ServerLostError
     assert error.reached
     assert "no answer within 0.3 s" in str(error)
-    assert (setbacks.retries, requests) == (0, 1)
-    assert setbacks.seconds > 0.2  # an event loop's clock may be a little ahead of ours
+    assert (retries.retries, requests) == (0, 1)
+    assert retries.seconds > 0.2  # an event loop's clock may be a little ahead of ours
 
 
 @pytest.mark.parametrize("fault", HARMLESS)
 def test_what_is_only_unusual_is_read(fault: Fault) -> None:
-    answer, setbacks, _ = ask("prm", fault, 1)
-    assert (answer, setbacks.retries) == (0.75, 0)
+    answer, retries, _ = ask("prm", fault, 1)
+    assert (answer, retries.retries) == (0.75, 0)
 
 
 def test_a_server_that_is_gone_is_lost_before_it_is_reached() -> None:
@@ -148,18 +148,21 @@ def test_a_server_that_is_gone_is_lost_before_it_is_reached() -> None:
 
 
 def test_a_server_that_takes_no_connection_is_lost_at_once() -> None:
-    async def asked(port: int) -> Setbacks:
-        setbacks = Setbacks()
+    async def asked(port: int) -> RetryStatistics:
+        retries = RetryStatistics()
         url = f"http://127.0.0.1:{port}/v1"
         config = ModelConfig(
             model="m", served_name="m", endpoint=url, timeout_s=20, connect_timeout_s=0.2
         )
         server = Server("draft", config)
-        with noting(setbacks), pytest.raises(ServerLostError, match="cannot be reached") as raised:
+        with (
+            counting_retries(retries),
+            pytest.raises(ServerLostError, match="cannot be reached") as raised,
+        ):
             await server.info()
         assert not raised.value.reached
         await server.aclose()
-        return setbacks
+        return retries
 
     with ExitStack() as stack:
         deaf = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
@@ -167,9 +170,9 @@ def test_a_server_that_takes_no_connection_is_lost_at_once() -> None:
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(deaf.getsockname())
-        setbacks = asyncio.run(asked(deaf.getsockname()[1]))
-    assert setbacks.retries == 0
-    assert setbacks.seconds > 0.1
+        retries = asyncio.run(asked(deaf.getsockname()[1]))
+    assert retries.retries == 0
+    assert retries.seconds > 0.1
 
 
 @pytest.mark.parametrize(
@@ -215,11 +218,11 @@ def test_the_seconds_of_an_answer_are_those_of_its_own_attempt() -> None:
                 )
                 return completion.seconds
 
-            setbacks = Setbacks()
-            with noting(setbacks):
+            retries = RetryStatistics()
+            with counting_retries(retries):
                 with pytest.raises(ServerLostError):
                     await once()
                 server.config = config
-                assert await once() < setbacks.seconds
+                assert await once() < retries.seconds
 
     asyncio.run(asked())

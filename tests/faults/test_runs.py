@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from broken import FAULTS, Fault
 from cluster import PROBLEMS, Cluster
+from fault_proxy import Change, FaultProxy, Schedule
 from faults.conftest import Disturbed
 from faults.test_changed_servers import swapped
 
 from rsd.cli import main as cli
 from rsd.records import METRICS, TRAJECTORIES, RunRecord, read_run
-from rsd.testing.broken import FAULTS, Fault
-from rsd.testing.proxy import Change, FaultProxy, Schedule
 from rsd.testing.tokenizers import ByteTokenizer
 from rsd.types import Role
 
@@ -153,7 +153,7 @@ def test_with_fail_a_lost_server_costs_its_problems_and_no_others(
     assert 0 < failed < PROBLEMS
     assert len(run.trajectories) == len(run.grades) == PROBLEMS
     assert ended.code == 1
-    assert f"{failed} of {PROBLEMS} solutions failed; the same command tries them" in ended.told
+    assert f"{failed} of {PROBLEMS} solutions failed; rerun the command to try them" in ended.told
     assert f"{failed} failed" in ended.told
     assert overall(run)["errors"] == failed
     assert overall(run)["accuracy"] == (PROBLEMS - failed) / PROBLEMS

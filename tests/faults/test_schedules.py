@@ -10,29 +10,28 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from broken import FAULTS, HARMLESS, Fault
 from cluster import fake_cluster
+from examples import only_thorough
+from fault_proxy import Schedule
 from faults.conftest import Disturbed, disturbed_cluster
 
 from rsd.backends import Backends, connect
 from rsd.grading import GraderPool
 from rsd.records import RunRecord, read_run
-from rsd.runs import manifest
-from rsd.runs.concurrency import Places
+from rsd.runs.concurrency import ConcurrencyLimiter
 from rsd.runs.runner import decode_all
-from rsd.runs.store import RunStore
+from rsd.runs.store import RunStore, manifest
 from rsd.runs.strategies import connected_strategy, response_text
 from rsd.tasks import load_problems
-from rsd.testing.broken import FAULTS, HARMLESS, Fault
-from rsd.testing.proxy import Schedule
 from rsd.types import ROLES
 
-SCHEDULES = 100
 BLOCK = 50
 PROBLEMS = 3
 SLOW: tuple[Fault, ...] = ("stall", "stalled midway", "trickle")
 HURRIED = [f"models.{role}.timeout_s=1" for role in ROLES]
 
-pytestmark = pytest.mark.timeout(300)  # no hang
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # no hang
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +86,7 @@ class Runs:
                 template=self.config.decoding.prompt,
                 join=response_text(self.config.decoding),
                 seed=0,
-                places=Places(at_once),
+                limiter=ConcurrencyLimiter(at_once),
                 on_graded=lambda *_: None,
             )
         return read_run(directory)
@@ -118,7 +117,7 @@ def injected(disturbed: Disturbed) -> Counter[Fault]:
     return sum((proxy.injected for proxy in disturbed.proxies.values()), Counter())
 
 
-@pytest.mark.parametrize("first", range(0, SCHEDULES, BLOCK))
+@pytest.mark.parametrize("first", [0, *only_thorough(BLOCK)])
 def test_a_run_among_faults_is_the_run_left_alone(
     shared: Disturbed, first: int, tmp_path: Path
 ) -> None:

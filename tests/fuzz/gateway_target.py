@@ -19,7 +19,7 @@ from rsd.protocols import Strategy
 from rsd.types import Completion, Query, Step, StopReason, Usage
 
 _ROOT = Path(__file__).parents[2]
-_PATHS = ("/v1/chat/completions", "/v1/completions")
+_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 _WITHIN_REASON = {200, 400, 401, 403, 404, 405, 408, 413, 422}
 
 
@@ -50,6 +50,7 @@ def _app() -> FastAPI:
 
 class _NoBackends:
     servers: dict[str, Any] = {}  # noqa: RUF012 - none
+    breakers: dict[str, Any] = {}  # noqa: RUF012 - none
     scorer = None
 
     def __getattr__(self, name: str) -> None:
@@ -69,6 +70,9 @@ class _Tokenizer:
     def __len__(self) -> int:
         return 300
 
+    def encode(self, text: str, **_: object) -> list[int]:
+        return list(map(ord, text))
+
     def decode(self, ids: list[int]) -> str:
         return "".join(map(chr, ids))
 
@@ -79,7 +83,7 @@ class _Tokenizer:
 def gateway_body(data: bytes) -> None:
     """Any body is answered or refused in OpenAI's shape, and none is a defect (500). Its first
     byte chooses the route."""
-    path, body = _PATHS[(data[0] if data else 0) % 2], data[1:]
+    path, body = _PATHS[(data[0] if data else 0) % len(_PATHS)], data[1:]
     status, answer = asyncio.run(_asked(path, body))
     assert status in _WITHIN_REASON, (status, answer[:500])
     if status != 200:

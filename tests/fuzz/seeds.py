@@ -69,6 +69,7 @@ _BODIES = (
     },
     {"model": "rsd", "prompt": "Q?", "rsd": {"threshold": 0.5}, "seed": 1, "temperature": 0.3},
     {"model": "draft", "prompt": [[1, 2], [3]], "max_tokens": 5, "top_p": 0.5, "logit_bias": {}},
+    {"model": "rsd", "input": [{"role": "user", "content": "Q"}], "reasoning": {"effort": "low"}},
     {"model": "bon-8", "prompt": ["a", "b"], "user": "u", "response_format": {"type": "text"}},
 )
 
@@ -118,7 +119,7 @@ def seeds(target: str) -> list[bytes]:
             *(bytes([place]) + _line(each) for place, each in enumerate(_ANSWERED)),
             bytes([len(_ANSWERED)]) + _PAGE.encode(),
         ],
-        "gateway": [bytes([place]) + _line(b) for b in _BODIES for place in (0, 1)],
+        "gateway": [bytes([place]) + _line(b) for b in _BODIES for place in range(3)],
     }[target]
 
 

@@ -5,6 +5,7 @@ if the parser does what it promises never to do. A refusal in rsd's own words is
 from __future__ import annotations
 
 import atexit
+import importlib
 import json
 import shutil
 import unicodedata
@@ -61,7 +62,13 @@ def _short(error: RsdError) -> None:
     assert len(str(error)) < 1000
 
 
+_import = importlib.import_module
+
+
 def _no_import(name: str) -> object:
+    """Imports rsd's own strategies, and nothing that an input names."""
+    if name.startswith("rsd."):
+        return _import(name)
     raise ImportError(name)
 
 

@@ -16,7 +16,7 @@ from rsd.backends import Backends, connect, load_tokenizer
 from rsd.config import Config
 from rsd.gateway import Gateway
 from rsd.gateway.catalog import catalog, connection_config
-from rsd.gateway.server import GatewayServer, answering
+from rsd.gateway.http.server import GatewayServer, answering
 from rsd.grading import GraderPool
 from rsd.protocols import Strategy
 from rsd.runs.strategies import connected_strategy

@@ -22,10 +22,10 @@ from rsd.backends import AGGREGATIONS, AggregatedScorer
 from rsd.config import Config, parse
 from rsd.decoding import Limits
 from rsd.decoding.seeds import derive
-from rsd.gateway.answers import Writer
+from rsd.gateway.answering.answer import Answer, AnswerRequest, decode_answer
 from rsd.gateway.errors import LostServer
-from rsd.gateway.metrics import Metrics
-from rsd.gateway.sample import Ask, Sample, decode_sample
+from rsd.gateway.metrics import GatewayMetrics
+from rsd.gateway.openai.report import Report
 from rsd.protocols import Strategy
 from rsd.testing import ScriptedScorer
 from rsd.types import Completion, Query, Role, Step, Usage
@@ -49,14 +49,14 @@ CONFIG = parse(
 
 
 class Decoding:
-    """`rsd.gateway.sample.Steps` without servers: each of `strategies` goes on where a server was
-    lost to the one before."""
+    """`AnswerServers` without servers: each of `strategies` continues where the one before lost a
+    server."""
 
     def __init__(self, *strategies: Strategy) -> None:
         self._strategies = iter(strategies)
         self.counted: list[Step] = []
 
-    def decode(self, config: Config, ask: Ask, query: Query) -> AsyncIterator[Step]:
+    def decode(self, config: Config, request: AnswerRequest, query: Query) -> AsyncIterator[Step]:
         return next(self._strategies).decode(query)
 
     def substitute(self, config: Config, lost: set[Role]) -> tuple[Config, Role | None]:
@@ -69,29 +69,19 @@ class Decoding:
         self.counted.append(step)
 
 
-async def ignore(sample: Sample, step: Step, text: str) -> None:
+async def ignore(sample: Answer, step: Step, text: str) -> None:
     """Nobody is told of a step."""
 
 
-def answered(*strategies: Strategy) -> Sample:
-    ask = Ask(0, PROMPT, "Q", CONFIG, seed=7)
-    return asyncio.run(decode_sample(ask, Decoding(*strategies), ignore))
+def answered(*strategies: Strategy) -> Answer:
+    ask = AnswerRequest(0, PROMPT, "Q", CONFIG, seed=7)
+    return asyncio.run(decode_answer(ask, Decoding(*strategies), ignore))
 
 
-def told(sample: Sample) -> dict[str, Any]:
+def told(sample: Answer) -> dict[str, Any]:
     """The object `rsd` of the answer."""
-    writer = Writer(
-        chat=False,
-        model="m",
-        strategy="s",
-        threshold=None,
-        parameters=PARAMETERS,
-        choices_per_prompt=1,
-        include_steps=True,
-        include_usage=True,
-    )
-    report: dict[str, Any] = writer.whole([sample])["rsd"]
-    return report
+    report = Report(strategy="s", threshold=None, parameters=PARAMETERS, include_steps=True)
+    return report.of_request([sample])
 
 
 def positions(flops: float) -> tuple[int, ...]:
@@ -126,7 +116,7 @@ def test_what_was_written_for_a_client_that_left_is_counted(
     name: str, number: int, turns: int
 ) -> None:
     async def main() -> None:
-        asking = asyncio.create_task(decode_sample(ask, decoding, ignore))
+        asking = asyncio.create_task(decode_answer(ask, decoding, ignore))
         for _ in range(turns):
             await asyncio.sleep(0)
         asking.cancel()
@@ -134,14 +124,14 @@ def test_what_was_written_for_a_client_that_left_is_counted(
 
     world = World(number, token_ids=True, unlike=True, pauses=True)
     decoding = Decoding(one_of_every(world, name, limits=LIMITS))
-    ask = Ask(0, PROMPT, "Q", CONFIG, seed=7)
+    ask = AnswerRequest(0, PROMPT, "Q", CONFIG, seed=7)
     asyncio.run(main())
     check_that_all_is_counted(world, decoding.counted)
 
 
 def test_the_metrics_count_tokens_that_were_drafted_ahead_and_discarded() -> None:
     completion = Completion("x", "stop", "\n\n", Usage(1, 9, 0, 4, wasted_tokens=6), 0.0, 0.0)
-    metrics = Metrics()
+    metrics = GatewayMetrics()
     metrics.step(Step(0, "draft", False, completion))
 
     async def shown() -> str:

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 from cluster import Cluster
-from gateway.running import CHAT, Running, running
+from gateway.running import CHAT, Running, with_gateway
 
 from rsd.errors import ConfigError
 from rsd.gateway.catalog import catalog
-from rsd.gateway.requests import ChatBody
-
-
-def with_gateway(
-    cluster: Cluster, test: Callable[[Running], Awaitable[None]], *overrides: str
-) -> None:
-    async def main() -> None:
-        async with running(cluster, *overrides) as gateway:
-            await test(gateway)
-
-    asyncio.run(main())
+from rsd.gateway.openai.jobs import make_job
+from rsd.gateway.openai.requests import ChatRequest
 
 
 def strictly(text: str) -> Any:
@@ -105,8 +94,8 @@ def test_what_must_be_finite(cluster: Cluster, key: str) -> None:
 def test_the_operators_system_turn_is_for_chats_without_one(cluster: Cluster) -> None:
     async def test(gateway: Running) -> None:
         def prompt(*turns: dict[str, str]) -> str:
-            body = ChatBody.model_validate({"model": "target", "messages": list(turns)})
-            return gateway.gateway.chat_job(body).asks[0].prompt
+            body = ChatRequest.model_validate({"model": "target", "messages": list(turns)})
+            return make_job(gateway.gateway, body).requests[0].prompt
 
         system = {"role": "system", "content": "Be brief."}
         assert prompt(CHAT[0]).startswith("<|im_start|>system\nThink.")

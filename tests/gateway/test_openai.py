@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import openai
 import pytest
 from cluster import PROBLEMS, Cluster
-from gateway.running import CHAT, PROMPT, QUESTION, Running, running
+from gateway.running import CHAT, PROMPT, QUESTION, Running, with_gateway
 
 from rsd.costs import cost_totals, flops, reference_flops
 from rsd.records import read_run
 from rsd.runs import execute
 
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
-
-
-def with_gateway(
-    cluster: Cluster, test: Callable[[Running], Awaitable[None]], *overrides: str
-) -> None:
-    async def main() -> None:
-        async with running(cluster, *overrides) as gateway:
-            await test(gateway)
-
-    asyncio.run(main())
 
 
 def ask(number: int) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ import httpx
 import openai
 import pytest
 from cluster import Cluster
+from examples import examples
 from gateway.running import CHAT, PROMPT, Running, until, with_gateway
 
 from rsd.types import ROLES, Role
@@ -141,9 +142,9 @@ def test_a_client_that_leaves_stops_the_work(cluster: Cluster, stream: bool) -> 
     with_gateway(cluster, test)
 
 
-def test_two_hundred_requests_of_which_half_are_hung_up(cluster: Cluster) -> None:
+def test_many_requests_of_which_half_are_hung_up(cluster: Cluster) -> None:
     """Afterwards nothing is in work at any server, and no task is left."""
-    requests = 200
+    requests = examples(200)
     chance = random.Random(5)
 
     async def one(gateway: Running, client: openai.AsyncOpenAI, leaves: bool) -> str:

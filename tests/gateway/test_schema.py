@@ -8,9 +8,12 @@ from typing import Any
 import httpx
 import pytest
 from cluster import fake_cluster
+from examples import examples
 from gateway.running import running_in_thread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+pytestmark = pytest.mark.slow
 
 schemathesis = pytest.importorskip("schemathesis", reason="of the extra dev")
 
@@ -33,14 +36,27 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/models/{name}"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/models/{name}"],
+)
 def test_no_request_is_answered_by_a_defect(url: str, path: str) -> None:
     """The document's schema cannot say all: that a valid body is accepted is not asked."""
     schema = schemathesis.openapi.from_dict(httpx.get(f"{url}/openapi.json").json())
     (operation,) = [each.ok() for each in schema.include(path=path).get_all_operations()]
-    known = {"messages", "prompt", "max_tokens", "n", "seed", "stop", "stream", "temperature"}
+    known = {
+        "messages",
+        "prompt",
+        "input",
+        "max_tokens",
+        "n",
+        "seed",
+        "stop",
+        "stream",
+        "temperature",
+    }
 
-    @settings(max_examples=40, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(40), suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(), st.sampled_from(["rsd", "draft"]), st.booleans())
     def attempt(case: Any, model: str, plain: bool) -> None:
         if isinstance(case.body, dict):  # else nearly every request asks for an unknown model
@@ -51,7 +67,7 @@ def test_no_request_is_answered_by_a_defect(url: str, path: str) -> None:
     attempt()
 
 
-@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), suppress_health_check=list(HealthCheck))
 @given(
     body=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -95,6 +111,7 @@ def test_the_document_describes_every_route(url: str) -> None:
     assert set(document["paths"]) >= {
         "/v1/chat/completions",
         "/v1/completions",
+        "/v1/responses",
         "/v1/models",
         "/health",
         "/metrics",

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from cluster import Cluster
-from common import free_ports
+from harness.common import free_ports
 from serving.helpers import all_gone
 
 from rsd.cli import main as cli
@@ -37,7 +37,7 @@ def build_fakes(config: Config, roles: Sequence[Role]) -> list[ServerCommand]:
 
 
 def client(port: int, got: list[Any], over: threading.Event) -> None:
-    """Ask when the gateway answers, and then end it, unless it is `over`."""
+    """AnswerRequest when the gateway answers, and then end it, unless it is `over`."""
     url = f"http://127.0.0.1:{port}/v1"
     body = {"model": "target", "prompt": "Ann has 10 pens, gets 20 and loses 5."}
     while not over.is_set():
@@ -74,7 +74,7 @@ def test_it_starts_the_servers_of_its_models_and_stops_them(
     logs = tmp_path / "logs"
     command = ["rsd", "gateway", str(cluster.path), "--port", str(port), "--serve"]
     monkeypatch.setattr("sys.argv", [*command, "--log-dir", str(logs), *options])
-    monkeypatch.setattr("rsd.cli.on_demand.build_all", build_fakes)
+    monkeypatch.setattr("rsd.cli.options.build_all", build_fakes)
     monkeypatch.setattr("rsd.serving.preflight.check_vllm", lambda: None)
     monkeypatch.delenv("RSD_GATEWAY_KEYS", raising=False)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsd.gateway.stops import GrowingText
+from rsd.gateway.answering.stops import GrowingText
 
 TEXT = st.text("ab\n", max_size=12)
 

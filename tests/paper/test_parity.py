@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
+from harness.lock_step import Solution
 from paper.world import World, drawn_world, entries
 
 from rsd.patience import cut, cuts
 from rsd.records import RunRecord, TrajectoryRecord
-from rsd.testing.lock_step import Solution
+
+pytestmark = pytest.mark.slow
 
 CAP = 520
 MAX_STEPS = 16

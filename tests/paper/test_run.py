@@ -16,6 +16,8 @@ from rsd.patience import cuts
 from rsd.records import CUT_GRADES, RunRecord, read_run
 from rsd.runs import execute, regrade
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"threshold": 0.4, "max_tokens": 520, "max_steps": 16}
 FOUR_OF_WHICH_TWO_ARE_CUT = 7
 TITLE = "Figures as the published program computes them"

@@ -11,17 +11,17 @@ from hashlib import blake2s
 from pathlib import Path
 
 import yaml
+from byte_tokenizer import save_byte_tokenizer
 from fastapi import FastAPI
+from harness.lock_step import Entry, LockStep, Model
 from transformers import AutoTokenizer
 
 from rsd.config import load
 from rsd.protocols import Sampling
 from rsd.records import RunRecord, TrajectoryRecord, read_run
 from rsd.runs import execute
-from rsd.testing import save_byte_tokenizer
 from rsd.testing.fake_engine import Behavior
 from rsd.testing.fake_vllm import create_app
-from rsd.testing.lock_step import Entry, LockStep, Model
 from rsd.testing.server import live_in_thread
 from rsd.types import ROLES, Role
 

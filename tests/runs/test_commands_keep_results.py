@@ -131,7 +131,7 @@ def test_grading_a_read_only_run_is_refused_in_one_line(
     with read_only(directory):
         assert rsd("grade", directory) == 1
     assert said == [
-        f"{directory}: cannot be written: Read-only file system; name a writable place"
+        f"{directory}: cannot be written: Read-only file system; choose a writable directory"
     ]
     assert files(directory) == before
 
@@ -150,7 +150,9 @@ def test_a_command_that_reads_a_run_imports_nothing_that_it_names(
     manifest = json.loads((run / MANIFEST).read_text()) | {"digest": config.digest}
     (run / MANIFEST).write_text(json.dumps(manifest))
     sweep = tmp_path / "sweep.yaml"
-    sweep.write_text(f"name: s\nbase: {cluster.path.name}\npoints:\n  - decoding.strategy: {name}\n")
+    sweep.write_text(
+        f"name: s\nbase: {cluster.path.name}\npoints:\n  - decoding.strategy: {name}\n"
+    )
 
     assert rsd("report", run) == 0
     assert rsd("report", run, run, "--json") == 0

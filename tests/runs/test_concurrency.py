@@ -1,4 +1,4 @@
-"""How many problems are in flight: the controller alone, the places, and whole runs."""
+"""How many problems are in flight: the rule alone, the limiter, and whole runs."""
 
 from __future__ import annotations
 
@@ -14,132 +14,114 @@ from rsd.backends import ServerMetrics, parse_metrics
 from rsd.errors import BackendError
 from rsd.records import read_run
 from rsd.runs import concurrency, execute
-from rsd.runs.concurrency import START, Controller, Load, Look, Places, places
+from rsd.runs.concurrency import (
+    START,
+    AutoLimit,
+    ConcurrencyLimiter,
+    LoadSnapshot,
+    concurrency_limiter,
+)
 from rsd.runs.counted import between
 from rsd.types import Completion, Role, Score, Step, Usage
 
-Servers = Callable[[int], tuple[float, int]]
-"""Problems in flight -> (steps a second, requests that wait)."""
+Queue = Callable[[int], int]
+"""Problems in flight -> problems whose requests are queued."""
 
 
 def simulate(
-    controller: Controller,
-    servers: Servers,
-    looks: int = 200,
+    auto: AutoLimit,
+    queue: Queue = lambda number: 0,
+    snapshots: int = 200,
     tokens_each: float = 0.0,
     cache_tokens: int | None = None,
     preempts: Callable[[int], bool] = lambda number: False,
-    requests_each: int = 1,
 ) -> list[int]:
-    """The numbers of problems that the controller chose, one a look."""
-    seconds = steps = 0.0
-    preemptions = 0
+    """The limits after each snapshot of a run that keeps as many problems in flight."""
+    steps = preemptions = 0
     chosen = []
-    for _ in range(looks):
-        number = controller.limit
-        speed, waiting = servers(number)
-        seconds, steps = seconds + 2, steps + 2 * speed
+    for _ in range(snapshots):
+        number = auto.limit
+        steps += 2 * number
         preemptions += preempts(number)
-        load = Load(waiting, preemptions, cache_tokens)
-        loads = [Load(), load]
-        look = Look(seconds, int(steps), number, tokens_each, loads, requests_each)
-        chosen.append(controller.observe(look))
+        load = LoadSnapshot(
+            in_flight=number,
+            steps=steps,
+            tokens_each=tokens_each,
+            queued=queue(number),
+            cache_tokens=cache_tokens,
+            preemptions=preemptions,
+        )
+        chosen.append(auto.observe(load))
     return chosen
 
 
-def saturating(at: int) -> Servers:
-    """Servers whose speed grows with the problems in flight up to `at` of them."""
-    return lambda number: (2.0 * min(number, at), 0)
-
-
-def test_it_grows_while_that_is_faster() -> None:
-    assert simulate(Controller(10_000), saturating(200))[-1] == 256
-
-
-def test_it_goes_back_where_more_is_no_faster() -> None:
-    chosen = simulate(Controller(10_000), saturating(20))
-    assert max(chosen) == 2 * START
-    assert chosen[-1] == START
+def test_it_grows_until_requests_are_queued_and_falls_by_these() -> None:
+    chosen = simulate(AutoLimit(10_000), lambda number: max(0, number - 200))
+    assert max(chosen) == 256
+    assert chosen[-1] == 200
 
 
 def test_it_never_asks_for_more_than_there_are() -> None:
-    assert max(simulate(Controller(50), saturating(1000))) == 50
-    assert set(simulate(Controller(3), saturating(1000))) == {3}
+    assert max(simulate(AutoLimit(50))) == 50
+    assert set(simulate(AutoLimit(3))) == {3}
 
 
-def test_requests_that_always_wait_may_as_well_wait_here() -> None:
-    chosen = simulate(Controller(10_000), lambda n: (2.0 * min(n, 100), max(0, n - 100)))
-    assert chosen[-1] == 100
+def test_a_queue_that_empties_between_snapshots_does_not_lower_it() -> None:
+    queue = iter([5, 0, 0] * 200)
+    assert simulate(AutoLimit(10_000), lambda number: next(queue))[-1] == 10_000
 
 
-def test_a_problem_with_several_requests_waits_as_one() -> None:
-    """256 requests of 64 problems, of which the server works on 128."""
-    chosen = simulate(
-        Controller(10_000), lambda n: (2.0 * min(n, 32), max(0, 4 * n - 128)), requests_each=4
-    )
-    assert chosen[-1] == START
-    alone = simulate(Controller(10_000), lambda n: (2.0 * n, 3), requests_each=4)
-    assert min(alone) >= START
-
-
-def test_fewer_are_not_let_in_where_that_is_slower() -> None:
+def test_a_queue_never_lowers_it_below_the_start() -> None:
     """What waits at one server keeps the others at work."""
-    chosen = simulate(Controller(10_000), lambda n: (2.0 * min(n, 20), n // 2))
-    assert chosen[-1] in (16, START)
-    assert min(chosen) >= 8
-
-
-def test_a_long_queue_does_not_bring_it_to_nothing_at_once() -> None:
-    chosen = simulate(Controller(10_000), lambda n: (2.0 * min(n, START), 1000 if n > START else 0))
-    assert chosen[-1] == START
+    assert set(simulate(AutoLimit(10_000), lambda number: number // 2)) == {START}
+    assert min(simulate(AutoLimit(10_000), lambda number: 1000 if number > START else 0)) == START
 
 
 def test_the_smallest_cache_bounds_it_at_once() -> None:
-    chosen = simulate(Controller(10_000), saturating(5000), tokens_each=500, cache_tokens=20_000)
+    chosen = simulate(AutoLimit(10_000), tokens_each=500, cache_tokens=20_000)
     assert (max(chosen), chosen[-1]) == (36, 36)  # 0.9 of 20,000 tokens
-    tight = simulate(Controller(10_000), saturating(5000), tokens_each=500, cache_tokens=5_000)
+    tight = simulate(AutoLimit(10_000), tokens_each=500, cache_tokens=5_000)
     assert set(tight) == {9}
-    assert simulate(Controller(10), saturating(9), tokens_each=900, cache_tokens=800)[-1] == 1
+    assert simulate(AutoLimit(10), tokens_each=900, cache_tokens=800)[-1] == 1
 
 
 def test_preemptions_lower_it() -> None:
-    chosen = simulate(Controller(10_000), saturating(5000), preempts=lambda number: number > 100)
+    chosen = simulate(AutoLimit(10_000), preempts=lambda number: number > 100)
     assert max(chosen) == 128
     assert chosen[-1] == 96
 
 
 def test_a_replica_that_is_back_with_its_old_count_has_not_preempted_now() -> None:
-    controller = Controller(10_000)
+    auto = AutoLimit(10_000)
 
     def limit(*preemptions: int) -> int:
-        load = Load.of([ServerMetrics(preemptions=count) for count in preemptions])
-        return controller.observe(Look(0.0, 0, START, 0.0, [load]))
+        servers = [ServerMetrics(preemptions=count) for count in preemptions]
+        return auto.observe(LoadSnapshot.of(ConcurrencyLimiter(START), {"draft": servers}))
 
     assert [limit(5, 2), limit(2), limit(5, 2)] == [START] * 3
     assert limit(5, 3) == START * 3 // 4
 
 
-def test_a_run_that_ends_is_no_measure() -> None:
-    controller = Controller(10_000)
-    for second in range(100):
-        controller.observe(Look(second, 500 * second, START - 1, 0.0, [Load()]))
-    assert controller.limit == START
+def test_a_run_that_ends_does_not_raise_it() -> None:
+    auto = AutoLimit(10_000)
+    for number in range(100):
+        auto.observe(LoadSnapshot(in_flight=START - 1, steps=500 * number))
+    assert auto.limit == START
 
 
 @given(
     most=st.integers(1, 3000),
-    knee=st.integers(1, 2000),
     full=st.integers(1, 2000),
     tokens=st.floats(0, 5000),
     cache=st.one_of(st.none(), st.integers(1, 1_000_000)),
 )
 def test_it_stays_in_bounds_and_comes_to_rest(
-    most: int, knee: int, full: int, tokens: float, cache: int | None
+    most: int, full: int, tokens: float, cache: int | None
 ) -> None:
     chosen = simulate(
-        Controller(most),
-        lambda n: (2.0 * min(n, knee), max(0, n - full)),
-        looks=400,
+        AutoLimit(most),
+        lambda number: max(0, number - full),
+        snapshots=400,
         tokens_each=tokens,
         cache_tokens=cache,
     )
@@ -155,35 +137,35 @@ def test_it_stays_in_bounds_and_comes_to_rest(
         max_size=80,
     )
 )
-def test_no_look_brings_it_out_of_bounds(looks: list[tuple[int, int, int, int]]) -> None:
-    controller, seconds, steps, preemptions = Controller(700), 0.0, 0, 0
-    for done, waiting, preempted, cache in looks:
-        seconds, steps, preemptions = seconds + 2, steps + done, preemptions + preempted
-        load = Load(waiting, preemptions, cache)
-        limit = controller.observe(Look(seconds, steps, controller.limit, 300.0, [load]))
+def test_no_snapshot_brings_it_out_of_bounds(rows: list[tuple[int, int, int, int]]) -> None:
+    auto, steps, preemptions = AutoLimit(700), 0, 0
+    for done, queued, preempted, cache in rows:
+        steps, preemptions = steps + done, preemptions + preempted
+        load = LoadSnapshot(auto.limit, steps, 300.0, queued, cache, preemptions=preemptions)
+        limit = auto.observe(load)
         assert 1 <= limit <= 700
-        assert limit == controller.limit
+        assert limit == auto.limit
 
 
-def test_places_are_taken_up_to_the_limit() -> None:
+def test_problems_begin_up_to_the_limit() -> None:
     async def scenario() -> None:
-        held = Places(2)
-        await held.take()
-        await held.take()
-        third = asyncio.create_task(held.take())
+        limiter = ConcurrencyLimiter(2)
+        await limiter.acquire()
+        await limiter.acquire()
+        third = asyncio.create_task(limiter.acquire())
         await asyncio.sleep(0)
         assert not third.done()
-        held.limit = 3
+        limiter.limit = 3
         await third
-        held.limit = 1
-        fourth = asyncio.create_task(held.take())
-        held.give_back()
-        held.give_back()
+        limiter.limit = 1
+        fourth = asyncio.create_task(limiter.acquire())
+        limiter.release()
+        limiter.release()
         await asyncio.sleep(0)
         assert not fourth.done()
-        held.give_back()
+        limiter.release()
         await fourth
-        assert (held.taken, held.peak) == (1, 3)
+        assert (limiter.in_flight, limiter.peak) == (1, 3)
 
     asyncio.run(scenario())
 
@@ -195,36 +177,36 @@ def step(read: int, written: int, *, candidate: int = 0, scored: int = 0) -> Ste
 
 
 def test_a_problem_holds_what_its_longest_reader_reads() -> None:
-    held = Places(4)
-    held.count(step(100, 20))
-    assert held.tokens_each == 120
-    held.count(step(100, 20, scored=200))
-    assert held.tokens_each == (120 + 200) / 2
-    held.count(step(100, 60, candidate=1))
-    assert held.tokens_each == 2 * 160
+    limiter = ConcurrencyLimiter(4)
+    limiter.count(step(100, 20))
+    assert limiter.tokens_each == 120
+    limiter.count(step(100, 20, scored=200))
+    assert limiter.tokens_each == (120 + 200) / 2
+    limiter.count(step(100, 60, candidate=1))
+    assert limiter.tokens_each == 2 * 160
 
 
 def steer(
     read: Callable[[], Mapping[Role, Sequence[ServerMetrics]] | None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> int:
-    """The limit after some looks at servers that are twice as fast each time."""
+    """The limit after some readings of the servers' metrics."""
     monkeypatch.setattr(concurrency, "INTERVAL_S", 0.001)
 
     async def look() -> Mapping[Role, Sequence[ServerMetrics]] | None:
         return read()
 
     async def scenario() -> int:
-        async with places("auto", 1000, look) as held:
-            while held.taken < held.limit:
-                await held.take()
+        async with concurrency_limiter("auto", 1000, look) as limiter:
+            while limiter.in_flight < limiter.limit:
+                await limiter.acquire()
             for _ in range(2000):
-                if held.limit != START:
+                if limiter.limit != START:
                     break
                 for _ in range(START):
-                    held.count(step(10, 10))
+                    limiter.count(step(10, 10))
                 await asyncio.sleep(0.001)
-            return held.limit
+            return limiter.limit
 
     return asyncio.run(scenario())
 
@@ -286,10 +268,20 @@ def test_the_metrics_of_vllm_are_read() -> None:
     assert alone == ServerMetrics(running=1)
 
 
-def test_replicas_are_one_load() -> None:
-    two = [ServerMetrics(waiting=1, cache_tokens=10), ServerMetrics(waiting=2, preemptions=3)]
-    assert Load.of(two) == Load(3, 3, None, servers=2)
-    assert Load.of([two[0], two[0]]) == Load(2, 0, 20, servers=2)
+def test_a_snapshot_is_of_the_busiest_and_the_smallest_role() -> None:
+    limiter = ConcurrencyLimiter(8)
+    limiter.count(step(100, 20, candidate=1))
+    two = [ServerMetrics(waiting=3, cache_tokens=10), ServerMetrics(waiting=2, preemptions=3)]
+    alike = [ServerMetrics(waiting=1, cache_tokens=10)] * 2
+    assert LoadSnapshot.of(limiter, {"draft": two, "prm": alike}) == LoadSnapshot(
+        in_flight=0,
+        steps=1,
+        tokens_each=240,
+        queued=2,  # 5 requests, of two candidates each
+        cache_tokens=20,  # of the role whose servers all report it
+        servers=4,
+        preemptions=3,
+    )
 
 
 def test_counts_are_differences_and_a_restart_leaves_none() -> None:

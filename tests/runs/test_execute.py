@@ -15,12 +15,15 @@ from pathlib import Path
 import pytest
 from cluster import PROBLEMS, Cluster
 
+from rsd.backends import Server, ServerInfo
+from rsd.config import ModelConfig
 from rsd.errors import ConfigError, RsdError
 from rsd.records import MANIFEST, TRAJECTORIES, RunRecord, read_run
-from rsd.runs import Outcome, execute, owed, regrade
+from rsd.runs import RunOutcome, execute, pending, regrade
+from rsd.types import Role
 
 
-def run(cluster: Cluster, *overrides: str) -> tuple[Outcome, RunRecord]:
+def run(cluster: Cluster, *overrides: str) -> tuple[RunOutcome, RunRecord]:
     outcome = asyncio.run(execute(cluster.config(*overrides)))
     return outcome, read_run(outcome.directory)
 
@@ -35,6 +38,26 @@ def answers(record: RunRecord) -> dict[str, tuple[object, ...]]:
         key[1]: (t.response, t.stop_reason, [(s.source, s.text, s.reward) for s in t.steps])
         for key, t in record.trajectories.items()
     }
+
+
+def test_a_run_opens_each_server_once_and_asks_once_what_it_serves(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, described = [], []
+    init, info = Server.__init__, Server.info
+
+    def counted_init(server: Server, role: Role, config: ModelConfig) -> None:
+        opened.append(role)
+        init(server, role, config)
+
+    async def counted_info(server: Server) -> ServerInfo:
+        described.append(server.role)
+        return await info(server)
+
+    monkeypatch.setattr(Server, "__init__", counted_init)
+    monkeypatch.setattr(Server, "info", counted_info)
+    run(cluster, "tasks.limit=1")
+    assert sorted(opened) == sorted(described) == ["draft", "prm", "target"]
 
 
 def test_the_three_strategies_are_as_right_as_their_models(cluster: Cluster) -> None:
@@ -88,7 +111,7 @@ def test_samples_are_independent_solutions_and_resume_one_by_one(cluster: Cluste
     lines = (outcome.directory / TRAJECTORIES).read_text().splitlines(keepends=True)
     (outcome.directory / TRAJECTORIES).write_text("".join(lines[: PROBLEMS + 5]))
     config = cluster.config(*several)
-    assert len(owed(config, outcome.directory)) == 2 * PROBLEMS - 5
+    assert len(pending(config, outcome.directory)) == 2 * PROBLEMS - 5
     _, resumed = run(cluster, *several)
     assert {k: t.response for k, t in resumed.trajectories.items()} == {
         k: t.response for k, t in record.trajectories.items()
@@ -122,7 +145,7 @@ def test_answers_to_other_questions_are_not_taken_for_these(
     config, there = cluster.config(), outcome.directory
     for call in (
         lambda: asyncio.run(execute(config, there)),
-        lambda: owed(config, there),
+        lambda: pending(config, there),
         lambda: asyncio.run(regrade(read_run(there).config, there)),
     ):
         with pytest.raises(ConfigError, match=r"its problem demo/p3 is not what the benchmark"):
@@ -138,7 +161,7 @@ def test_a_run_cut_anywhere_and_resumed_is_the_run_left_alone(cluster: Cluster, 
     path = outcome.directory / TRAJECTORIES
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:kept]) + lines[kept][:100])
-    assert len(owed(cluster.config(), outcome.directory)) == PROBLEMS - kept
+    assert len(pending(cluster.config(), outcome.directory)) == PROBLEMS - kept
     _, resumed = run(cluster)
     assert answers(resumed) == answers(whole)
     assert len(path.read_bytes().splitlines()) == PROBLEMS
@@ -156,16 +179,20 @@ def test_a_run_resumed_otherwise_than_it_began_says_so(
 
     path.write_bytes(cut)
     run(cluster)
-    assert "resumed otherwise" not in caplog.text
+    assert "resumed with different settings" not in caplog.text
 
     path.write_bytes(cut)
     manifest = json.loads((outcome.directory / MANIFEST).read_text())
     manifest["models"]["draft"]["vllm_version"] = "0.1"
     (outcome.directory / MANIFEST).write_text(json.dumps(manifest))
     run(cluster, "models.target.serve.dtype=float16", "models.draft.serve.threads=2")
-    (warning,) = [r.getMessage() for r in caplog.records if "resumed otherwise" in r.getMessage()]
+    (warning,) = [
+        r.getMessage()
+        for r in caplog.records
+        if "resumed with different settings" in r.getMessage()
+    ]
     assert warning.startswith(
-        f"{outcome.directory}: resumed otherwise than it began, and holds answers of both: "
+        f"{outcome.directory}: resumed with different settings; results are mixed: "
         "models.target.serve.dtype has changed; vLLM of draft: "
     )
     assert warning.endswith(", was 0.1")

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from rsd.analysis import analyze
 from rsd.grading import GraderPool, Options, extract_answer
+from rsd.grading.groups import equivalent
 from rsd.kinds import AnswerKind
 from rsd.records import GRADES, GradeRecord, TrajectoryRecord, read_lines, read_run
-from rsd.grading.groups import equivalent
 from rsd.runs import execute, regrade
-from rsd.runs.groups import _grouped, group_samples
+from rsd.runs.grading import _grouped, group_samples
 from rsd.runs.store import RunStore
 from rsd.runs.strategies import GradedAnswers
 from rsd.types import Query, StopReason

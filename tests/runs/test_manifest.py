@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from rsd.runs.manifest import git_commit
+from rsd.runs.store.manifest import git_commit
 
 
 def test_the_commit_is_that_of_the_source_tree_and_of_no_project_around_it(tmp_path: Path) -> None:

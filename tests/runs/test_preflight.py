@@ -9,13 +9,13 @@ import pytest
 from cluster import Cluster
 
 from rsd.errors import BackendError, ConfigError
-from rsd.runs import Check, examine
+from rsd.runs import PreflightCheck, examine
 from rsd.runs.preflight import preflight
 from rsd.testing.tokenizers import ByteTokenizer
 
 
-def checks(cluster: Cluster, *overrides: str) -> dict[str, Check]:
-    async def collect() -> dict[str, Check]:
+def checks(cluster: Cluster, *overrides: str) -> dict[str, PreflightCheck]:
+    async def collect() -> dict[str, PreflightCheck]:
         return {check.name: check async for check in examine(cluster.config(*overrides))}
 
     return asyncio.run(collect())
@@ -48,7 +48,7 @@ def test_a_baseline_is_checked_on_its_own_server_only(cluster: Cluster) -> None:
     assert list(found) == ["target server", "target model", "target context", "target stop"]
 
 
-def failure(cluster: Cluster, name: str, *overrides: str, status: str = "fail") -> Check:
+def failure(cluster: Cluster, name: str, *overrides: str, status: str = "fail") -> PreflightCheck:
     """The check called `name`, which must be the only one that is not ok."""
     found = checks(cluster, *overrides)
     assert [check.name for check in found.values() if check.status != "ok"] == [name]
@@ -59,7 +59,7 @@ def failure(cluster: Cluster, name: str, *overrides: str, status: str = "fail") 
 def test_a_server_that_is_down(cluster: Cluster) -> None:
     check = failure(cluster, "target server", "models.target.endpoint=http://127.0.0.1:9/v1")
     assert "cannot be reached" in check.detail
-    assert "rsd serve" in check.mend
+    assert "rsd serve" in check.fix
 
 
 def test_a_server_of_another_model(cluster: Cluster) -> None:
@@ -90,7 +90,7 @@ def test_stop_strings_that_are_not_honoured(cluster: Cluster) -> None:
 def test_tokenizers_that_differ(cluster: Cluster) -> None:
     cluster.apps["target"].state.engine.tokenizer = ByteTokenizer(shift=7)
     assert failure(cluster, "tokenizers", status="warning").detail.endswith("text is exchanged")
-    assert failure(cluster, "tokenizers", "decoding.prefix=tokens").mend
+    assert failure(cluster, "tokenizers", "decoding.prefix=tokens").fix
 
 
 def test_a_reward_model_that_reads_other_tokens(cluster: Cluster) -> None:
@@ -129,8 +129,8 @@ def test_a_prompt_of_another_chat_format(cluster: Cluster) -> None:
     assert [n for n, c in found.items() if c.status != "ok"] == ["draft prompt", "target prompt"]
     check = found["target prompt"]
     assert check.status == "warning"
-    assert "decoding.prompt llama3-math-cot has <|start_header_id|>, <|end_header" in check.detail
-    assert "qwen25-math-cot" in check.mend
+    assert "decoding.prompt llama3-math-cot uses <|start_header_id|>, <|end_header" in check.detail
+    assert "qwen25-math-cot" in check.fix
 
 
 def test_a_prompt_without_markers_fits_any_model(cluster: Cluster) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from backends.reward_servers import BEHAVIORS, Fake, fake_of
 
-from rsd.runs import Check, examine
+from rsd.runs import PreflightCheck, examine
 from rsd.testing import ByteTokenizer
 
 _DRIFTS = {"skywork": -0.05, "qwen25-math": -0.05, "judge": 25.0}
@@ -16,8 +16,8 @@ _DRIFTS = {"skywork": -0.05, "qwen25-math": -0.05, "judge": 25.0}
 _SCORED = ("rewards", "cache")
 
 
-def reward_checks(fake: Fake) -> dict[str, Check]:
-    async def collect() -> dict[str, Check]:
+def reward_checks(fake: Fake) -> dict[str, PreflightCheck]:
+    async def collect() -> dict[str, PreflightCheck]:
         return {check.name: check async for check in examine(fake.config)}
 
     found = asyncio.run(collect())

@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 
 from rsd.records import GradeRecord, StepRecord, TrajectoryRecord
-from rsd.runs.concurrency import Places
+from rsd.runs.concurrency import ConcurrencyLimiter
 from rsd.runs.progress import Progress
 from rsd.types import Source, StopReason
 
-PLACES = cast(Places, SimpleNamespace(taken=0))
+LIMITER = cast(ConcurrencyLimiter, SimpleNamespace(in_flight=0))
 GRADE = GradeRecord(
     task="demo", problem_id="0", prediction="1", correct=True, correct_paper=True, how="box/string"
 )
@@ -33,7 +33,9 @@ def step(source: Source, accepted: bool, tokens: int, **fields: Any) -> StepReco
     )
 
 
-def line(steps: tuple[StepRecord, ...], capsys: pytest.CaptureFixture[str]) -> str:
+def line(
+    steps: tuple[StepRecord, ...], capsys: pytest.CaptureFixture[str], samples: int = 1
+) -> str:
     trajectory = TrajectoryRecord(
         task="demo",
         problem_id="0",
@@ -46,7 +48,7 @@ def line(steps: tuple[StepRecord, ...], capsys: pytest.CaptureFixture[str]) -> s
         started_at=0.0,
         seconds=1.0,
     )
-    with Progress(1, (), PLACES, label="demo") as progress:
+    with Progress(1, (), LIMITER, label="demo", samples=samples) as progress:
         progress(trajectory, GRADE)
     return capsys.readouterr().err
 
@@ -70,3 +72,8 @@ def test_steps_are_shared_as_in_the_table(capsys: pytest.CaptureFixture[str]) ->
 def test_answers_of_the_step_cache_have_no_speed(capsys: pytest.CaptureFixture[str]) -> None:
     steps = (step("draft", True, 1000, from_cache=True), step("draft", True, 10))
     assert "tokens/s" not in line(steps, capsys)
+
+
+def test_several_samples_are_not_called_problems(capsys: pytest.CaptureFixture[str]) -> None:
+    assert line((), capsys).startswith("demo: 1/1 problems, accuracy 100.0%")
+    assert line((), capsys, samples=4).startswith("demo: 1/1 samples, accuracy 100.0%")

@@ -19,7 +19,8 @@ from gateway.running import CHAT, running
 from rsd.config import Config
 from rsd.config.models import STRIDE
 from rsd.records import RunRecord, read_run
-from rsd.runs import Check, examine, execute
+from rsd.runs import examine, execute
+from rsd.runs.preflight.checks import PreflightCheck
 from rsd.serving import build
 from rsd.testing.fake_vllm import create_app
 from rsd.testing.server import live_in_thread
@@ -69,7 +70,9 @@ def routed(cluster: Cluster, role: Role, free_port: int) -> Iterator[Replicas]:
             found.exits[-1].enter_context(live_in_thread(app, free_port + STRIDE * number))
             found.apps.append(app)
         command = build(cluster.config(*override), role)
-        process = subprocess.Popen(command.argv, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)  # noqa: S603
+        process = subprocess.Popen(
+            command.argv, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+        )
         stack.callback(process.wait)
         stack.callback(process.kill)
         wait_until_ready(url)
@@ -120,8 +123,8 @@ def steps(record: RunRecord) -> dict[object, list[tuple[object, ...]]]:
     }
 
 
-def checks(config: Config) -> dict[str, Check]:
-    async def collect() -> dict[str, Check]:
+def checks(config: Config) -> dict[str, PreflightCheck]:
+    async def collect() -> dict[str, PreflightCheck]:
         return {check.name: check async for check in examine(config)}
 
     return asyncio.run(collect())
@@ -191,9 +194,7 @@ def test_the_gateway_does_without_one_replica_but_not_without_both(
         return str(gateway.gateway.health.states["draft"])
 
     async def main(replicas: Replicas) -> None:
-        async with running(
-            cluster, *replicas.override, "gateway.health_interval_s=100"
-        ) as gateway:
+        async with running(cluster, *replicas.override, "gateway.health_interval_s=100") as gateway:
             client = gateway.client()
             whole = await client.chat.completions.create(model="rsd", messages=CHAT)
             await asyncio.to_thread(replicas.stop, 0)

@@ -82,7 +82,9 @@ def test_answers_are_compared_as_the_grader_does(
     async def compare() -> bool:
         async with GraderPool(workers=1) as grader:
             responses = [rf"\boxed{{{answer}}}", rf"\boxed{{{other}}}"]
-            groups = await GradedAnswers(grader).grouped(responses, Query("", "", kind=kind_of(task)))
+            groups = await GradedAnswers(grader).grouped(
+                responses, Query("", "", kind=kind_of(task))
+            )
             return groups == [[0, 1]]
 
     assert asyncio.run(compare()) is same

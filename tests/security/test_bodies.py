@@ -11,16 +11,22 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
-from gateway.raw import connected, request
+from gateway.raw import CHAT_PATH, connected, request
 from gateway.running import CHAT, running
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rsd.config import GatewayConfig
-from rsd.gateway import edge
-from rsd.gateway.edge import Edge, more_values
-from rsd.gateway.requests import ChatBody, CompletionBody
+from rsd.gateway.http import authentication
+from rsd.gateway.http.authentication import AuthenticationMiddleware
+from rsd.gateway.http.bodies import BodyLimitMiddleware, more_values
+from rsd.gateway.openai.requests import (
+    ChatRequest,
+    CompletionRequest,
+    GatewayRequest,
+    ResponsesRequest,
+)
 
 ITEMS: list[Any] = [
     0, -1, 10**30, 1.5, True, None, "", "a", "\ud800", "a,[{:", '"', "\\", [], [0], [""], [[]],
@@ -38,8 +44,20 @@ PLACES = {
     "stream_options": lambda items: {"stream_options": _keyed(items)},
     "turn": lambda items: {"messages": [{"role": "user", "content": "a", **_keyed(items)}]},
     "body": lambda items: _keyed(items),
+    "input": lambda items: {"input": items},
+    "input.content": lambda items: {"input": [{"role": "user", "content": items}]},
+    "reasoning": lambda items: {"input": "a", "reasoning": _keyed(items)},
+    "text": lambda items: {"input": "a", "text": _keyed(items)},
     "metadata": lambda items: {"metadata": items},
     "logit_bias": lambda items: {"logit_bias": _keyed(items)},
+}
+
+
+PATHS = {"prompt": "/v1/completions", "input": "/v1/responses"}
+MODELS: dict[str, type[GatewayRequest]] = {
+    CHAT_PATH: ChatRequest,
+    "/v1/completions": CompletionRequest,
+    "/v1/responses": ResponsesRequest,
 }
 
 
@@ -50,12 +68,13 @@ def _keyed(items: list[Any]) -> dict[str, Any]:
 def bodies(size: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every item in every place, as often as about `size` bytes hold it; what else a request needs
     is there."""
-    for place, made in PLACES.items():
+    for made in PLACES.values():
         for item in ITEMS:
             items = [item] * (size // (len(json.dumps(item)) + 12))
-            path = "/v1/completions" if "prompt" in place else "/v1/chat/completions"
-            other = {"messages": CHAT} if path.startswith("/v1/chat") else {}
-            yield path, {"model": "target", **other, **made(items)}
+            made_body = made(items)
+            path = next((path for field, path in PATHS.items() if field in made_body), CHAT_PATH)
+            other = {"messages": CHAT} if path == CHAT_PATH else {}
+            yield path, {"model": "target", **other, **made_body}
 
 
 def test_a_list_is_refused_at_its_first_wrong_item() -> None:
@@ -65,9 +84,8 @@ def test_a_list_is_refused_at_its_first_wrong_item() -> None:
 
 
 def _errors(path: str, body: dict[str, Any]) -> int:
-    model = CompletionBody if path == "/v1/completions" else ChatBody
     try:
-        model.model_validate(body)
+        MODELS[path].model_validate(body)
     except ValidationError as error:
         return error.error_count()
     return 0
@@ -134,7 +152,7 @@ def test_a_body_is_one_message_in_whatever_pieces_it_came() -> None:
         "method": "POST",
         "headers": [(b"host", b"localhost")],
     }
-    asyncio.run(Edge(app, keys=(), policy=GatewayConfig())(scope, receive, send))
+    asyncio.run(BodyLimitMiddleware(app, policy=GatewayConfig())(scope, receive, send))
     assert got == [{"type": "http.request", "body": b"x" * 10, "more_body": False}]
 
 
@@ -171,10 +189,10 @@ def test_every_key_is_compared_in_constant_time_as_bytes(
     async def send(message: Any) -> None:
         statuses.extend([message["status"]] if "status" in message else [])
 
-    monkeypatch.setattr(edge, "hmac", Noting)
+    monkeypatch.setattr(authentication, "hmac", Noting)
     headers = [(b"authorization", b"Bearer " + given)]
     scope = {"type": "http", "path": "/v1/models", "method": "GET", "headers": headers}
-    asyncio.run(Edge(app, keys=KEYS, policy=GatewayConfig())(scope, receive, send))
+    asyncio.run(AuthenticationMiddleware(app, keys=KEYS)(scope, receive, send))
     assert statuses == [200 if right else 401]
     assert len(compared) == len(KEYS)
     assert all(len(left) == len(known) == 32 for left, known in compared)

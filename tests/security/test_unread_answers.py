@@ -16,8 +16,8 @@ from cluster import Cluster
 from gateway.raw import CHAT_PATH, STREAM, WHOLE, answers, connected, connections, request
 from gateway.running import Running, until, with_gateway
 
-from rsd.gateway import server as gateway_server
-from rsd.gateway.answers import Writer
+from rsd.gateway.http import server as gateway_server
+from rsd.gateway.openai import writers
 
 SHORT = "gateway.header_timeout_s=0.3"
 
@@ -50,18 +50,18 @@ def test_what_comes_before_the_answer_is_not_read(
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers of megabytes, and a system that keeps next to nothing of what is not read."""
-    bound, chunk = gateway_server._bound, Writer.step_chunk
+    bound, dumped = gateway_server._bound, writers.dumped
 
     def small(host: str, port: int) -> socket.socket:
         listening = bound(host, port)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         return listening
 
-    def long(self: Writer, *arguments: Any) -> dict[str, Any]:
-        return {**(chunk(self, *arguments) or {}), "padding": "x" * 1_000_000}
+    def long(kind: type, /, **fields: Any) -> dict[str, Any]:
+        return {**dumped(kind, **fields), "padding": "x" * 1_000_000}
 
     monkeypatch.setattr(gateway_server, "_bound", small)
-    monkeypatch.setattr(Writer, "step_chunk", long)
+    monkeypatch.setattr(writers, "dumped", long)
 
 
 @pytest.mark.parametrize("limit", ["deadline_s=0.7", "send_timeout_s=0.7"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from helpers import fake
 
-from rsd.cli import serve as command
+from rsd.cli.commands import serve as command
 from rsd.cli.main import program
 from rsd.config import Config
 from rsd.serving import ServerCommand, build

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from rsd.cli.main import app
 from rsd.errors import ConfigError, LaunchError, RsdError
 
-serve = import_module("rsd.cli.serve")
+serve = import_module("rsd.cli.commands.serve")
 
 
 @pytest.fixture

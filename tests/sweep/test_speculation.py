@@ -100,10 +100,10 @@ def test_a_session_keeps_what_the_server_counted(cluster: Cluster) -> None:
 
 
 def test_what_the_server_does_must_be_what_the_configuration_says(cluster: Cluster) -> None:
-    with pytest.raises(BackendError, match=r"speculative is set, but the server does not do it"):
+    with pytest.raises(BackendError, match=r"speculative is set, but the server does not decode"):
         asyncio.run(execute(cluster.config(*TARGET)))
     speculate(cluster.apps["target"].state.engine)
-    with pytest.raises(BackendError, match=r"the configuration does not say so; say so in models"):
+    with pytest.raises(BackendError, match=r"the configuration does not say so; set models"):
         asyncio.run(execute(cluster.config("decoding.strategy=target")))
     assert "target speculation" in [c.name for c in asyncio.run(checks(cluster.config(DRAFT)))]
     asyncio.run(execute(cluster.config("decoding.strategy=draft")))

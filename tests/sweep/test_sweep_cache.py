@@ -13,10 +13,10 @@ import pytest
 from cluster import PROBLEMS, Cluster
 from sweep.conftest import Rsd, Write
 
-from rsd.config import Config, Sweep, load_sweep
+from rsd.config import Sweep, load_sweep
 from rsd.errors import StoreError
 from rsd.records import read_run
-from rsd.runs import Check, execute, identified
+from rsd.runs import PreflightCheck, execute, identified
 from rsd.types import ROLES
 
 DELTAS = [0.1, 0.5, 0.9]
@@ -28,7 +28,7 @@ SPEED = ("latency_s", "problems_per_s", "tokens_per_s", "busy")
 def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """What preflight asks of the servers is not for the cache, nor to be counted here."""
 
-    async def nothing(config: Config) -> list[Check]:
+    async def nothing(*_: object) -> list[PreflightCheck]:
         return []
 
     monkeypatch.setattr(import_module("rsd.runs.execute"), "preflight", nothing)

@@ -97,7 +97,7 @@ def test_a_failed_point_does_not_stop_the_others(rsd: Rsd, write: Write) -> None
     assert code == 1
     assert [row.split("-")[0] for row in rows(out)] == ["alone", "low"]
     assert "rsd: lost: prm server: http://127.0.0.1:9/v1: cannot be reached" in err
-    assert err.splitlines()[-1].startswith("rsd: 1 of 3 points failed; the same command")
+    assert err.splitlines()[-1].startswith("rsd: 1 of 3 points failed; rerun the command")
 
 
 def test_failed_problems_fail_their_point(rsd: Rsd, write: Write, cluster: Cluster) -> None:
@@ -178,7 +178,7 @@ def test_a_killed_sweep_resumes_to_the_same_answers(
     shown += rest
     assert sweep.returncode == code
     assert b"Traceback" not in shown
-    assert (b"the same command resumes" in shown) == (sent == signal.SIGINT)
+    assert (b"rerun the command to resume" in shown) == (sent == signal.SIGINT)
     assert lines(first) == PROBLEMS
     cut = lines(second)
     assert 3 <= cut < PROBLEMS

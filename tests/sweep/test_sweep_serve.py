@@ -52,7 +52,7 @@ def sweep_file(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def build_fakes(config: Config, roles: Sequence[Role]) -> list[ServerCommand]:
         return [build_fake(config, role) for role in roles]
 
-    monkeypatch.setattr("rsd.cli.on_demand.build_all", build_fakes)
+    monkeypatch.setattr("rsd.cli.options.build_all", build_fakes)
     monkeypatch.setattr("rsd.serving.preflight.check_vllm", lambda: None)
 
     def write(*points: dict[str, Any]) -> Path:

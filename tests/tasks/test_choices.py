@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 
 import pytest
 
 from rsd.grading import GraderPool
 from rsd.kinds import AnswerKind
 from rsd.records import TrajectoryRecord
-from rsd.runs.runner import grade_record
+from rsd.runs.grading import grade_record
 from rsd.types import Problem, StopReason, Trajectory
 
 PROBLEM = Problem(
@@ -35,7 +36,7 @@ def test_an_option_may_be_named_by_its_text(response: str, correct: bool) -> Non
     trajectory = Trajectory(PROBLEM, 0, (), response, StopReason.EOS, started_at=0.0, seconds=1.0)
     stored = TrajectoryRecord.of(trajectory).model_dump_json()
     record = TrajectoryRecord.model_validate_json(stored)
-    assert record.problem == PROBLEM
+    assert {name: getattr(record, name) for name in asdict(PROBLEM)} == asdict(PROBLEM)
 
     async def graded() -> bool | None:
         async with GraderPool(workers=1) as grader:

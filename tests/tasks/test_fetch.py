@@ -14,7 +14,7 @@ import typer
 from tasks.rows import GPQA_ON_THE_HUB, ROWS
 from typer.testing import CliRunner
 
-from rsd.cli.tasks import tasks
+from rsd.cli.commands.tasks import tasks
 from rsd.errors import ConfigError
 from rsd.tasks import TASKS, load_problems
 

@@ -17,7 +17,7 @@ import yaml
 from typer.testing import CliRunner
 
 from rsd.backends import CompletionsGenerator, Server
-from rsd.cli.mock import mock
+from rsd.cli.commands.mock import mock
 from rsd.config import load
 from rsd.errors import ConfigError, LaunchError
 from rsd.prompts import render

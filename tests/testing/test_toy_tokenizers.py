@@ -3,11 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from byte_tokenizer import save_byte_tokenizer
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rsd.errors import ConfigError
-from rsd.testing import ByteTokenizer, CheckpointTokenizer, save_byte_tokenizer
+from rsd.testing import ByteTokenizer, CheckpointTokenizer
 
 CHAT = "<|im_start|>user\nπ = 3?\n\n\n<|im_end|>"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from common import free_ports
+from harness.common import free_ports
 from vllm_plugin.kinds_fixture import Checkpoint, grade, made
 
 from rsd.backends import JudgeScorer, Server, open_scorer

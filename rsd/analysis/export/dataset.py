@@ -18,9 +18,10 @@ then, such as `error`, or a model that the first run did not use breaks loading 
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from datasets import Features, List, Value
 from pydantic import BaseModel
@@ -44,6 +45,8 @@ def _of(annotation: Any) -> Any:
         return {role: _of(inner[1]) for role in get_args(inner[0])}
     if origin is Literal or issubclass(annotation, Enum):
         return Value("string")
+    if is_dataclass(annotation):
+        return {name: _of(it) for name, it in get_type_hints(annotation).items()}
     if issubclass(annotation, BaseModel):
         return {name: _of(it.annotation) for name, it in annotation.model_fields.items()}
     return Value(_PLAIN[annotation])

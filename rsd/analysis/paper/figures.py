@@ -58,8 +58,8 @@ class PaperFigures(BaseModel):
         return cls(
             cut=len(shortened),
             ungraded=sum(t.key not in patient.grades for t in shortened),
-            accuracy=share_right(outcome(*pair) for pair in graded),
-            accuracy_paper=share_right(outcome_paper(*pair) for pair in graded),
+            accuracy=share_right((pair[0].key, outcome(*pair)) for pair in graded),
+            accuracy_paper=share_right((pair[0].key, outcome_paper(*pair)) for pair in graded),
             tokens=PaperTokens.of(left),
             tokens_without_patience=PaperTokens.of(whole),
         )

@@ -30,7 +30,13 @@ def shown(shown: int, known: int, what: str = "runs") -> str:
 
 
 def each_sample(runs: list[AnalyzedRun]) -> str:
-    return "Of several samples of a problem each counts by itself." if has_samples(runs) else ""
+    """How several samples of a problem count."""
+    if not has_samples(runs):
+        return ""
+    return (
+        "With several samples per problem, accuracy is their mean (avg@k), and tokens, FLOPs and "
+        "seconds are of one sample."
+    )
 
 
 def untimed(runs: list[AnalyzedRun]) -> str:

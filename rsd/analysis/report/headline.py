@@ -8,9 +8,10 @@ from math import inf
 from rsd.analysis.compare import Comparison, compare, is_target_alone, target_only
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import Outcome, failed, outcome
+from rsd.analysis.samples import AtK
 from rsd.analysis.statistics.comparisons import problems_needed
 from rsd.analysis.tables.cells import accuracy, figure, fixed, p_value, percent, points
-from rsd.analysis.tables.labels import judges_drafts, labels
+from rsd.analysis.tables.labels import judges_drafts, labels, solution_of
 from rsd.analysis.timing import most_at_once
 from rsd.costs import Flops
 
@@ -58,7 +59,7 @@ def headline(runs: list[AnalyzedRun]) -> Headline:
     others = [compare(run, top) for run in known if run is not top]
     if not others or min(it.pairs for it in others) < FEWEST:
         few = f"The runs share fewer than {FEWEST} graded problems: too few to tell them apart."
-        return Headline(most_accurate, (few,), top)
+        return Headline(most_accurate, (few, *_samples(top)), top)
     if any(_flops(run) is None for run in known if run is top or _finished(run)):
         claim = f"{most_accurate} Parameter counts are missing, so cost is unknown."
         return Headline(claim, tuple(_evidence(top, top, names, known)), top)
@@ -92,7 +93,7 @@ def headline(runs: list[AnalyzedRun]) -> Headline:
 
 def _of_one(run: AnalyzedRun) -> Headline:
     (name,), ratio = labels([run]), run.metrics.overall.flops_ratio_vs_target_only
-    evidence = []
+    evidence = _samples(run)
     if ratio.prm_once is not None and not is_target_alone(run):
         evidence.append(
             f"It spends {fixed(ratio.prm_once)} times the FLOPs that the target alone would spend "
@@ -141,7 +142,7 @@ def _evidence(
             f"With {n} comparisons, chance alone makes at least one significant in up to {n} of 20 "
             "reports."
         )
-    evidence += [*_speed(best, runs), *_without_target(best)]
+    evidence += [*_speed(best, runs), *_without_target(best), *_samples(best)]
     if len(runs) >= MANY:
         evidence.append(
             f"It was chosen among {len(runs)} runs on the problems that measure it, which favours "
@@ -171,16 +172,16 @@ def _speed(best: AnalyzedRun, runs: list[AnalyzedRun]) -> list[str]:
     ours, theirs = (run.metrics.overall.latency_s for run in (best, reference))
     if ours is None or theirs is None:
         return []
-    median, other = figure(ours.p50), figure(theirs.p50)
+    median, other, unit = figure(ours.p50), figure(theirs.p50), solution_of([best, reference])
     loads = [most_at_once(run.run.manifest.sessions) for run in (best, reference)]
     load = ""
     if loads[0] != loads[1] and None not in loads:
         load = f", with {loads[0]} problems in flight against {loads[1]}"
     if median == other:
-        return [f"It is as fast as the target alone: a median of {median} s per problem{load}."]
+        return [f"It is as fast as the target alone: a median of {median} s per {unit}{load}."]
     word = "faster" if ours.p50 < theirs.p50 else "slower"
     return [
-        f"It is {word} than the target alone: a median of {median} s per problem against {other} "
+        f"It is {word} than the target alone: a median of {median} s per {unit} against {other} "
         f"s{load}."
     ]
 
@@ -213,7 +214,28 @@ def _accuracy(run: AnalyzedRun) -> str:
     share, _, interval = accuracy(overall.accuracy, overall.ci95).partition(" ")
     without = percent(overall.accuracy_without_errors, 1)
     lost = f" ({without} without {overall.errors:,} failed)" if overall.errors else ""
-    return f"{share}% {interval}".rstrip() + lost
+    samples = run.run.config.decoding.samples
+    mean = f" (avg@{samples})" if samples > 1 else ""
+    return f"{share}% {interval}".rstrip() + mean + lost
+
+
+def _samples(run: AnalyzedRun) -> list[str]:
+    """What avg@k is, with pass@k and maj@k beside it, if there are several samples per problem."""
+    it = run.metrics.overall.samples
+    if it is None:
+        return []
+    k, one, vote = it.n, it.pass_at_k[-1], it.maj_at_k[-1] if it.maj_at_k else None
+    majority = f", for {_share(vote)} their most frequent answer (maj@{k})" if vote else ""
+    return [
+        f"avg@{k} is the mean accuracy over {k} samples of each problem, with an interval "
+        f"clustered by problem. For {_share(one)} of the {it.problems:,} problems at least one "
+        f"sample is right (pass@{k}){majority}."
+    ]
+
+
+def _share(it: AtK) -> str:
+    share, _, interval = accuracy(it.value, it.ci95).partition(" ")
+    return f"{share}% {interval}"
 
 
 def _per_step(ratio: Flops) -> str:

@@ -106,9 +106,9 @@ def _tables(runs: list[AnalyzedRun], published: Published | None) -> list[Block]
     """The tables in the middle of the page, in their order."""
     return [
         accuracy_and_cost(runs),
+        *by_samples(runs),
         *differences(runs),
         tokens_and_speed(runs),
-        *by_samples(runs),
         per_task(runs),
         *as_published(runs),
         *_beside_paper(runs, published),

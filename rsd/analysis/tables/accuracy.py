@@ -15,17 +15,26 @@ from rsd.analysis.tables.cells import (
     percent,
     points,
 )
-from rsd.analysis.tables.labels import has_samples, judges_drafts, labelled, labels, run_name
-from rsd.analysis.tables.warnings import UNDECIDED, about_run, failures
+from rsd.analysis.tables.labels import (
+    has_samples,
+    judges_drafts,
+    labelled,
+    labels,
+    measure,
+    problem_count,
+    run_name,
+    solution_of,
+)
+from rsd.analysis.tables.warnings import UNDECIDED, about_mean, about_run, failures
 
 TASKS_PER_BLOCK = 6
-ACCURACY = "accuracy %\n[95% interval]"
 
 
 def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
     """How often each run is right, and its cost relative to the target alone."""
     rows: list[dict[str, str]] = []
-    warnings: list[str] = []
+    warnings = about_mean(runs)
+    heading = _heading(runs)
     estimated = False
     for run, label in zip(runs, labels(runs), strict=True):
         overall = run.metrics.overall
@@ -39,8 +48,8 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
             {
                 "run": run_name(run),
                 "strategy": labelled(run.run),
-                "problems": str(overall.n),
-                ACCURACY: accuracy(overall.accuracy, overall.ci95),
+                "problems": problem_count(overall, run.run.config.decoding.samples),
+                heading: accuracy(overall.accuracy, overall.ci95),
                 "steps by\ntarget": percent(overall.target_step_share),
                 "accept.\nrate": accepted(run, overall.acceptance_rate),
                 "FLOPs ratio\nPRM once": fixed(ratio.prm_once) + mark,
@@ -61,7 +70,11 @@ def accuracy_and_cost(runs: list[AnalyzedRun]) -> Block:
             "* Relative to the target writing the same responses, because no run of the target "
             "alone is given."
         )
-    return Block.of("Accuracy and cost", rows, notes, left=("run", "strategy", ACCURACY))
+    return Block.of("Accuracy and cost", rows, notes, left=("run", "strategy", heading))
+
+
+def _heading(runs: list[AnalyzedRun]) -> str:
+    return f"{measure(runs)} %\n[95% interval]"
 
 
 def accepted(run: AnalyzedRun, rate: float | None) -> str:
@@ -74,7 +87,7 @@ def _unit(runs: list[AnalyzedRun]) -> str:
     """What the ratio 1.00 is, if a single run of the target alone is the reference of all."""
     alone = [run for run in runs if is_target_alone(run)]
     cost = alone[0].metrics.overall.flops_per_problem.prm_once if len(alone) == 1 else None
-    return "" if cost is None else f" 1.00 is {operations(cost)} per problem."
+    return "" if cost is None else f" 1.00 is {operations(cost)} per {solution_of(runs)}."
 
 
 def accuracy_by_task(runs: list[AnalyzedRun]) -> list[Block]:
@@ -112,6 +125,7 @@ def per_task(runs: list[AnalyzedRun]) -> Block:
     overall = [run.metrics.overall for run in runs]
     undecided = any(it.undecided or it.undecided_paper for it in overall)
     named = list(zip(runs, labels(runs), strict=True))
+    heading = _heading(runs)
     for task in dict.fromkeys(name for run in runs for name in run.metrics.tasks):
         for run, label in named:
             it = run.metrics.tasks.get(task)
@@ -120,8 +134,8 @@ def per_task(runs: list[AnalyzedRun]) -> Block:
             row = {
                 "task": task,
                 "strategy": label,
-                "problems": str(it.n) if it.asked in (None, it.n) else f"{it.n} of {it.asked}",
-                ACCURACY: accuracy(it.accuracy, it.ci95),
+                "problems": _problems(run, it),
+                heading: accuracy(it.accuracy, it.ci95),
                 "paper's\ngrader": percent(it.accuracy_paper, 1),
                 "steps by\ntarget": percent(it.target_step_share),
                 "draft steps\naccepted": accepted(run, it.acceptance_rate),
@@ -138,14 +152,21 @@ def per_task(runs: list[AnalyzedRun]) -> Block:
             "task": "average",
             "strategy": label,
             "problems": f"{len(run.metrics.tasks)} tasks",
-            ACCURACY: percent(run.metrics.average.accuracy, 1),
+            heading: percent(run.metrics.average.accuracy, 1),
             "paper's\ngrader": percent(run.metrics.average.accuracy_paper, 1),
         }
         for run, label in several
     ]
     notes = ["The average is the unweighted mean over the tasks."] if several else []
     notes += [UNDECIDED] if undecided else []
-    return Block.of("By task", rows, notes, left=("task", "strategy", ACCURACY))
+    return Block.of("By task", rows, notes, left=("task", "strategy", heading))
+
+
+def _problems(run: AnalyzedRun, it: Summary) -> str:
+    samples = run.run.config.decoding.samples
+    if samples > 1 or it.asked in (None, it.n):
+        return problem_count(it, samples)
+    return f"{it.n} of {it.asked}"
 
 
 def differences(runs: list[AnalyzedRun]) -> list[Block]:
@@ -172,6 +193,6 @@ def differences(runs: list[AnalyzedRun]) -> list[Block]:
         "methods; it is below 0.05 where the interval excludes 0."
     ]
     if has_samples(runs):
-        notes.append("With several samples per problem, their mean is compared.")
+        notes.append("A pair is a problem: of several samples per problem, the mean is compared.")
     title = "Differences on the same problems"
     return [Block.of(title, rows, notes, left=("pair", difference))]

@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from rsd.analysis.metrics import AnalyzedRun
 from rsd.analysis.outcomes import failed
+from rsd.analysis.summary import Summary
 from rsd.config import Config, DecodingConfig, strategy_facts
 from rsd.records import RunRecord
 from rsd.types import Role
@@ -86,6 +87,28 @@ def judges_drafts(run: AnalyzedRun) -> bool:
 def has_samples(runs: list[AnalyzedRun]) -> bool:
     """Whether a run has several samples per problem."""
     return any(run.run.config.decoding.samples > 1 for run in runs)
+
+
+def measure(runs: list[AnalyzedRun]) -> str:
+    """What the accuracy of `runs` is called: `avg@8` if each has 8 samples per problem."""
+    counts = {run.run.config.decoding.samples for run in runs}
+    return f"avg@{max(counts)}" if has_samples(runs) and len(counts) == 1 else "accuracy"
+
+
+def solution_of(runs: list[AnalyzedRun]) -> str:
+    """What a cost or a latency is of, in the singular."""
+    return "sample" if has_samples(runs) else "problem"
+
+
+def problem_count(it: Summary, samples: int) -> str:
+    """How many problems were decoded: `30`, or `30 × 8` with 8 samples of each, of which an
+    unfinished run has fewer: `50 of 30 × 8`."""
+    if samples == 1:
+        return str(it.n)
+    if it.n == it.problems * samples:
+        return f"{it.problems} × {samples}"
+    problems = max(it.problems, (it.asked or 0) // samples)
+    return f"{it.n} of {problems} × {samples}"
 
 
 def natural(text: str) -> list[tuple[int, str]]:

@@ -21,8 +21,8 @@ GAP = "  "
 def render_table(runs: list[AnalyzedRun], published: Published | None = None) -> str:
     """All tables of `runs` (at least one), without a final newline. With `published`, each run is
     compared with its published row."""
-    blocks = [accuracy_and_cost(runs), tokens_and_speed(runs), *accuracy_by_task(runs)]
-    blocks += [*differences(runs), *by_samples(runs), *as_published(runs)]
+    blocks = [accuracy_and_cost(runs), *by_samples(runs), tokens_and_speed(runs)]
+    blocks += [*accuracy_by_task(runs), *differences(runs), *as_published(runs)]
     if published is not None:
         blocks += against_paper(runs, published)
     return printable("\n\n".join(render_block(block) for block in blocks), keep="\n")

@@ -40,12 +40,22 @@ _CUT_BY = {
 
 def about_run(run: AnalyzedRun, label: str) -> list[str]:
     """The warnings about one run, which they call `label`."""
-    overall, samples = run.metrics.overall, run.run.config.decoding.samples
-    warnings = [left_out(overall)]
-    if samples > 1:
-        warnings.append(f"{samples} samples per problem; the interval is clustered by problem.")
-    warnings += [cut_short(overall), one_verdict(run), hindsight(overall)]
+    overall = run.metrics.overall
+    warnings = [left_out(overall), cut_short(overall), one_verdict(run), hindsight(overall)]
     return [f"{label}: {it}" for it in warnings if it]
+
+
+def about_mean(runs: list[AnalyzedRun]) -> list[str]:
+    """What avg@k is; names the runs that it stands for, unless it is all of them."""
+    named: dict[int, list[str]] = {}
+    for run, label in zip(runs, labels(runs), strict=True):
+        named.setdefault(run.run.config.decoding.samples, []).append(label)
+    return [
+        f"{', '.join(its) + ': ' if len(named) > 1 else ''}avg@{k} is the mean accuracy over {k} "
+        "samples of each problem. Its interval is clustered by problem."
+        for k, its in named.items()
+        if k > 1
+    ]
 
 
 def failures(it: Summary) -> str:
@@ -175,12 +185,17 @@ def about_samples(run: AnalyzedRun, it: Samples, label: str) -> list[str]:
         )
     if it.maj_at_k is None and it.n <= MOST_VOTES:
         notes.append("no majority vote, because answers are not grouped yet; run rsd grade.")
-    if it.best_of_k and it.unrewarded:
-        notes.append(
-            f"{it.unrewarded} of {it.n * it.problems} samples failed or have no accepted step with "
-            "a reward; they rank last in best-of-k."
-        )
     return [f"{label}: {note}" for note in notes]
+
+
+def about_rewards(it: Samples, label: str) -> list[str]:
+    """How many samples best-of-k cannot rank."""
+    if not it.best_of_k or not it.unrewarded:
+        return []
+    return [
+        f"{label}: {it.unrewarded} of {it.n * it.problems} samples failed or have no accepted step "
+        "with a reward; they rank last in best-of-k."
+    ]
 
 
 def each_sample(runs: list[AnalyzedRun]) -> list[str]:

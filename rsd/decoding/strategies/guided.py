@@ -81,7 +81,7 @@ class GuidedSpeculativeInference(BuiltIn):
         return await together(self._weigh(response, draft) for draft in drafts)
 
     async def _weigh(self, response: Response, draft: Candidate) -> _Weighed:
-        likelihood = await self.target.log_likelihood(response.prefix, draft.completion)
+        likelihood = await self.target.log_likelihood(response.prefix("target"), draft.completion)
         response.record("draft", draft.completion, draft.score, draft.number, likelihood)
         correction = (likelihood.logprob - logprob(draft.completion)) / self.tilt
         return _Weighed(draft, likelihood, draft.reward + correction)

@@ -152,18 +152,23 @@ def unit_key(words: str) -> str:
     return " ".join(names)
 
 
+_HIGHEST_POWER = 12  # of a unit: none in use is higher, and a reply may say any number
+
+
 def is_unit(words: str) -> bool:
     """Whether `words` are known units and nothing else: `nm`, `m s^{-2}`, `km/h`."""
     if re.search(r"(?<![\w^{-])\d", words):
         return False
     factors = _factors(words)
-    return 0 < len(factors) <= 4 and all(name.lower() in _SYMBOLS for name, _ in factors)
+    return 0 < len(factors) <= 4 and all(
+        name.lower() in _SYMBOLS and abs(power) <= _HIGHEST_POWER for name, power in factors
+    )
 
 
 def spelled_out(words: str) -> str:
     """`words`, a unit, with letters and slashes alone: `m/s/s` for `m s^{-2}`."""
-    above = [name for name, power in _factors(words) for _ in range(power)]
-    below = [name for name, power in _factors(words) for _ in range(-power)]
+    above = [name for name, power in _factors(words) for _ in range(min(power, _HIGHEST_POWER))]
+    below = [name for name, power in _factors(words) for _ in range(min(-power, _HIGHEST_POWER))]
     return (" ".join(above) + "".join("/" + name for name in below)).replace("_", " ")
 
 

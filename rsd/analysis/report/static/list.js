@@ -13,13 +13,14 @@ class Index {
   constructor(packed) {
     Object.assign(this, packed);
     this.length = this.id.length;
+    this.several = this.sample.some(Boolean);  // then the first sample is told from the problem
     this.text = this.id.map((id, i) =>
       `${this.name(i)}\n${this.gold[i]}\n${this.question[i]}`.toLowerCase());
     this.places = new Map(this.id.map((id, i) => [this.fragment(i), i]));
   }
 
   name(i) {
-    return `${this.tasks[this.task[i]]} ${this.id[i]}${this.sample[i] ? ` #${this.sample[i]}` : ""}`;
+    return `${this.tasks[this.task[i]]} ${this.id[i]}${this.several ? ` #${this.sample[i]}` : ""}`;
   }
 
   /** The URL fragment of problem `i`. */

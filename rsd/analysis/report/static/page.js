@@ -94,7 +94,7 @@ class Browser {
       it.hidden = value !== "all" && !counts[value] && value !== asked.outcome;
     }
     for (const it of $("only").children) it.setAttribute("aria-pressed", asked.only.has(it.dataset.value));
-    $("count").textContent = `${found.length.toLocaleString("en")} of ${index.length.toLocaleString("en")} problems.`;
+    $("count").textContent = `${found.length.toLocaleString("en")} of ${index.length.toLocaleString("en")} ${index.several ? "samples" : "problems"}.`;
     this.list.show(found);
   }
 

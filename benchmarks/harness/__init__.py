@@ -1,0 +1,1 @@
+"""What the benchmarks and some tests share; not part of the package."""

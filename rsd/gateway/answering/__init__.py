@@ -1,0 +1,1 @@
+"""One answer: a strategy decoded over the model servers, also when one of them is lost."""

@@ -1,0 +1,1 @@
+"""OpenAI's API: requests as clients send them, and answers as clients expect them."""
