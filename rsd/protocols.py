@@ -15,16 +15,41 @@ from rsd.types import Chunk, Completion, Likelihood, Prefix, Query, Score, Step
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a generator samples: `temperature` >= 0 (0 is greedy), `top_p` in (0, 1], `stop`
-    the strings that end a completion, `seed` per request or None. `logprobs` asks for
-    `Completion.logprob`; with `ignore_eos` the model writes on where it would end."""
+    """How a generator samples: `temperature` >= 0 (0 is greedy), `top_p` in (0, 1], `top_k` >= 1
+    or None for all tokens, `min_p` in [0, 1], `presence_penalty` in [-2, 2], `repetition_penalty`
+    > 0 (1 is none), `stop` the strings that end a completion, `seed` per request or None.
+    `logprobs` asks for `Completion.logprob`; with `ignore_eos` the model writes on where it would
+    end."""
 
     temperature: float = 0.0
     top_p: float = 1.0
+    top_k: int | None = None
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    repetition_penalty: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
     logprobs: bool = False
     ignore_eos: bool = False
+
+    @property
+    def is_plain_greedy(self) -> bool:
+        """Whether each token is the most probable one by the model's own probabilities."""
+        penalties = (self.presence_penalty, self.repetition_penalty)
+        return self.temperature == 0 and penalties == (0, 1)
+
+    @property
+    def optional(self) -> dict[str, float]:
+        """Those of the values in `NEUTRAL_SAMPLING`, by vLLM's names, that change something."""
+        values = {key: getattr(self, key) for key in NEUTRAL_SAMPLING}
+        return {key: it for key, it in values.items() if it != NEUTRAL_SAMPLING[key]}
+
+
+NEUTRAL_SAMPLING = {
+    key: getattr(Sampling(), key)
+    for key in ("top_k", "min_p", "presence_penalty", "repetition_penalty")
+}
+"""The values with which a setting changes nothing. It is then neither sent nor part of a digest."""
 
 
 class Generator(Protocol):

@@ -124,7 +124,7 @@ class Completion:
     what was generated, the stop string's tokens included; they and `prompt_token_ids` are None
     where the generator works in text. `logprob`, if `Sampling.logprobs` asked for it, is the sum
     of the natural log-probabilities of everything generated, the tokens of the stop string or
-    the end of sequence included, by the model as it is, before temperature and top_p.
+    the end of sequence included, by the model as it is, before any sampling setting.
     `from_cache`: from the step cache; `usage` is then that of the original request, times are
     those of the look-up.
     """

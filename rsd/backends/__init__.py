@@ -9,6 +9,7 @@ from rsd.backends.aggregation import AGGREGATIONS, AggregatedScorer
 from rsd.backends.breaker import CircuitBreaker, GuardedGenerator, GuardedScorer
 from rsd.backends.cache import CachedGenerator, CachedScorer, StepCache
 from rsd.backends.cache_store import StepStore
+from rsd.backends.checkpoint import recommended_sampling, with_model_sampling
 from rsd.backends.connect import (
     REWARD_MODELS,
     TOKENIZER_PROBES,
@@ -72,7 +73,9 @@ __all__ = [
     "plain_encode",
     "read_metrics",
     "read_speculation",
+    "recommended_sampling",
     "scoring_role",
     "speculative_parameter_count",
     "tokenizers_agree",
+    "with_model_sampling",
 ]

@@ -25,7 +25,7 @@ from rsd.backends.prompting import Prompts
 from rsd.backends.server import ServerInfo
 from rsd.clock import unix_time
 from rsd.config import Config
-from rsd.protocols import Generator, Sampling, Scorer
+from rsd.protocols import NEUTRAL_SAMPLING, Generator, Sampling, Scorer
 from rsd.types import Completion, Likelihood, Prefix, Role, Score, Usage
 
 Answer = TypeVar("Answer", Completion, Likelihood, Score)
@@ -119,7 +119,7 @@ class CachedGenerator:
             return await ask()
         ids = prefix.token_ids if self._use_token_ids else None
         prompt = prefix.text if ids is None else ids
-        key = _digest("generate", self._model, prompt, max_tokens, asdict(sampling))
+        key = _digest("generate", self._model, prompt, max_tokens, _sampled(sampling))
         return await self._cache.answer(Completion, key, ask, sent=ids)
 
     async def log_likelihood(self, prefix: Prefix, completion: Completion) -> Likelihood:
@@ -143,6 +143,14 @@ class CachedScorer:
         """See `rsd.protocols.Scorer.score`."""
         key = _digest("score", self._model, question, list(steps))
         return await self._cache.answer(Score, key, partial(self._scorer.score, question, steps))
+
+
+def _sampled(sampling: Sampling) -> dict[str, object]:
+    """`sampling` in a key. Settings that change nothing are left out, as older keys lack them."""
+    changing = asdict(sampling)
+    for key in NEUTRAL_SAMPLING.keys() - sampling.optional.keys():
+        del changing[key]
+    return changing
 
 
 def generator_identity(config: Config, role: Role, info: ServerInfo) -> Identity:

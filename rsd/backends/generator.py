@@ -57,6 +57,7 @@ class CompletionsGenerator:
             "stop": sampling.stop,
             "seed": sampling.seed,
             "logprobs": 0 if sampling.logprobs else None,
+            **sampling.optional,
         }
         if self._use_token_ids:
             body["return_token_ids"] = True

@@ -6,8 +6,7 @@ directory exactly when they would give the same answers. Errors are `ConfigError
 `file: key: problem; fix`.
 """
 
-from rsd.config.addresses import is_loopback
-from rsd.config.gateway import GatewayConfig
+from rsd.config.gateway import GatewayConfig, is_loopback
 from rsd.config.issues import ConfigIssue, config_issues, looks_like_path
 from rsd.config.loading import differing_keys, load, parse, ready
 from rsd.config.models import (
@@ -18,6 +17,7 @@ from rsd.config.models import (
     SpeculativeConfig,
     server_name,
 )
+from rsd.config.sampling import SAMPLING_KEYS, ModelSampling, SamplingByModel
 from rsd.config.schema import Config, DecodingConfig, RunConfig
 from rsd.config.strategies import (
     STRATEGIES,
@@ -30,6 +30,7 @@ from rsd.config.sweep import Sweep, SweepPoint, load_sweep
 from rsd.config.tasks import HubSource, TaskDefinition, TasksConfig
 
 __all__ = [
+    "SAMPLING_KEYS",
     "STRATEGIES",
     "Config",
     "ConfigIssue",
@@ -37,9 +38,11 @@ __all__ = [
     "GatewayConfig",
     "HubSource",
     "ModelConfig",
+    "ModelSampling",
     "ModelsConfig",
     "RewardModelConfig",
     "RunConfig",
+    "SamplingByModel",
     "ServeConfig",
     "SpeculativeConfig",
     "StrategyFacts",

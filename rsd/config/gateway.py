@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -109,3 +111,10 @@ class GatewayConfig(Strict):
         if not low <= high:
             raise ValueError(f"threshold_range [{low:g}, {high:g}] is empty; put the lower first")
         return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`, a name or an address without brackets."""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsd.config.sampling import TRUNCATIONS
 from rsd.config.schema import Config, DecodingConfig
 from rsd.config.strategies import strategy_facts, strategy_uses
 
@@ -32,7 +33,8 @@ def config_issues(config: Config) -> list[ConfigIssue]:
         *_unknown_options(config.decoding),
         *_single_candidates(config.decoding),
         *_unreachable_threshold(config.decoding),
-        *_unused_top_p(config.decoding),
+        *_unused_truncations(config.decoding),
+        *_untruncatable_speculation(config),
         *_same_server_twice(config),
     ]
     return sorted(found, key=lambda issue: not issue.fatal)
@@ -122,10 +124,37 @@ def _unreachable_threshold(it: DecodingConfig) -> Iterator[ConfigIssue]:
         yield ConfigIssue("decoding.threshold", problem, fix)
 
 
-def _unused_top_p(it: DecodingConfig) -> Iterator[ConfigIssue]:
-    if it.top_p < 1 and it.temperature == 0:
-        problem = f"{it.top_p:g} has no effect at temperature 0"
-        yield ConfigIssue("decoding.top_p", problem, "set decoding.temperature, or remove it")
+def _unused_truncations(it: DecodingConfig) -> Iterator[ConfigIssue]:
+    """Keys that leave tokens out, for models that take the most probable token anyway."""
+    if it.sampling == "model":  # its numbers are not read yet
+        return
+    greedy = [source for source in it.writers if it.sampled(source).temperature == 0]
+    for key in TRUNCATIONS:
+        own = {source: getattr(it.sampling_of(source), key) for source in it.writers}
+        shared = {source for source, value in own.items() if value is None}
+        set_here = getattr(it, key) != DecodingConfig.model_fields[key].default
+        if set_here and shared <= set(greedy):
+            problem = f"{getattr(it, key):g} has no effect at temperature 0"
+            yield ConfigIssue(f"decoding.{key}", problem, "set decoding.temperature, or remove it")
+        for source in greedy:
+            if own[source] is not None:
+                problem = f"{own[source]:g} has no effect at temperature 0"
+                where = f"decoding.sampling.{source}"
+                fix = f"set {where}.temperature, or remove it"
+                yield ConfigIssue(f"{where}.{key}", problem, fix)
+
+
+def _untruncatable_speculation(config: Config) -> Iterator[ConfigIssue]:
+    """`min_p` for a server that speculates, which vLLM 0.32 refuses."""
+    decoding = config.decoding
+    if decoding.sampling == "model":
+        return
+    for source in decoding.writers:
+        sampling, serve = decoding.sampled(source), config.models.role(source).serve
+        if serve.speculative and sampling.min_p > 0 and sampling.temperature > 0:
+            problem = f"{sampling.min_p:g} is refused by a {source} with serve.speculative"
+            fix = "remove one of the two"
+            yield ConfigIssue("decoding.min_p", problem, fix, fatal=True)
 
 
 def _same_server_twice(config: Config) -> Iterator[ConfigIssue]:

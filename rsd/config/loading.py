@@ -178,6 +178,11 @@ def explain(error: ValidationError, source: str, model: type[BaseModel] = Config
         location, section = _locate(each["loc"], model)
         messages = problems.setdefault(".".join(map(str, location)), [])
         messages.append(_message(each, section))
+    problems = {
+        key: messages  # where a key may have several types, one error for each: the deepest counts
+        for key, messages in problems.items()
+        if not any(other.startswith(f"{key}.") for other in problems)
+    }
     key, messages = next(iter(problems.items()))
     first, *others = dict.fromkeys(messages)  # one for each type that the key may have
     message = " or ".join([first, *(other.removeprefix(_SHOULD_BE) for other in others)])
@@ -218,6 +223,11 @@ def _locate(location: tuple[int | str, ...], model: Any) -> tuple[tuple[int | st
         if get_origin(field.annotation) in (Union, UnionType):
             types = [each for each in get_args(field.annotation) if each is not type(None)]
         if len(types) > 1:
-            return location[:number], model
+            name = next(iter(location[number:]), None)  # of the type that pydantic tried
+            tried = [each for each in types if getattr(each, "__name__", None) == name]
+            if not tried or not hasattr(tried[0], "model_fields"):
+                return location[:number], model
+            inner, section = _locate(location[number + 1 :], tried[0])
+            return (*location[:number], *inner), section
         model = types[0]
     return location, model

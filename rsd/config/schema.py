@@ -13,16 +13,19 @@ from pydantic.fields import FieldInfo
 
 from rsd.config.gateway import GatewayConfig
 from rsd.config.models import ModelsConfig
+from rsd.config.sampling import SamplingKeys
 from rsd.config.strategies import (
     STRATEGIES,
     WEIGHTING_KEYS,
     strategy_facts,
     strategy_specific_keys,
     strategy_uses,
+    writing_models,
 )
 from rsd.config.strict import PositiveFloat, PositiveInt, Share, Strict, UserPath
 from rsd.config.tasks import TasksConfig
 from rsd.prompts import CHAT, SLOT, TEMPLATES, USER_TEXTS, user_text
+from rsd.protocols import NEUTRAL_SAMPLING
 from rsd.types import ROLES, Role, Source
 
 STEP_CACHE = "steps.sqlite"
@@ -35,7 +38,7 @@ class Example(Strict):
     answer: str
 
 
-class DecodingConfig(Strict):
+class DecodingConfig(SamplingKeys):
     """How a solution is written (`rsd.decoding`). The class of each strategy lists its keys."""
 
     strategy: str = Field(
@@ -79,8 +82,6 @@ class DecodingConfig(Strict):
     max_repeats: Annotated[int, Field(ge=2)] = Field(
         5, description="repetitions of a step or cycle of steps that end a solution"
     )
-    temperature: Annotated[float, Field(ge=0)] = 0.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: int = 0
     lookahead: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
         "auto", description="steps that the draft may write ahead of the one being scored"
@@ -126,22 +127,44 @@ class DecodingConfig(Strict):
             raise ValueError("the profile paper sends text; remove prefix, or set it to text")
         if self.profile == "paper" and self.step_separator != "\n\n":
             raise ValueError("the profile paper has a fixed step_separator; remove the key")
+        if self.profile == "paper":
+            for key, neutral in {**NEUTRAL_SAMPLING, "sampling": None}.items():
+                if getattr(self, key) != neutral:
+                    raise ValueError(f"the profile paper does not send {key}; remove the key")
         if self.profile == "paper" and self.prompt == CHAT:
             raise ValueError("the profile paper has one prompt for all models; name a template")
         neutral = type(self).model_fields
         given = [it for it in sorted(CHAT_KEYS) if getattr(self, it) != _default(neutral[it])]
         if self.prompt != CHAT and given:
             raise ValueError(f"{given[0]} is only read with prompt: chat; add that or remove it")
-        facts = strategy_facts(self.strategy)
-        counts = [getattr(self, key) for key in ("candidates", "beams") if key in facts.keys]
-        if max(self.samples, *counts, 1) > 1 and self.temperature == 0:
-            raise ValueError("several samples or candidates need a temperature above 0")
-        facts.check(self)
+        self._check_temperature()
+        strategy_facts(self.strategy).check(self)
         return self
+
+    def _check_temperature(self) -> None:
+        """Several solutions need a model that writes with a temperature, several candidates that
+        the model which writes them does."""
+        if self.sampling == "model":  # its numbers are not read yet
+            return
+        keys = strategy_facts(self.strategy).keys
+        counts = [getattr(self, key) for key in ("candidates", "beams") if key in keys]
+        choosing = self.writers if ":" in self.strategy else self.writers[:1]
+        ways = [
+            choosing if max(counts, default=1) > 1 else (),
+            self.writers if self.samples > 1 else (),
+        ]
+        if any(way and all(self.sampled(it).temperature == 0 for it in way) for way in ways):
+            raise ValueError("several samples or candidates need a temperature above 0")
+
+    @property
+    def writers(self) -> tuple[Source, ...]:
+        """The models that write, first the one that writes candidates."""
+        return writing_models(self.strategy, self.writer)
 
     def determinants(self) -> dict[str, Any]:
         """The keys that decide the answers: all but those that the strategy, its weighting or the
-        profile does not read, and `lookahead`, which changes only when a step is written."""
+        profile does not read, sampling that changes nothing, and `lookahead`, which changes only
+        when a step is written."""
         read = set(strategy_facts(self.strategy).keys)
         if "weighting" in read and ":" not in self.strategy:
             read -= _WEIGHTING_SPECIFIC - WEIGHTING_KEYS[self.weighting]
@@ -152,7 +175,12 @@ class DecodingConfig(Strict):
             unread |= {"max_repeats"}
         if self.prompt != CHAT:
             unread |= CHAT_KEYS
-        return self.model_dump(mode="json", exclude=unread)
+        unread |= {key for key, it in NEUTRAL_SAMPLING.items() if getattr(self, key) == it}
+        decides = self.model_dump(mode="json", exclude={*unread, "sampling"})
+        own = {source: self.sampling_of(source).model_dump() for source in self.writers}
+        read_by = {source: values for source, values in own.items() if values}
+        sampling = self.sampling if self.sampling == "model" else read_by
+        return {**decides, "sampling": sampling} if sampling else decides
 
 
 CHAT_KEYS = frozenset(("system", "user", "examples", "chat_template_kwargs", "response_prefix"))

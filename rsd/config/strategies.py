@@ -114,6 +114,16 @@ def strategy_uses(name: str, writer: Source | None = None) -> StrategyFacts:
     return facts
 
 
+def writing_models(name: str, writer: Source) -> tuple[Source, ...]:
+    """The models that write in the strategy called `name`, first the one that writes candidates.
+    A user's class is not imported, and counts as using both."""
+    if name not in STRATEGIES:
+        return ("draft", "target")
+    facts = strategy_facts(name)
+    chosen: tuple[Source, ...] = (writer,) if "writer" in facts.keys else ()
+    return (*chosen, *(role for role in facts.roles if role != "prm"))
+
+
 def strategy_specific_keys() -> frozenset[str]:
     """All keys of `decoding` that only some strategies read, `options` excepted."""
     return frozenset(key for path in STRATEGIES.values() for key in _facts(path).keys)

@@ -31,8 +31,9 @@ class Drafts:
 
     Each equals the result of `Response.write`, token for token. While the caller decides about one,
     up to `lookahead` further ones are written as if it were kept. This needs a generator that
-    streams, and temperature 0: above it each step has its own seed. Where a stream fails, or a step
-    ends within a chunk of several tokens, `generate` writes the step when it is asked for.
+    streams, and temperature 0 without penalties: above it each step has its own seed, and a penalty
+    would count what other steps of the stream hold. Where a stream fails, or a step ends within a
+    chunk of several tokens, `generate` writes the step when it is asked for.
 
         async with Drafts(generator, lookahead=2) as drafts:
             draft = await drafts.next_step(response)
@@ -65,7 +66,7 @@ class Drafts:
 
     async def next_step(self, response: Response) -> Completion:
         """A draft of the next step of `response`, in which all drafts not given up were kept."""
-        greedy = response.sampling("draft").temperature == 0
+        greedy = response.sampling("draft").is_plain_greedy
         if not (self._lookahead and greedy and isinstance(self._generator, StreamingGenerator)):
             return await response.write(self._generator, "draft")
         self._asked = self._next = response.index

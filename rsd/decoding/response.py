@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self, get_args
 
 from rsd.decoding.discards import record
@@ -34,11 +35,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How steps are sampled, what separates them, and what bounds a solution."""
+    """How steps are sampled, what separates them, and what bounds a solution. `own` is how a model
+    samples that does not do so by `sampling`."""
 
     limits: Limits
     sampling: Sampling = GREEDY
     separator: str = "\n\n"
+    own: Mapping[Source, Sampling] = field(default_factory=dict)
 
     def start(self, query: Query) -> Response:
         """An empty response to `query`."""
@@ -49,6 +52,7 @@ class Rules:
         return replace(
             self,
             sampling=replace(self.sampling, logprobs=True),
+            own={source: replace(it, logprobs=True) for source, it in self.own.items()},
             limits=replace(self.limits, context=self.limits.context - spare),
         )
 
@@ -89,7 +93,10 @@ class Response:
 
     def sampling(self, source: Source, candidate: int = 0) -> Sampling:
         """How `source` samples its `candidate`-th candidate for the next step."""
-        sampling = replace(self._rules.sampling, stop=(self._rules.separator,), seed=None)
+        rules = self._rules
+        sampling = replace(
+            rules.own.get(source, rules.sampling), stop=(rules.separator,), seed=None
+        )
         if self.query.seed is None or sampling.temperature == 0:
             return sampling  # a seed would change nothing and cost the server time
         number = (candidate,) if candidate else ()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from rsd.backends import with_model_sampling
 from rsd.config import Config, DecodingConfig, strategy_facts, strategy_uses
 from rsd.errors import ConfigError
 from rsd.gateway.errors import GatewayError
-from rsd.types import Role
+from rsd.types import Role, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ def catalog(config: Config) -> dict[str, Served]:
         raise ConfigError(
             "decoding.profile: paper reproduces published runs and is not served; use default"
         )
+    config = with_model_sampling(config, _BOTH)
     return {
         name: Served(name, _changed(config, name, _of_its_own(config, changes)))
         for name, changes in config.gateway.models.items()
@@ -62,8 +64,15 @@ def connection_config(served: Collection[Served]) -> Config:
 
 
 def with_decoding(config: Config, changes: Mapping[str, Any]) -> Config:
-    """`config` with keys of its section decoding replaced. Raises pydantic's `ValidationError`."""
+    """`config` with keys of its section decoding replaced; a key of sampling then holds for draft
+    and target. Raises pydantic's `ValidationError`."""
     decoding = {**config.decoding.model_dump(), **changes}
+    own = decoding["sampling"]
+    if "sampling" not in changes and isinstance(own, dict):
+        decoding["sampling"] = {
+            source: {key: it for key, it in values.items() if key not in changes}
+            for source, values in own.items()
+        }
     return config.model_copy(update={"decoding": DecodingConfig.model_validate(decoding)})
 
 
@@ -88,7 +97,13 @@ def _uses(config: Config) -> set[Role]:
     return set(strategy_uses(config.decoding.strategy, config.decoding.writer).roles)
 
 
-_NEUTRAL = {"candidates": 1, "options": {}, "top_p": 1.0}
+NO_TRUNCATION: dict[str, Any] = {"top_p": 1.0, "top_k": None, "min_p": 0.0}
+"""A request may set the temperature at which these keys have an effect."""
+
+_BOTH: tuple[Source, ...] = get_args(Source)
+"""The models of which one may stand in for the other."""
+
+_NEUTRAL: dict[str, Any] = {"candidates": 1, "options": {}, **NO_TRUNCATION}
 """Settings without an issue for a strategy that only names servers."""
 
 
@@ -112,7 +127,7 @@ def _changed(config: Config, name: str, changes: Mapping[str, Any]) -> Config:
         raise ConfigError(f"{'.'.join([where, *keys])}: {message}") from None
     except ValueError as error:  # a class of the user's that cannot be imported
         raise ConfigError(f"{where}.strategy: {error}") from None
-    return changed
+    return with_model_sampling(changed, _BOTH)
 
 
 def _first(error: ValidationError) -> tuple[list[str], str]:

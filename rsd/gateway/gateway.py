@@ -109,7 +109,7 @@ class Gateway:
                 "strategy": served.strategy,
                 "threshold": served.told_threshold(served.config),
                 "threshold_range": list(self.policy.threshold_range),
-                "temperature": decoding.temperature,
+                "temperature": decoding.sampled(decoding.writers[0]).temperature,
                 "max_tokens": self.most_tokens(served),
                 "state": self.availability(served),
             },

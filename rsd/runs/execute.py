@@ -19,6 +19,7 @@ from rsd.runs.concurrency import concurrency_limiter
 from rsd.runs.grading import grade_again, grade_cut, grade_pending, group_samples
 from rsd.runs.interruption import Interruption
 from rsd.runs.preflight import preflight
+from rsd.runs.preflight.settings import sampling_text
 from rsd.runs.progress import Progress
 from rsd.runs.runner import Rollout, decode_all
 from rsd.runs.store import RunStore, changed_server_keys, manifest, refuse_other_run
@@ -184,6 +185,8 @@ async def _decode(
     """Decode, store and grade what remains; return whether Ctrl-C cut it short."""
     wait = config.run.on_server_loss == "wait"
     async with connect(config, cache=config.step_cache, wait=wait, servers=servers) as backends:
+        if config.decoding.sampling:
+            log.info("sampling: %s", sampling_text(config))
         previous = store.read_manifest()
         session = manifest.begin(config, backends, previous, asked)
         if previous and any(t.error is None for t in store.trajectories.values()):

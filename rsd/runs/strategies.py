@@ -11,7 +11,7 @@ from rsd.decoding import Limits, PaperRules, Parts, Rules, build_strategy, publi
 from rsd.decoding.paper import TokenCount
 from rsd.errors import ConfigError
 from rsd.grading import GraderPool, extract_answer, group_answers
-from rsd.protocols import Sampling, Strategy
+from rsd.protocols import Strategy
 from rsd.types import Query, Source
 
 
@@ -59,11 +59,15 @@ def _rules(config: Config, context: int, sources: Iterable[Source]) -> Rules:
         max_repeats=decoding.max_repeats,
         context=context,
     )
-    sampling = Sampling(temperature=decoding.temperature, top_p=decoding.top_p)
-    if decoding.profile == "paper":
-        counts = {source: _token_count(config, source) for source in sources}
-        return PaperRules(limits, sampling, decoding.step_separator, counts=counts)
-    return Rules(limits, sampling, decoding.step_separator)
+    rules = Rules(
+        limits,
+        separator=decoding.step_separator,
+        own={source: decoding.sampled(source) for source in sources},
+    )
+    if decoding.profile != "paper":
+        return rules
+    counts = {source: _token_count(config, source) for source in sources}
+    return PaperRules(limits, rules.sampling, rules.separator, rules.own, counts)
 
 
 def _token_count(config: Config, source: Source) -> TokenCount:

@@ -5,11 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from rsd.protocols import Sampling
 from rsd.testing.continuation import Continuation, cut
 from rsd.testing.tokenizers import ByteTokenizer, Tokenizer
+
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "top_k": (lambda it: it is None or it >= 1, "0 (disable), or at least 1"),
+    "min_p": (lambda it: 0 <= it <= 1, "in [0, 1]"),
+    "presence_penalty": (lambda it: -2 <= it <= 2, "in [-2, 2]"),
+    "repetition_penalty": (lambda it: it > 0, "greater than zero"),
+}
+"""The values that vLLM accepts, and what it says of others."""
 
 
 @dataclass(slots=True)
@@ -160,6 +168,9 @@ class FakeEngine:
         """Continue `ids` by at most `max_tokens`, fewer where the context leaves no room, and
         without a look at the prefix cache if `anew`. Whoever sends the tokens counts them."""
         assert self.behavior.write is not None
+        for key, (fits, rule) in _RANGES.items():
+            if not fits(value := getattr(sampling, key)):
+                raise RequestError(f"{key} must be {rule}, got {value}.")
         if max_tokens > self.max_model_len:
             raise RequestError(
                 f"max_tokens={max_tokens} cannot be greater than max_model_len="

@@ -132,6 +132,12 @@ def _add_completions(app: FastAPI, engine: FakeEngine, details: bool) -> None:
             sampling = Sampling(
                 temperature=1.0 if body.temperature is None else body.temperature,
                 top_p=1.0 if body.top_p is None else body.top_p,
+                top_k=None if body.top_k in (0, -1) else body.top_k,
+                min_p=body.min_p or 0.0,
+                presence_penalty=body.presence_penalty or 0.0,
+                repetition_penalty=1.0
+                if body.repetition_penalty is None
+                else body.repetition_penalty,
                 stop=body.stops(),
                 seed=body.seed,
                 ignore_eos=body.ignore_eos,

@@ -47,6 +47,10 @@ class FakeCompletionBody(FakeBody):
     stop: str | list[str] | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
     seed: int | None = None
     ignore_eos: bool = False
     stream: bool = False
@@ -249,12 +253,8 @@ def _logprobs(
     names = [f"token_id:{token}" for token in tokens]
     found = dict(zip(names, engine.logprobs(result, tokens), strict=True))
     own = f"token_id:{ids[0]}"
-    return {
-        "text_offset": [0],
-        "token_logprobs": [found[own]],
-        "tokens": [own],
-        "top_logprobs": [found],
-    }
+    named = {"token_logprobs": [found[own]], "tokens": [own], "top_logprobs": [found]}
+    return {"text_offset": [0], **named}
 
 
 def _prompt_logprobs(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsd.analysis.calibration import calibrate
+from rsd.analysis.calibration.checks import differences
 from rsd.analysis.calibration.recorded import read_rewards
 from rsd.analysis.calibration.replay import replay, unchanged
 from rsd.analysis.calibration.table import render_calibration
@@ -155,6 +156,22 @@ def test_each_model_alone_is_the_end_of_the_scale():
         assert made.same_response == made.unchanged
     assert [(it.threshold, it.target_share) for it in found.checks] == [(-inf, 0), (inf, 1)]
     assert [it.predicted_target_share for it in found.checks] == [0, 1]
+
+
+def test_a_model_alone_is_compared_by_what_it_samples_with():
+    run = run_of(
+        *([], []),
+        min_p=0.1,
+        temperature=1,
+        sampling={"draft": {"top_k": 5}, "target": {"top_k": 9}},
+    )
+    both = {"min_p": 0.1, "temperature": 1}
+    target = run_of([], [], strategy="target", sampling={"target": {"top_k": 9}}, **both)
+    draft = run_of([], [], strategy="draft", sampling={"draft": {"top_k": 9}}, **both)
+    plain = run_of([], [], strategy="target", temperature=1)
+    assert differences(run, target) == []
+    assert differences(run, draft) == ["decoding.sampling.draft.top_k"]
+    assert differences(run, plain) == ["decoding.min_p", "decoding.sampling.target.top_k"]
 
 
 def test_a_run_over_other_problems_measures_nothing():

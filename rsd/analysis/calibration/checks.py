@@ -17,6 +17,7 @@ from rsd.analysis.outcomes import decided, failed
 from rsd.analysis.pairs import partners
 from rsd.analysis.tables.labels import shortfall
 from rsd.config import Config, differing_keys, strategy_facts
+from rsd.protocols import NEUTRAL_SAMPLING
 from rsd.records import Key, RunRecord
 
 ALONE = {"draft": -inf, "target": inf}
@@ -100,7 +101,10 @@ def differences(run: RunRecord, other: RunRecord) -> list[str]:
 
 
 def _apart_from_threshold(config: Config) -> dict[str, dict[str, Any]]:
-    decoding = dict(config.determinants()["decoding"])
+    decoding = {**NEUTRAL_SAMPLING, **config.determinants()["decoding"]}
+    decoding.pop("sampling", None)
+    for source in config.decoding.writers:  # so that a model alone is compared by its own values
+        decoding[f"sampling.{source}"] = config.decoding.sampling_of(source).model_dump()
     # The oracle and a model alone write the responses of rsd with one candidate.
     decoding |= {"candidates": decoding.get("candidates", 1), "strategy": None, "threshold": None}
     return {"models": config.determinants()["models"], "decoding": decoding}

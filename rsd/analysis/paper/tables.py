@@ -158,8 +158,7 @@ def _notes(it: PaperComparison, averaged: bool) -> list[str]:
         notes.append(
             "Samples of one problem count as independent here: the intervals are too narrow."
         )
-    if it.row.method in ("rsd", "single") and decoding.temperature > 0:
-        notes.append(
-            f"Sampled at temperature {decoding.temperature:g}; the paper decodes greedily."
-        )
+    temperature = max(decoding.sampled(source).temperature for source in decoding.writers)
+    if it.row.method in ("rsd", "single") and temperature > 0:
+        notes.append(f"Sampled at temperature {temperature:g}; the paper decodes greedily.")
     return notes

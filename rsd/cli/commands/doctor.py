@@ -6,6 +6,7 @@ import asyncio
 
 import typer
 
+from rsd.backends import with_model_sampling
 from rsd.cli.options import ConfigFile, Overrides
 from rsd.cli.process import without_torch
 from rsd.config import Config, load, ready
@@ -22,7 +23,7 @@ def doctor(config: ConfigFile, override: Overrides = None) -> None:
 
     Exit code 1 if a check fails.
     """
-    resolved = ready(load(config, override or ()), config)
+    resolved = with_model_sampling(ready(load(config, override or ()), config))
     without_torch([resolved.decoding.strategy])
     failed = asyncio.run(_print_checks(resolved))
     if failed:

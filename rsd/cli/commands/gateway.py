@@ -107,10 +107,9 @@ async def _answer(
 
 async def _warn(config: Config, connecting: Config) -> None:
     """Print what is doubtful about the settings of the models and about their servers."""
-    from rsd.gateway.catalog import catalog, with_decoding
+    from rsd.gateway.catalog import NO_TRUNCATION, catalog, with_decoding
 
-    any_top_p = {"top_p": 1.0}  # it has its effect where a request sets a temperature
-    found = [settings(with_decoding(it.config, any_top_p)) for it in catalog(config).values()]
+    found = [settings(with_decoding(it.config, NO_TRUNCATION)) for it in catalog(config).values()]
     for check in dict.fromkeys([*chain(*found), *await preflight(connecting)]):
         if check.status == "warning":
             fix = check.fix and f"; {check.fix}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,7 @@ def run(
     Finished problems are kept; failed ones are tried again. At the end it prints the table and
     writes metrics.json and report.html.
     """
+    logging.getLogger("rsd.runs.execute").setLevel(logging.INFO)
     resolved = identified(load(config, with_serve(override, serve)))
     where = directory or resolved.directory
     refuse_other_run(where, resolved)  # before servers load

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -50,6 +51,7 @@ def sweep(
     run, and all share one step cache. A failed point does not stop the others, but makes the exit
     code 1.
     """
+    logging.getLogger("rsd.runs.execute").setLevel(logging.INFO)
     loaded = load_sweep(file, with_serve(override, serve), identified)
     for point in loaded.points:
         warn_of_earlier_names(point.config, point.directory)

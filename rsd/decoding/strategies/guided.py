@@ -38,7 +38,7 @@ class GuidedSpeculativeInference(BuiltIn):
     """Soft best-of-n by the draft, corrected towards the target.
 
     Each model writes `candidates` >= 1 a step; `tilt` > 0 is β; `threshold` is compared with the
-    tilted reward. Log-probabilities are the models' own, before temperature and top_p.
+    tilted reward. Log-probabilities are the models' own, before any sampling setting.
     """
 
     roles = ROLES

@@ -11,7 +11,7 @@ from rsd.errors import BackendError, ConfigError
 from rsd.runs.preflight import checks
 from rsd.runs.preflight.checks import PreflightCheck, Reached, guarded
 from rsd.runs.preflight.rewards import rewards
-from rsd.runs.preflight.settings import SETTINGS, prompt_format, settings
+from rsd.runs.preflight.settings import SETTINGS, prompt_format, sampling_text, settings
 from rsd.types import Role
 
 __all__ = ["PreflightCheck", "examine", "preflight"]
@@ -42,6 +42,8 @@ async def examine(
     that is down ends its own checks only."""
     for check in settings(config):
         yield check
+    if config.decoding.sampling:
+        yield PreflightCheck("sampling", "ok", sampling_text(config))
     async with AsyncExitStack() as stack:
         if servers is None:
             servers = await stack.enter_async_context(open_servers(config))

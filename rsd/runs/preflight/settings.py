@@ -29,6 +29,16 @@ def settings(config: Config) -> list[PreflightCheck]:
     ]
 
 
+def sampling_text(config: Config) -> str:
+    """How the models that write sample, such as `draft temperature 0.6, top_k 20`."""
+    told = []
+    for source in dict.fromkeys(config.decoding.writers):
+        it = config.decoding.sampled(source)
+        values = {"temperature": it.temperature, "top_p": it.top_p, **it.optional}
+        told.append(f"{source} " + ", ".join(f"{key} {value:g}" for key, value in values.items()))
+    return "; ".join(told)
+
+
 async def prompt_format(config: Config, each: Reached) -> PreflightCheck | None:
     """Whether the model reads `decoding.prompt` as its own chat format. None if nothing speaks
     against it."""

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+from rsd.backends import with_model_sampling
 from rsd.config import Config, differing_keys, load
 from rsd.errors import ConfigError
 from rsd.records import CONFIG, GradeRecord, Key, TrajectoryRecord
@@ -47,11 +48,13 @@ def load_local(config: Config) -> Problems:
 
 
 def identified(config: Config, problems: Problems | None = None) -> Config:
-    """`config` with the checksums of its questions and, for a user's strategy, of its file, which
-    complete its digest.
+    """`config` with the checksums of its questions and, for a user's strategy, of its file, and
+    with the numbers of `decoding.sampling: model`, which complete its digest.
 
-    `problems` avoids loading them again. Raises `ConfigError` where a benchmark cannot be read.
+    `problems` avoids loading them again. Raises `ConfigError` where a benchmark, or what a
+    checkpoint recommends, cannot be read.
     """
+    config = with_model_sampling(config)
     asked = {name: _checksum(its) for name, its in (problems or load_all(config)).items()}
     strategy = config.decoding.strategy
     source = _source_checksum(strategy.partition(":")[0]) if ":" in strategy else None
