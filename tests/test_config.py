@@ -38,7 +38,7 @@ class Mistyped:
         ("models.prm.served_name=''", "models.prm: served_name is missing; add it"),
         (
             "decoding.prompt=qwen",
-            "decoding.prompt: unknown template 'qwen'; use llama3-math-cot, plain",
+            "decoding.prompt: unknown template 'qwen'; use chat, llama3-math-cot, plain",
         ),
         ("models.prm.endpoint=127.0.0.1:80", "is not a URL"),
         ("models.prm.endpoint=http://127.0.0.1:80", "must end in /v1"),

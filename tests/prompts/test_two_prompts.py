@@ -142,7 +142,7 @@ def test_the_doctor_compares_the_prompt_with_the_models_template(
     named = found(*models, "decoding.prompt=plain")
     status, detail, fix = named["target prompt"]
     assert status == "warning"
-    assert "'plain' has 'Tom has 3 boxes" in detail
+    assert "plain has 'Tom has 3 boxes" in detail
     assert "has '[user]" in detail
     assert "set decoding.prompt: chat" in fix
 

@@ -130,7 +130,7 @@ def test_a_prompt_of_another_chat_format(cluster: Cluster) -> None:
     check = found["target prompt"]
     assert check.status == "warning"
     assert "decoding.prompt llama3-math-cot uses <|start_header_id|>, <|end_header" in check.detail
-    assert "qwen25-math-cot" in check.fix
+    assert "set decoding.prompt: chat" in check.fix
 
 
 def test_a_prompt_without_markers_fits_any_model(cluster: Cluster) -> None:

@@ -106,7 +106,7 @@ def test_a_sweep_says_what_its_cache_gave_and_that_speed_is_void(both: Any, writ
         assert summary["speed_void"].startswith("the step cache gave ")
         assert [summary[key] for key in SPEED[:3]] == [None] * 3
         assert summary["busy"] == dict.fromkeys(ROLES)
-    assert f"Speed is void in {len(DELTAS) - 1} of {len(DELTAS)} runs" in out
+    assert f"No speed is given for {len(DELTAS) - 1} of {len(DELTAS)} runs" in out
 
     sweep = load_sweep(write(name="cached", grid=GRID), (), identified)
     file, (hits, answers) = sweep.directory / "steps.sqlite", counted(sweep)

@@ -22,7 +22,7 @@ THREE = [
     {"label": "low", "decoding.threshold": 0.2},
     {"label": "high", "decoding.threshold": 0.8},
 ]
-NOWHERE = {"models.prm.endpoint": ["http://127.0.0.1:9/v1"]}
+NOWHERE = {"models.prm.endpoint": "http://127.0.0.1:9/v1"}
 
 
 def asked(cluster: Cluster) -> int:
@@ -88,7 +88,7 @@ def test_a_baseline_that_points_share_runs_once(rsd: Rsd, write: Write, cluster:
 def test_a_grid_that_collapses_says_so(rsd: Rsd, write: Write) -> None:
     grid = {"decoding.strategy": ["rsd", "target"], "decoding.threshold": [0.5, 0.7]}
     _, _, err = rsd("sweep", write(grid=grid))
-    assert "rsd: tried: 4 points come to 3 runs, as some differ only in keys" in err
+    assert "rsd: tried: 4 points are 3 runs, as some differ only in keys" in err
 
 
 def test_a_failed_point_does_not_stop_the_others(rsd: Rsd, write: Write) -> None:

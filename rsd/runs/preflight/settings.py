@@ -61,7 +61,7 @@ async def prompt_format(config: Config, each: Reached) -> PreflightCheck | None:
     return PreflightCheck(
         f"{each.name} prompt",
         "warning",
-        f"decoding.prompt {name[:40]!r} {what}",
+        f"decoding.prompt {name if name in TEMPLATES else repr(name[:40])} {what}",
         "set decoding.prompt: chat (rsd prompt shows what the models read), unless this is meant",
     )
 
