@@ -56,7 +56,7 @@ def test_a_servers_words_come_printable_into_an_error(cluster: Cluster) -> None:
             asyncio.run(preflight(config))
         return str(refused.value)
 
-    cluster.apps["draft"].state.served_name = ATTACK
+    cluster.apps["draft"].state.engine.served_name = ATTACK
     assert says(cluster.config()).isprintable()
 
 
