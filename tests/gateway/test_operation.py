@@ -336,21 +336,26 @@ def test_sigterm_finishes_the_work_and_ends(cluster: Cluster, tmp_path: Path) ->
             command, env=environment, stdout=subprocess.PIPE, stderr=told, text=True
         ) as process,
     ):
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        (doubt,) = (tmp_path / "told").read_text().splitlines()
-        assert doubt.startswith("rsd: settings: decoding.threshold: rewards lie between 0 and 1")
-        assert doubt.endswith("; correct it, or write .inf if that is meant")
-        url = line.split()[2]
-        cluster.faults("target").latency_s = 0.5
-        body = {"model": "target", "messages": CHAT, "stream": True}
-        with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=60) as answer:
-            events = answer.iter_lines()
-            first = next(events)
-            process.send_signal(signal.SIGTERM)
-            rest = list(events)
-        assert "assistant" in first
-        assert rest[-2:] == ["data: [DONE]", ""] or "data: [DONE]" in rest
-        assert process.wait(60) == 0
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{url}/models")
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            doubt, *_ = (tmp_path / "told").read_text().splitlines()
+            assert doubt.startswith(
+                "rsd: settings: decoding.threshold: rewards lie between 0 and 1"
+            )
+            assert doubt.endswith("; correct it, or write .inf if that is meant")
+            url = line.split()[2]
+            cluster.faults("target").latency_s = 0.5
+            body = {"model": "target", "messages": CHAT, "stream": True}
+            with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=60) as answer:
+                events = answer.iter_lines()
+                first = next(events)
+                process.send_signal(signal.SIGTERM)
+                rest = list(events)
+            assert "assistant" in first
+            assert rest[-2:] == ["data: [DONE]", ""] or "data: [DONE]" in rest
+            assert process.wait(60) == 0
+            with pytest.raises(httpx.ConnectError):
+                httpx.get(f"{url}/models")
+        finally:
+            process.kill()
