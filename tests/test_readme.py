@@ -39,3 +39,17 @@ def test_every_file_that_the_readme_links_exists() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", prose) if "://" not in link]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_stop_of_the_architecture_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    stops = re.findall(r"`(rsd/[\w/.]+)`", text)
+    assert len(stops) > 20
+    assert [stop for stop in stops if not (ROOT / stop).is_file()] == []
+
+
+def test_every_file_that_a_page_links_exists() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]:
+        prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+        links = [link for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose) if "://" not in link]
+        assert [link for link in links if not (page.parent / link).exists()] == [], page
