@@ -74,7 +74,7 @@ async def ignore(sample: Answer, step: Step, text: str) -> None:
 
 
 def answered(*strategies: Strategy) -> Answer:
-    ask = AnswerRequest(0, PROMPT, "Q", CONFIG, seed=7)
+    ask = AnswerRequest(0, Query(PROMPT, "Q"), CONFIG, seed=7)
     return asyncio.run(decode_answer(ask, Decoding(*strategies), ignore))
 
 
@@ -124,7 +124,7 @@ def test_what_was_written_for_a_client_that_left_is_counted(
 
     world = World(number, token_ids=True, unlike=True, pauses=True)
     decoding = Decoding(one_of_every(world, name, limits=LIMITS))
-    ask = AnswerRequest(0, PROMPT, "Q", CONFIG, seed=7)
+    ask = AnswerRequest(0, Query(PROMPT, "Q"), CONFIG, seed=7)
     asyncio.run(main())
     check_that_all_is_counted(world, decoding.counted)
 

@@ -15,7 +15,7 @@ from rsd.errors import ConfigError
 from rsd.grading import GraderPool
 from rsd.grading.workers import client
 from rsd.runs.store import RunStore
-from rsd.tasks import fetch
+from rsd.tasks import fetch, get_task
 from rsd.tasks.load import load_problems
 from rsd.types import Usage
 
@@ -34,7 +34,7 @@ def test_a_name_cannot_leave_its_directory(name: str, tmp_path: Path) -> None:
         with pytest.raises(ConfigError):
             load_problems(load(path).tasks.names[0], tmp_path)
     with pytest.raises(ConfigError):
-        fetch(name, tmp_path, lambda rows, total: rows)
+        fetch(get_task(name), tmp_path, lambda rows, total: rows)
     assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
 
 
