@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Self, get_args
+from typing import Self
 
 from rsd.decoding.discards import record
 from rsd.decoding.repetition import Repetition
@@ -15,7 +15,6 @@ from rsd.protocols import Generator, Sampling, Scorer
 from rsd.types import Completion, Likelihood, Prefix, Query, Score, Source, Step, StopReason
 
 GREEDY = Sampling()
-_SOURCES: tuple[Source, ...] = get_args(Source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,8 @@ class Response:
 
     def __init__(self, query: Query, rules: Rules) -> None:
         self.query = query
-        self._prefixes = {source: query.prefix(source) for source in _SOURCES}
+        self._prefix = Prefix(query.prompt)
+        self._prefixes = query.prompts  # empty where all models read one prompt
         self.steps: list[str] = []
         self.ended: StopReason | None = None
         self._rules = rules
@@ -77,7 +77,7 @@ class Response:
 
     def prefix(self, source: Source) -> Prefix:
         """What the model `source` continues."""
-        return self._prefixes[source]
+        return self._prefixes.get(source, self._prefix)
 
     @property
     def index(self) -> int:
@@ -153,9 +153,12 @@ class Response:
         step = replace(
             self.drop(source, completion, score, candidate), accepted=True, ends=self.ended
         )
-        self._prefixes = {
-            each: self._extended(prefix, completion) for each, prefix in self._prefixes.items()
-        }
+        if self._prefixes:
+            self._prefixes = {
+                each: self._extended(prefix, completion) for each, prefix in self._prefixes.items()
+            }
+        else:
+            self._prefix = self._extended(self._prefix, completion)
         self.steps.append(completion.text)
         self._tokens += completion.usage.completion_tokens
         used = completion.usage.prompt_tokens + completion.usage.completion_tokens

@@ -6,7 +6,6 @@ model's own chat template.
 
 from rsd.prompts.chat import ChatTemplate, Conversation, Turn
 from rsd.prompts.named import CHAT, SLOT, TEMPLATES, USER_TEXTS, render, user_text
-from rsd.prompts.thinking import Tags, find_tags
 
 __all__ = [
     "CHAT",
@@ -15,9 +14,7 @@ __all__ = [
     "USER_TEXTS",
     "ChatTemplate",
     "Conversation",
-    "Tags",
     "Turn",
-    "find_tags",
     "render",
     "user_text",
 ]

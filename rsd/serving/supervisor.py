@@ -44,7 +44,7 @@ _STAGES = (
 
 
 @dataclass(slots=True)
-class Server:
+class ServerProcess:
     """A server that was started. `guard` is the process above it, `log_path` its output."""
 
     command: ServerCommand
@@ -77,7 +77,7 @@ class Supervisor:
     """
 
     def __init__(self, log_dir: Path, announce: Callable[[str], None], grace_s: float) -> None:
-        self.servers: list[Server] = []
+        self.servers: list[ServerProcess] = []
         self._log_dir = log_dir
         self._announce = announce
         self._grace_s = grace_s
@@ -154,7 +154,7 @@ class Supervisor:
             self.stop([server for server in self.servers if server.seconds_to_ready is None])
             raise
 
-    def stop(self, servers: Sequence[Server] | None = None) -> None:
+    def stop(self, servers: Sequence[ServerProcess] | None = None) -> None:
         """End every server, or only `servers`, and all that they started; idempotent."""
         ending = self.servers if servers is None else servers
         running = [server for server in ending if server.guard.poll() is None]
@@ -173,7 +173,7 @@ class Supervisor:
         if servers is not None:
             self.servers = [server for server in self.servers if server not in servers]
 
-    def _launch(self, command: ServerCommand, timeout_s: float) -> Server:
+    def _launch(self, command: ServerCommand, timeout_s: float) -> ServerProcess:
         path = self._log_dir / f"{command.name}.log"
         guard = [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), str(self._grace_s)]
         # vLLM's API server gives up on its own engine after 600 s unless told otherwise.
@@ -187,7 +187,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        server = Server(command, process, path, time.monotonic())
+        server = ServerProcess(command, process, path, time.monotonic())
         self.servers.append(server)
         self._announce(f"{command.name}: starting on {command.address} (log: {path})")
         return server
@@ -202,7 +202,7 @@ class Supervisor:
                 f"{path}: cannot be written: {error.strerror}; name a writable place with --log-dir"
             ) from error
 
-    def _look_at(self, server: Server, timeout_s: float) -> None:
+    def _look_at(self, server: ServerProcess, timeout_s: float) -> None:
         elapsed = time.monotonic() - server.started_at
         if server.answers():
             server.seconds_to_ready = elapsed
@@ -224,7 +224,7 @@ class Supervisor:
         if loading or queued:
             self._announce(", ".join(loading + queued))
 
-    def _deaths(self, when: str) -> Iterator[tuple[Server, LaunchError]]:
+    def _deaths(self, when: str) -> Iterator[tuple[ServerProcess, LaunchError]]:
         """The servers that have ended by themselves, and what each died of."""
         for server in tuple(self.servers):
             code = server.guard.poll()
@@ -234,7 +234,7 @@ class Supervisor:
                 yield server, diagnose.death(server.command, code, server.log_path, when)
 
     @staticmethod
-    def _kill_group_of(server: Server) -> None:
+    def _kill_group_of(server: ServerProcess) -> None:
         """End what a guard left behind that was itself killed; an orderly one leaves nothing."""
         code = server.guard.poll()
         if code is not None and code < 0:

@@ -8,7 +8,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from rsd.config import DecodingConfig, load
-from rsd.prompts import TEMPLATES, ChatTemplate, Conversation, Tags, find_tags, render, user_text
+from rsd.prompts import TEMPLATES, ChatTemplate, Conversation, render, user_text
 
 CHATML = "data/demo/draft"
 BRACKETS = (
@@ -102,27 +102,3 @@ def test_digests_know_the_chat_and_are_else_as_before() -> None:
     digests = {digest(*chats[:n]) for n in range(4)}
     assert len(digests) == 4
     assert not {"system", "user"} & decoding().determinants().keys()
-
-
-THOUGHTS = [
-    ("a\n</think>\n\nb", True, "b"),
-    ("<think>a</think>b", False, "b"),
-    ("<think>a", False, None),
-    ("a", True, None),
-    ("a", False, "a"),
-    ("<think></think>\n\nb", False, "b"),
-    ("<think>a</think><think>b</think>c", False, "c"),
-]
-
-
-@pytest.mark.parametrize(("response", "began_open", "answer"), THOUGHTS)
-def test_the_answer_follows_the_thinking(
-    response: str, began_open: bool, answer: str | None
-) -> None:
-    assert Tags().answer(response, began_open=began_open) == answer
-
-
-def test_tags_are_found_in_template_or_tokens() -> None:
-    assert find_tags("...{{ '</think>' }}") == Tags("<think>", "</think>")
-    assert find_tags(None, ["[THINK]", "[/THINK]"]) == Tags("[THINK]", "[/THINK]")
-    assert find_tags("{{ messages }}") is None
